@@ -134,7 +134,8 @@ class FaqPair:
     """A question and its answer, with the verbatim quote that proves it.
 
     `quote` occurs, up to white space, on page `page` of the document. `score` is in 0…1. `reason` says why a pair was
-    rejected or what a reviewer should look at. Imported pairs have no document: `document_id` and `page` are None and `quote` is empty.
+    rejected or what a reviewer should look at. Imported pairs have no document: `document_id` and `page` are None, `quote`
+    is empty.
     """
 
     id: str

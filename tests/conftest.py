@@ -1,0 +1,28 @@
+"""Fixtures for all tests: a fresh home, and the real default models."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.config import PROJECT_ROOT, Settings
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The folder of the real default models; skips where `make setup` has not put them."""
+    folder = PROJECT_ROOT / "models"
+    if not (folder / "SmolLM2-135M-Instruct.Q4_1.gguf").is_file() or not (folder / "all-MiniLM-L6-v2").is_dir():
+        pytest.skip("the default models are not in models/; run `make setup`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chat_gguf(models_dir: Path) -> Path:
+    """The default chat model's file."""
+    return models_dir / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a home of their own."""
+    return Settings(home=tmp_path / "home")
