@@ -1,0 +1,43 @@
+"""Schema versions, in SQLite's `user_version`. Append-only: a released step is never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Engine
+from sqlmodel import SQLModel
+
+from engine.db import tables  # noqa: F401  (registers the tables)
+from engine.errors import StorageError
+
+
+def _create_all(connection: Connection) -> None:
+    SQLModel.metadata.create_all(connection)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_all,)
+"""Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
+must do nothing on a file that the first step has just made."""
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest version, in one transaction.
+
+    Raises:
+        StorageError: a newer version of the program has written this file.
+    """
+    with engine.connect() as connection:
+        if _version(connection) == len(STEPS):
+            return
+    with engine.begin() as connection:
+        version = _version(connection)
+        if version > len(STEPS):
+            raise StorageError("a newer AI Nexus has written this home", hint="Update AI Nexus, or choose another --home.")
+        for step in STEPS[version:]:
+            step(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version={len(STEPS)}")
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())

@@ -1,0 +1,120 @@
+"""Collections and the documents that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from engine.db.session import Database
+from engine.db.tables import CollectionDocumentRow, CollectionRow, FaqRow
+from engine.domain import Collection, CollectionStatus, FaqStatus, new_id, utc_now
+from engine.errors import NotFoundError
+
+
+class CollectionRepository:
+    """Named bodies of knowledge."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def ensure(self, name: str) -> Collection:
+        """The collection of this name, made if absent."""
+        with self._db.write() as session:
+            row = _by_name(session, name)
+            if row is None:
+                row = CollectionRow(id=new_id(), name=name, status=CollectionStatus.EMPTY, created_at=utc_now())
+                session.add(row)
+                session.flush()
+            return _to_collection(session, row)
+
+    def by_name(self, name: str) -> Collection:
+        """The collection of this name.
+
+        Raises:
+            NotFoundError: there is none; the hint lists those that are there.
+        """
+        with self._db.read() as session:
+            row = _by_name(session, name)
+            if row is None:
+                raise NotFoundError(f"no collection {name!r}", hint=_known(session))
+            return _to_collection(session, row)
+
+    def get(self, collection_id: str) -> Collection:
+        """The collection with this identifier.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._db.read() as session:
+            row = session.get(CollectionRow, collection_id)
+            if row is None:
+                raise NotFoundError(f"no collection with identifier {collection_id}")
+            return _to_collection(session, row)
+
+    def list(self) -> Sequence[Collection]:
+        """All collections, by name."""
+        with self._db.read() as session:
+            return [_to_collection(session, row) for row in session.exec(select(CollectionRow).order_by(CollectionRow.name))]
+
+    def add_document(self, collection_id: str, document_id: str) -> bool:
+        """Put a document into a collection. Returns False when it was there already."""
+        with self._db.write() as session:
+            if session.get(CollectionDocumentRow, (collection_id, document_id)) is not None:
+                return False
+            session.add(CollectionDocumentRow(collection_id=collection_id, document_id=document_id, added_at=utc_now()))
+            return True
+
+    def remove_document(self, collection_id: str, document_id: str) -> None:
+        """Take a document out of a collection, with the pairs that were made from it."""
+        with self._db.write() as session:
+            link = session.get(CollectionDocumentRow, (collection_id, document_id))
+            if link is not None:
+                session.delete(link)
+            pairs = select(FaqRow).where(FaqRow.collection_id == collection_id, FaqRow.document_id == document_id)
+            for row in session.exec(pairs):
+                session.delete(row)
+
+    def set_status(self, collection_id: str, status: CollectionStatus) -> None:
+        """Say where the vector index stands."""
+        with self._db.write() as session:
+            row = session.get(CollectionRow, collection_id)
+            if row is not None:
+                row.status = status
+
+    def delete(self, collection_id: str) -> None:
+        """Remove a collection, its pairs and its links to documents."""
+        with self._db.write() as session:
+            row = session.get(CollectionRow, collection_id)
+            if row is not None:
+                session.delete(row)
+
+
+def _by_name(session: Session, name: str) -> CollectionRow | None:
+    return session.exec(select(CollectionRow).where(CollectionRow.name == name)).first()
+
+
+def _known(session: Session) -> str:
+    names = session.exec(select(CollectionRow.name).order_by(CollectionRow.name)).all()
+    return f"Known collections: {', '.join(names)}." if names else "There is none yet: extract FAQs from a document first."
+
+
+def _to_collection(session: Session, row: CollectionRow) -> Collection:
+    documents = session.exec(
+        select(func.count()).select_from(CollectionDocumentRow).where(CollectionDocumentRow.collection_id == row.id)
+    ).one()
+    by_status = dict(
+        session.exec(
+            select(FaqRow.status, func.count()).where(FaqRow.collection_id == row.id).group_by(col(FaqRow.status))
+        ).all()
+    )
+    return Collection(
+        id=row.id,
+        name=row.name,
+        status=CollectionStatus(row.status),
+        created_at=row.created_at,
+        document_count=documents,
+        faq_count=sum(by_status.values()),
+        approved_count=by_status.get(FaqStatus.APPROVED, 0),
+    )
