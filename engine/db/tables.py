@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
 from sqlalchemy import JSON, Column, Dialect, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-
-from engine.domain import Json
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -54,7 +53,7 @@ class PageRow(SQLModel, table=True):
     document_id: str = Field(sa_column=_owned_by("document.id", primary_key=True, index=False))
     number: int = Field(primary_key=True)
     text: str
-    blocks: list[Json] = Field(sa_column=Column(JSON, nullable=False))
+    blocks: list[JsonValue] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class ChunkRow(SQLModel, table=True):
@@ -138,7 +137,7 @@ class MessageRow(SQLModel, table=True):
     conversation_id: str = Field(sa_column=_owned_by("conversation.id"))
     role: str
     content: str
-    details: dict[str, Json] = Field(sa_column=Column(JSON, nullable=False))
+    details: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
 
 
@@ -180,7 +179,7 @@ class AdapterRow(SQLModel, table=True):
     path: str
     job_id: str | None
     collection_id: str | None
-    card: dict[str, Json] = Field(sa_column=Column(JSON, nullable=False))
+    card: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
 
 
@@ -191,7 +190,7 @@ class EvaluationRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     job_id: str | None = Field(index=True)
     collection_id: str | None
-    summary: dict[str, Json] = Field(sa_column=Column(JSON, nullable=False))
+    summary: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
 
 
@@ -204,11 +203,11 @@ class JobRow(SQLModel, table=True):
     kind: str = Field(index=True)
     state: str
     lock: str | None
-    payload: dict[str, Json] = Field(sa_column=Column(JSON, nullable=False))
+    payload: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     progress: float
     message: str
-    result: dict[str, Json] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
-    error: dict[str, Json] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    result: dict[str, JsonValue] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    error: dict[str, JsonValue] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     attempts: int
     max_attempts: int
     owner: str | None
@@ -226,5 +225,5 @@ class JobEventRow(SQLModel, table=True):
     __tablename__ = "job_event"
     id: int | None = Field(default=None, primary_key=True)
     job_id: str = Field(sa_column=_owned_by("job.id"))
-    data: dict[str, Json] = Field(sa_column=Column(JSON, nullable=False))
+    data: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
