@@ -1,0 +1,289 @@
+"""The queue: rows of the job table, and every transition between their states.
+
+    queued → running → succeeded | failed | aborted
+    queued → cancelled
+    running → queued            a retry, or the process that ran it went away
+    failed | aborted | cancelled → queued   someone resumes it
+
+Each transition is one statement with the state it starts from in its WHERE, so that of two processes only one makes it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+import psutil
+from sqlalchemy import ColumnElement, and_, exists, or_, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from engine.db.session import Database
+from engine.db.tables import JobEventRow, JobRow
+from engine.domain import Job, JobState, Json, new_id, utc_now
+from engine.errors import ConflictError, ErrorInfo, JobInterrupted, NotFoundError
+
+RESUMABLE = (JobState.FAILED, JobState.ABORTED, JobState.CANCELLED)
+
+
+def new_owner() -> str:
+    """A name for a worker that tells host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class JobQueue:
+    """The jobs of a home. Any number of threads and processes may use it at once."""
+
+    def __init__(self, database: Database, *, stale_s: float = 20.0) -> None:
+        """Open the queue; a running job without a heartbeat for `stale_s` seconds counts as interrupted."""
+        self._db = database
+        self._stale = timedelta(seconds=stale_s)
+
+    def submit(self, kind: str, payload: Mapping[str, Json], *, lock: str | None = None, max_attempts: int = 3) -> Job:
+        """Queue a job. Of the jobs with the same `lock`, only one runs at a time."""
+        now = utc_now()
+        row = JobRow(
+            id=new_id(),
+            kind=kind,
+            state=JobState.QUEUED,
+            lock=lock,
+            payload=dict(payload),
+            progress=0.0,
+            message="Waiting",
+            attempts=0,
+            max_attempts=max_attempts,
+            owner=None,
+            cancel_requested=False,
+            run_after=now,
+            created_at=now,
+        )
+        with self._db.write() as session:
+            session.add(row)
+            session.flush()
+            return _to_job(row)
+
+    def get(self, job_id: str) -> Job:
+        """A job.
+
+        Raises:
+            NotFoundError: there is none with this identifier.
+        """
+        with self._db.read() as session:
+            return _to_job(_row(session, job_id))
+
+    def list(self, kind: str | None = None, limit: int = 100) -> Sequence[Job]:
+        """The newest jobs, of a kind or of all."""
+        query = select(JobRow).order_by(col(JobRow.created_at).desc()).limit(limit)
+        if kind is not None:
+            query = query.where(JobRow.kind == kind)
+        with self._db.read() as session:
+            return [_to_job(row) for row in session.exec(query)]
+
+    def claim(self, owner: str, kinds: Sequence[str], job_id: str | None = None) -> Job | None:
+        """Take the oldest job that is due (or the one named) and mark it as running; None when there is none to take."""
+        now = utc_now()
+        due = _claimable(kinds) & (col(JobRow.run_after) <= now)
+        if job_id is not None:
+            due = due & (col(JobRow.id) == job_id)
+        chosen = select(JobRow.id).where(due).order_by(col(JobRow.created_at)).limit(1).scalar_subquery()
+        statement = (
+            update(JobRow)
+            .where(col(JobRow.id) == chosen)
+            .values(
+                state=JobState.RUNNING,
+                owner=owner,
+                attempts=col(JobRow.attempts) + 1,
+                started_at=now,
+                heartbeat_at=now,
+                finished_at=None,
+                error=None,
+                message="Started",
+            )
+            .returning(JobRow)
+        )
+        with self._db.write() as session:
+            row = session.scalars(statement).first()
+            return None if row is None else _to_job(row)
+
+    def beat(self, job_id: str, owner: str) -> bool:
+        """Say that the job is alive.
+
+        Returns whether it should go on: False when someone asked it to stop, or when another worker has taken it over.
+        """
+        statement = (
+            update(JobRow)
+            .where(*_owned(job_id, owner))
+            .values(heartbeat_at=utc_now())
+            .returning(col(JobRow.cancel_requested))
+            .execution_options(synchronize_session=False)
+        )
+        with self._db.write() as session:
+            return session.scalars(statement).first() is False
+
+    def report(self, job_id: str, owner: str, progress: float, message: str) -> None:
+        """Store progress (0…1) and what is going on."""
+        self._update(job_id, owner, progress=min(max(progress, 0.0), 1.0), message=message[:300])
+
+    def emit(self, job_id: str, data: Mapping[str, Json]) -> None:
+        """Store something that the job reports besides its progress."""
+        with self._db.write() as session:
+            session.add(JobEventRow(job_id=job_id, data=dict(data), created_at=utc_now()))
+
+    def events(self, job_id: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, Json]]]:
+        """What a job has reported, as (number, data), oldest first; only those with a number above `after`."""
+        query = (
+            select(JobEventRow).where(JobEventRow.job_id == job_id, col(JobEventRow.id) > after).order_by(col(JobEventRow.id))
+        )
+        with self._db.read() as session:
+            return [(cast(int, row.id), row.data) for row in session.exec(query)]
+
+    def succeed(self, job_id: str, owner: str, result: Mapping[str, Json]) -> None:
+        """End a running job well."""
+        self._end(job_id, owner, JobState.SUCCEEDED, "Done", result=dict(result), progress=1.0)
+
+    def fail(self, job_id: str, owner: str, error: ErrorInfo) -> None:
+        """End a running job with an error."""
+        self._end(job_id, owner, JobState.FAILED, error["message"], error=error_json(error))
+
+    def abort(self, job_id: str, owner: str) -> None:
+        """End a running job that someone stopped."""
+        self._end(job_id, owner, JobState.ABORTED, "Stopped; what was done is kept")
+
+    def requeue(self, job_id: str, owner: str, message: str, *, delay_s: float = 0.0, refund_attempt: bool = False) -> None:
+        """Put a running job back, to be taken again after `delay_s` seconds."""
+        self._update(
+            job_id,
+            owner,
+            state=JobState.QUEUED,
+            owner_value=None,
+            message=message[:300],
+            run_after=utc_now() + timedelta(seconds=delay_s),
+            attempts=col(JobRow.attempts) - int(refund_attempt),
+        )
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a queued job, or ask a running one to stop; an ended one is left as it is.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        with self._db.write() as session:
+            row = _row(session, job_id)
+            if row.state == JobState.QUEUED:
+                row.state, row.finished_at, row.message = JobState.CANCELLED, utc_now(), "Cancelled before it began"
+            elif row.state == JobState.RUNNING:
+                row.cancel_requested, row.message = True, "Stopping"
+            session.flush()
+            return _to_job(row)
+
+    def resume(self, job_id: str) -> Job:
+        """Queue a failed, stopped or cancelled job again; it goes on from what it had done.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: the job waits, runs or has succeeded.
+        """
+        with self._db.write() as session:
+            row = _row(session, job_id)
+            if row.state not in RESUMABLE:
+                raise ConflictError(f"the job is {row.state}", hint="Only a failed, aborted or cancelled job can be resumed.")
+            row.state, row.attempts, row.cancel_requested = JobState.QUEUED, 0, False
+            row.error, row.finished_at, row.run_after, row.message = None, None, utc_now(), "Waiting to go on"
+            session.flush()
+            return _to_job(row)
+
+    def recover(self) -> Sequence[Job]:
+        """Deal with running jobs whose process went away.
+
+        They are queued again, or aborted where that was asked for, or failed after too many attempts.
+
+        Returns the jobs that were changed.
+        """
+        with self._db.write() as session:
+            running = session.exec(select(JobRow).where(JobRow.state == JobState.RUNNING)).all()
+            lost = [row for row in running if self._lost(row)]
+            for row in lost:
+                _interrupt(row)
+            session.flush()
+            return [_to_job(row) for row in lost]
+
+    def _lost(self, row: JobRow) -> bool:
+        if row.heartbeat_at is None or utc_now() - row.heartbeat_at > self._stale:
+            return True
+        host, pid, _ = (row.owner or "::").rsplit(":", 2)
+        return host == socket.gethostname() and not psutil.pid_exists(int(pid or 0))
+
+    def _end(self, job_id: str, owner: str, state: JobState, message: str, **values: object) -> None:
+        self._update(job_id, owner, state=state, message=message[:300], finished_at=utc_now(), **values)
+
+    def _update(self, job_id: str, owner: str, **values: object) -> None:
+        if "owner_value" in values:
+            values["owner"] = values.pop("owner_value")
+        with self._db.write() as session:
+            session.execute(
+                update(JobRow).where(*_owned(job_id, owner)).values(**values).execution_options(synchronize_session=False)
+            )
+
+
+def _claimable(kinds: Sequence[str]) -> ColumnElement[bool]:
+    """Queued, of a kind that the worker knows, and its lock is free."""
+    other = aliased(JobRow)
+    lock_taken = exists().where(col(other.lock) == col(JobRow.lock), col(other.state) == JobState.RUNNING)
+    return and_(
+        col(JobRow.state) == JobState.QUEUED,
+        col(JobRow.kind).in_(kinds),
+        or_(col(JobRow.lock).is_(None), ~lock_taken),
+    )
+
+
+def _owned(job_id: str, owner: str) -> tuple[ColumnElement[bool], ...]:
+    return (col(JobRow.id) == job_id, col(JobRow.owner) == owner, col(JobRow.state) == JobState.RUNNING)
+
+
+def _interrupt(row: JobRow) -> None:
+    row.owner = None
+    if row.cancel_requested:
+        row.state, row.finished_at, row.message = JobState.ABORTED, utc_now(), "Stopped; what was done is kept"
+    elif row.attempts < row.max_attempts:
+        row.state, row.run_after, row.message = JobState.QUEUED, utc_now(), "Interrupted; waiting to go on"
+    else:
+        error = JobInterrupted(
+            f"the process that ran this job went away {row.attempts} times", hint=f"Go on with `nexus jobs resume {row.id}`."
+        )
+        row.state, row.finished_at, row.message = JobState.FAILED, utc_now(), error.message
+        row.error = error_json(error.info())
+
+
+def error_json(error: ErrorInfo) -> dict[str, Json]:
+    """An error as plain JSON."""
+    return {"code": error["code"], "message": error["message"], "hint": error["hint"], "retryable": error["retryable"]}
+
+
+def _row(session: Session, job_id: str) -> JobRow:
+    row = session.get(JobRow, job_id)
+    if row is None:
+        raise NotFoundError(f"no job {job_id}", hint="List the jobs with `nexus jobs list`.")
+    return row
+
+
+def _to_job(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        kind=row.kind,
+        state=JobState(row.state),
+        payload=row.payload,
+        progress=row.progress,
+        message=row.message,
+        result=row.result,
+        error=row.error,
+        attempts=row.attempts,
+        max_attempts=row.max_attempts,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        cancel_requested=row.cancel_requested,
+    )
