@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 from sqlmodel import SQLModel
 
 from engine.db import tables  # noqa: F401  (registers the tables)
+from engine.db.keyword_search import KEYWORD_SEARCH
 from engine.errors import StorageError
 
 
@@ -16,7 +17,14 @@ def _create_all(connection: Connection) -> None:
     SQLModel.metadata.create_all(connection)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_all,)
+def _create_keyword_search(connection: Connection) -> None:
+    """An FTS5 index over `search_entry`. Its triggers also run when a row goes because its collection was deleted."""
+    SQLModel.metadata.create_all(connection)
+    for statement in KEYWORD_SEARCH:
+        connection.exec_driver_sql(statement)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search)
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""
 

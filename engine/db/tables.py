@@ -118,6 +118,18 @@ class FaqRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=_time())
 
 
+class SearchEntryRow(SQLModel, table=True):
+    """What keyword search finds in a collection. `source_id` is that of the vector index; triggers mirror rows into FTS5."""
+
+    __tablename__ = "search_entry"
+    __table_args__ = (UniqueConstraint("collection_id", "source_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    collection_id: str = Field(sa_column=_owned_by("collection.id", index=False))
+    source_id: str
+    heading: str
+    body: str
+
+
 class ConversationRow(SQLModel, table=True):
     """A conversation with a model, over a collection, or with an agent."""
 

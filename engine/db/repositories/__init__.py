@@ -11,6 +11,7 @@ from engine.db.repositories.conversations import ConversationRepository
 from engine.db.repositories.documents import DocumentRepository
 from engine.db.repositories.evaluations import EvaluationRepository
 from engine.db.repositories.faqs import FaqRepository
+from engine.db.repositories.search import SearchRepository
 from engine.db.session import Database
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "FaqRepository",
     "LeadRepository",
     "Repositories",
+    "SearchRepository",
 ]
 
 
@@ -38,6 +40,7 @@ class Repositories:
     leads: LeadRepository
     adapters: AdapterRepository
     evaluations: EvaluationRepository
+    search: SearchRepository
 
     @classmethod
     def over(cls, database: Database) -> Repositories:
@@ -51,4 +54,5 @@ class Repositories:
             leads=LeadRepository(database),
             adapters=AdapterRepository(database),
             evaluations=EvaluationRepository(database),
+            search=SearchRepository(database),
         )
