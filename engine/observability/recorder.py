@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING = 10_000
-"""Spans that may wait for the writer. More are written by the caller's own thread."""
+MAX_WAITING = 256
+"""Spans that may wait for the writer; Opik takes about 2 ms for each. In a burst, further ones are written directly."""
+MAX_WAITING_FOR_SERVER = 10_000
+"""The same where an Opik server is to have them all."""
 OVERDUE_S = 10.0
 """A span that Opik was given so long ago without its coming out again is written directly. Opik batches for about a second."""
 OPIK_DELAY_S = 3.0
@@ -38,8 +40,9 @@ class Recorder:
         self._file = file
         self._server = server
         self._use_opik = use_opik
-        self._waiting: queue.Queue[Span | None] = queue.Queue(MAX_WAITING)
+        self._waiting: queue.Queue[Span | None] = queue.Queue(MAX_WAITING_FOR_SERVER if server else MAX_WAITING)
         self._pending: dict[str, tuple[float, Span]] = {}
+        self._overdue: set[str] = set()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._opik_now = threading.Event()
@@ -87,11 +90,10 @@ class Recorder:
 
     def _stop_writer(self, thread: threading.Thread, timeout_s: float) -> None:
         try:
-            self._waiting.put_nowait(None)
+            self._waiting.put(None, timeout=timeout_s)
+            thread.join(timeout_s)
         except queue.Full:
-            self._complain("the queue of finished spans is full")
-            return
-        thread.join(timeout_s)
+            pass  # The writer notices that it is to stop when it has emptied the queue.
         if self._importing.is_set():
             thread.join(IMPORT_S)
 
@@ -99,10 +101,10 @@ class Recorder:
         self._opik_now.wait(OPIK_DELAY_S)
         feed = self._open_feed()
         while (span := self._next()) is not None:
-            if feed is not None:
-                self._send(feed, span)
-            else:
+            if feed is None or (self._closed and self._server is None):
                 self._write_directly(span)
+            else:
+                self._send(feed, span)
         if feed is not None:
             feed.close(timeout_s=1)
 
@@ -110,8 +112,10 @@ class Recorder:
         """The next span, or None when the writer is to stop; writes what is overdue while it waits."""
         while True:
             try:
-                return self._waiting.get(timeout=OVERDUE_S / 2)
+                return self._waiting.get(block=not self._closed, timeout=OVERDUE_S / 2)
             except queue.Empty:
+                if self._closed:
+                    return None
                 self._write_overdue(OVERDUE_S)
 
     def _open_feed(self) -> OpikFeed | None:
@@ -136,11 +140,11 @@ class Recorder:
             self._write_directly(span)
 
     def _write_row(self, row: TraceRow) -> None:
-        """Take a row that came out of Opik. One that was written directly meanwhile is dropped."""
+        """Take a row that came out of Opik: one of ours, or of code that uses Opik's own decorators."""
         with self._lock:
-            expected = self._pending.pop(row["span_id"], None)
-            late = expected is None and self._closed
-        if not late:
+            self._pending.pop(row["span_id"], None)
+            known = row["span_id"] in self._overdue
+        if not known:
             self._append(row)
 
     def _write_directly(self, span: Span) -> None:
@@ -153,6 +157,7 @@ class Recorder:
         limit = time.monotonic() - age_s
         with self._lock:
             overdue = [span for since, span in self._pending.values() if since <= limit]
+            self._overdue.update(span.span_id for span in overdue)
         for span in overdue:
             self._write_directly(span)
 
