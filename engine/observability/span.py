@@ -41,6 +41,9 @@ class Span:
     model: str | None = None
     error: dict[str, str] | None = None
     recording: bool = True
+    parent: Span | None = None
+    counted: bool = False
+    """Whether token counts were recorded here or in a step inside, so that no token is counted twice."""
 
     def set_input(self, value: object) -> None:
         """Record what the step works on."""
@@ -53,7 +56,7 @@ class Span:
             return
         self.output = _named(captured(value), "output")
         usage, model = getattr(value, "usage", None), getattr(value, "model", None)
-        if isinstance(usage, Usage):
+        if isinstance(usage, Usage) and not self.counted:
             self.set_usage(usage, model if isinstance(model, str) and model else None)
 
     def set_usage(self, usage: Usage, model: str | None = None) -> None:
@@ -61,6 +64,9 @@ class Span:
         if self.recording:
             self.usage = usage
             self.model = model or self.model
+            step: Span | None = self
+            while step is not None and not step.counted:
+                step.counted, step = True, step.parent
 
     def set(self, **attributes: object) -> None:
         """Record further facts about the step."""

@@ -199,7 +199,7 @@ def _begin(name: str, tracing: Tracing) -> Span:
     if parent is None:
         tracing.begin()
         return Span(name=name, trace_id=new_span_id())
-    return Span(name=name, trace_id=parent.trace_id, parent_id=parent.span_id)
+    return Span(name=name, trace_id=parent.trace_id, parent_id=parent.span_id, parent=parent)
 
 
 def _finish(step: Span, tracing: Tracing) -> None:
