@@ -1,0 +1,157 @@
+"""Chat with a base model, a fine-tuned one or a provider, with history.
+
+Lives here: one turn of a chat: history from the database, the answer streamed, both stored, and the fall-back to the default
+model when another one fails. Answers from documents are `engine.rag`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from engine.db.repositories import AdapterRepository, ConversationRepository
+from engine.domain import CancelToken, Completion, Delta, Message
+from engine.errors import AdapterError, ConfigError, ConflictError, NexusError, OfflineError, ProviderError
+from engine.llm.base import ChatModel, GenerationParams
+from engine.observability.tracing import traced
+from engine.requests import ChatRequest
+
+ANSWER_TOKENS = 512
+"""Longest answer of a chat turn, in tokens."""
+
+FALL_BACK_ON = (ProviderError, ConfigError, OfflineError, AdapterError)
+"""Failures of a model that the default model can stand in for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDelta:
+    """A piece of an answer. The last one has the whole `completion`; all name the conversation."""
+
+    text: str
+    conversation_id: str
+    completion: Completion | None = None
+
+
+class Chat:
+    """Conversations with models."""
+
+    def __init__(
+        self,
+        conversations: ConversationRepository,
+        adapters: AdapterRepository,
+        model: Callable[[str | None], ChatModel],
+        *,
+        timeout_s: float,
+    ) -> None:
+        """Make a chat. `model` gives the model of a name, and the default one for None."""
+        self._conversations = conversations
+        self._adapters = adapters
+        self._model = model
+        self._timeout_s = timeout_s
+
+    @traced("chat")
+    def stream(self, request: ChatRequest, *, cancel: CancelToken | None = None) -> Iterator[ChatDelta]:
+        """Answer a message, piece by piece, and store both.
+
+        The message is stored before the answer begins; what was said of an answer that broke off is stored, too.
+
+        Raises:
+            NotFoundError: no such conversation, model or adapter.
+            ConflictError: the adapter was trained on another base.
+            NexusError: the model failed, and the default one as well.
+        """
+        params, model = self._route(request, cancel)
+        conversation = self._open(request)
+        history = [stored.message for stored in self._conversations.history(conversation)]
+        message = Message("user", request.message)
+        self._conversations.append(conversation, message)
+        said: list[str] = []
+        completion: Completion | None = None
+        try:
+            for delta in self._answer(model, [*history, message], params):
+                said.append(delta.text)
+                completion = delta.completion or completion
+                yield ChatDelta(delta.text, conversation, self._named(delta.completion, request))
+        finally:
+            self._remember(conversation, "".join(said), self._named(completion, request))
+
+    def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel]:
+        adapter = None if request.adapter is None else self._adapters.by_name(request.adapter)
+        model = self._model(request.model or (adapter.base_model if adapter else None))
+        if adapter is not None and adapter.base_model != model.name:
+            raise ConflictError(
+                f"the adapter {adapter.name!r} belongs to {adapter.base_model}, not to {model.name}",
+                hint="Leave the model out: the adapter brings its own.",
+            )
+        params = GenerationParams(
+            max_tokens=ANSWER_TOKENS,
+            adapter=None if adapter is None else adapter.path,
+            timeout_s=self._timeout_s,
+            cancel=cancel,
+        )
+        return params, model
+
+    def _open(self, request: ChatRequest) -> str:
+        if request.conversation is not None:
+            return self._conversations.get(request.conversation).id
+        return self._conversations.start("chat", request.message).id
+
+    def _answer(self, model: ChatModel, messages: Sequence[Message], params: GenerationParams) -> Iterator[Delta]:
+        """Stream from the model; when it fails before its first word, from the default one, saying so."""
+        fitting, notice = fit(messages, model, params.max_tokens)
+        sent = False
+        try:
+            for delta in model.stream(fitting, params):
+                sent = sent or bool(delta.text)
+                yield _noticed(delta, notice)
+            return
+        except FALL_BACK_ON as exc:
+            default = self._model(None)
+            if sent or (default.name == model.name and params.adapter is None):
+                raise
+            failure = exc
+        yield from self._fall_back(default, messages, replace(params, adapter=None), failure)
+
+    def _fall_back(
+        self, model: ChatModel, messages: Sequence[Message], params: GenerationParams, failure: NexusError
+    ) -> Iterator[Delta]:
+        fitting, trimmed = fit(messages, model, params.max_tokens)
+        notice = f"{failure.message}. Answered by {model.name} instead."
+        for delta in model.stream(fitting, params):
+            yield _noticed(delta, f"{notice} {trimmed}" if trimmed else notice)
+
+    def _named(self, completion: Completion | None, request: ChatRequest) -> Completion | None:
+        """The completion with the adapter's name in place of its path."""
+        if completion is None or completion.adapter is None:
+            return completion
+        return replace(completion, adapter=request.adapter)
+
+    def _remember(self, conversation: str, text: str, completion: Completion | None) -> None:
+        if not text and completion is None:
+            return
+        details = {} if completion is None else {**asdict(completion), "finish_reason": completion.finish_reason.value}
+        details.pop("text", None)
+        self._conversations.append(conversation, Message("assistant", text), details)
+
+
+def fit(messages: Sequence[Message], model: ChatModel, answer_tokens: int) -> tuple[list[Message], str | None]:
+    """The conversation without the oldest turns that do not fit, and a notice when some were left out.
+
+    The system message and the last message always stay; if even those are too long, the model refuses them.
+    """
+    room = model.context_length - min(answer_tokens, model.context_length // 2)
+    kept = list(messages)
+    first = 1 if kept and kept[0].role == "system" else 0
+    costs = [model.count_tokens(message.content) + 8 for message in kept]
+    dropped = 0
+    while sum(costs) > room and len(kept) > first + 1:
+        del kept[first], costs[first]
+        dropped += 1
+    return kept, f"The {dropped} oldest messages no longer fit and were left out." if dropped else None
+
+
+def _noticed(delta: Delta, notice: str | None) -> Delta:
+    if notice is None or delta.completion is None:
+        return delta
+    joined = f"{notice} {delta.completion.notice}" if delta.completion.notice else notice
+    return replace(delta, completion=replace(delta.completion, notice=joined))

@@ -1,0 +1,142 @@
+"""What people ask of the engine, validated. A request for long work is also the payload of its job.
+
+Lives here: the pydantic models of all inputs, and `checked`, which turns a validation error into an `InputError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, ParamSpec, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from engine.errors import InputError
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f/\\<>|*?\"]+$")
+]
+"""A name that a person gives to something: no control characters and nothing that a path could be made of."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16_000)]
+"""A question or message."""
+
+DEFAULT_FIELDS = ("name", "email", "phone", "company")
+"""The lead fields of an agent when none are given."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StagedFile(_Request):
+    """A copy of an upload that waits in the home folder for its job. `path` is relative to the home folder."""
+
+    name: str
+    path: str
+
+
+class ExtractionOptions(_Request):
+    """Where extracted pairs go, and what makes them."""
+
+    collection: Name
+    model: str | None = None
+    max_pairs: int | None = Field(None, ge=1, le=100_000)
+
+
+class ExtractionRequest(ExtractionOptions):
+    """Read files into a collection and extract FAQ pairs from them."""
+
+    files: tuple[StagedFile, ...] = Field(min_length=1)
+
+
+class FinetuneRequest(_Request):
+    """Fine-tune a model on the pairs of a collection or on a dataset file."""
+
+    name: Name
+    collection: Name | None = None
+    dataset: StagedFile | None = None
+    base: str | None = None
+    preset: Literal["quick", "balanced", "thorough"] = "quick"
+    holdout: float = Field(0.1, ge=0.0, le=0.5, description="Share of the collection's pairs that is kept for evaluation.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.collection is None) == (self.dataset is None):
+            raise ValueError("give either a collection or a dataset file")
+        return self
+
+
+class EvaluationRequest(_Request):
+    """Compare targets (`base`, `rag`, `adapter:NAME`) on held-out pairs of a collection, or on all rows of a dataset file."""
+
+    collection: Name | None = None
+    dataset: StagedFile | None = None
+    targets: tuple[str, ...] = Field(("base", "rag"), min_length=1)
+    model: str | None = None
+    limit: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _known_targets(self) -> Self:
+        if self.collection is None and self.dataset is None:
+            raise ValueError("give a collection or a dataset file")
+        for target in self.targets:
+            if target not in ("base", "rag") and not target.startswith("adapter:"):
+                raise ValueError(f"unknown target {target!r}: use base, rag or adapter:NAME")
+        if "rag" in self.targets and self.collection is None:
+            raise ValueError("the target rag needs a collection to search")
+        return self
+
+
+class IngestionRequest(_Request):
+    """Bring the vector index of a collection up to date."""
+
+    collection: Name
+
+
+class ChatRequest(_Request):
+    """A message to a model."""
+
+    message: Text
+    model: str | None = None
+    adapter: str | None = None
+    conversation: str | None = None
+
+
+class AskRequest(_Request):
+    """A question to be answered from a collection."""
+
+    question: Text
+    collection: Name
+    model: str | None = None
+    adapter: str | None = None
+
+
+class AgentRequest(_Request):
+    """A smart agent to be created."""
+
+    name: Name
+    collection: Name
+    instructions: Annotated[str, StringConstraints(strip_whitespace=True, max_length=8_000)] = ""
+    fields: tuple[Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_ ]{0,39}$")], ...] = Field(
+        DEFAULT_FIELDS, max_length=20
+    )
+    model: str | None = None
+    adapter: str | None = None
+
+
+def checked(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a request's constructor.
+
+    Raises:
+        InputError: a value is not allowed; the message says which.
+    """
+    try:
+        return make(*args, **kwargs)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {message}" if where else message) from exc
