@@ -1,0 +1,57 @@
+"""Comma-, semicolon-, tab- or bar-separated tables: each row is one block."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+from engine.domain import Page
+from engine.ingest.decoding import decode
+from engine.ingest.source import Source
+from engine.ingest.structure import Piece, paginate
+from engine.ingest.tables import looks_like_header, table_pieces
+
+_DELIMITERS = ",;\t|"
+_SNIFFED_ROWS = 50
+_SNIFFED_CHARACTERS = 64 * 1024
+
+
+def load_csv(source: Source) -> Iterator[Page]:
+    """Pages of a table; each row reads `column: value; column: value`."""
+    text = decode(source, source.read_bytes()).replace("\0", "")
+    return paginate(_pieces(source, text, sniff_delimiter(text)))
+
+
+def sniff_delimiter(text: str) -> str:
+    """The delimiter that cuts most of the first rows into the same number of columns, and more than one; else a comma."""
+    sample = text[:_SNIFFED_CHARACTERS]
+    return max(_DELIMITERS, key=lambda delimiter: _regularity(sample, delimiter))
+
+
+def _regularity(sample: str, delimiter: str) -> tuple[int, int]:
+    """How many rows agree on a number of columns above one, and on how many."""
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    try:
+        widths = Counter(len(row) for row in itertools.islice(reader, _SNIFFED_ROWS) if len(row) > 1)
+    except csv.Error:
+        return 0, 0
+    return max(((count, width) for width, count in widths.items()), default=(0, 0))
+
+
+def _pieces(source: Source, text: str, delimiter: str) -> Iterator[Piece]:
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as exc:
+        raise source.damaged(f"it is not a proper table ({exc})") from exc
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    has_header = bool(rows) and (looks_like_header(rows[0]) or _names_columns(rows[0]))
+    return table_pieces(rows, has_header=has_header)
+
+
+def _names_columns(row: list[str]) -> bool:
+    """In a CSV file even names with digits (`price 2024`) are taken for names, as long as none is a mere number."""
+    distinct = len({cell.strip().lower() for cell in row}) == len(row)
+    return len(row) > 1 and distinct and all(any(map(str.isalpha, cell)) and len(cell) <= 60 for cell in row)

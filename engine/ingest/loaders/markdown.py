@@ -1,0 +1,110 @@
+"""Markdown (CommonMark with tables)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from engine.domain import BlockKind, Page
+from engine.ingest.decoding import decode
+from engine.ingest.markup import markup_pieces
+from engine.ingest.source import Source
+from engine.ingest.structure import Piece, paginate
+from engine.ingest.tables import table_pieces
+from engine.ingest.text import clean, clean_lines, list_item
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:(?!---|\.\.\.).*\n){0,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+_MAX_LINE = 10_000
+"""The parser's time grows with the square of a line's length; longer lines are broken, at spaces, before it sees them."""
+_CODE = ("fence", "code_block")
+
+
+def load_markdown(source: Source) -> Iterator[Page]:
+    """Pages of a Markdown file: one for each top-level section."""
+    return paginate(markdown_pieces(decode(source, source.read_bytes())))
+
+
+def markdown_pieces(text: str) -> Iterator[Piece]:
+    """Headings, paragraphs, list items and table rows of a Markdown text; front matter is dropped."""
+    from markdown_it import MarkdownIt
+
+    lines = "\n".join(text.splitlines()) + "\n"
+    body = _break_long_lines(_FRONT_MATTER.sub("", lines, count=1))
+    return _Walk().pieces(MarkdownIt("commonmark").enable("table").parse(body))
+
+
+class _Walk:
+    """Goes through the parser's flat list of tokens."""
+
+    def __init__(self) -> None:
+        self._markers: list[str] = []
+        self._item = ""
+        self._level = 0
+        self._rows: list[list[str]] | None = None
+
+    def pieces(self, tokens: Sequence[Token]) -> Iterator[Piece]:
+        """The blocks, in order."""
+        for token in tokens:
+            if token.type == "table_close":
+                yield from table_pieces(self._rows or [], has_header=True)
+                self._rows = None
+            elif token.type == "inline":
+                yield from self._inline(token)
+            elif token.type in _CODE:
+                yield self._block(clean_lines(token.content))
+            elif token.type == "html_block":
+                yield from markup_pieces(token.content)
+            else:
+                self._open_or_close(token)
+
+    def _open_or_close(self, token: Token) -> None:
+        match token.type:
+            case "heading_open":
+                self._level = int(token.tag[1])
+            case "table_open":
+                self._rows = []
+            case "tr_open" if self._rows is not None:
+                self._rows.append([])
+            case "list_item_open":
+                self._item = f"{token.info}{token.markup}" if token.info else "-"
+
+    def _inline(self, token: Token) -> Iterator[Piece]:
+        text = clean_lines(_inline_text(token.children or []))
+        if self._rows:
+            self._rows[-1].append(text.replace("\n", " "))
+        elif self._level:
+            yield Piece(BlockKind.HEADING, clean(text), self._level)
+            self._level = 0
+        elif text:
+            yield self._block(text)
+
+    def _block(self, text: str) -> Piece:
+        """The first block of a list item is the item; the others are paragraphs."""
+        marker, self._item = self._item, ""
+        return Piece(BlockKind.LIST_ITEM, list_item(text, marker)) if marker else Piece(BlockKind.PARAGRAPH, text)
+
+
+def _inline_text(tokens: Sequence[Token]) -> str:
+    return "".join(map(_token_text, tokens))
+
+
+def _token_text(token: Token) -> str:
+    match token.type:
+        case "softbreak":
+            return " "
+        case "hardbreak":
+            return "\n"
+        case "image":
+            return _inline_text(token.children or [])
+        case "html_inline":
+            return "\n" if token.content.lower().startswith("<br") else ""
+        case _:
+            return token.content
+
+
+def _break_long_lines(text: str) -> str:
+    return re.sub(rf"(\S[^\n]{{{_MAX_LINE},}}?)[ \t]+", r"\1\n", text)

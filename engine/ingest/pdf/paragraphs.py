@@ -1,0 +1,121 @@
+"""Lines in reading order put together to headings, paragraphs and list items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from engine.domain import BlockKind
+from engine.ingest.pdf.layout import Element, Line, Table, union
+from engine.ingest.pdf.style import DocumentStyle
+from engine.ingest.structure import Piece
+from engine.ingest.text import list_item, split_marker
+
+_BULLETS = frozenset("•●○◦▪■□▸►‣⁃∙·–—*-")
+_SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
+_WORD_BREAK = re.compile(r"(\w+)[-‐]$")
+_NUMBERED = re.compile(r"[\d(]")
+_MAX_BOLD_LINES = 2
+"""More bold lines than this in a row are an emphasised paragraph, not a heading."""
+
+
+def page_pieces(elements: Sequence[Element], style: DocumentStyle, page: int) -> Iterator[Piece]:
+    """The blocks of a page whose elements are in reading order."""
+    edges = _right_edges(elements)
+    group: list[Line] = []
+    for element in elements:
+        if isinstance(element, Line) and group and _continues(group, element, style, page, edges):
+            group.append(element)
+            continue
+        yield from _piece(group, style, page)
+        group = []
+        if isinstance(element, Table):
+            yield from (Piece(BlockKind.TABLE_ROW, text, bbox=bbox) for text, bbox in element.rows)
+        else:
+            group = [element]
+    yield from _piece(group, style, page)
+
+
+def join_lines(lines: Sequence[str], compounds: frozenset[str] = frozenset()) -> str:
+    """One text from the lines of a paragraph; words that were hyphenated at a line's end are put together again.
+
+    The hyphen stays where the document writes the word with one elsewhere (`compounds`), or where no small letter follows.
+    """
+    text = lines[0] if lines else ""
+    for line in lines[1:]:
+        head = _WORD_BREAK.search(text)
+        tail = re.match(r"\w+", line)
+        if head is None or tail is None:
+            text = f"{text} {line}"
+        elif not tail.group()[0].islower() or f"{head[1]}-{tail.group()}".casefold() in compounds:
+            text += line
+        else:
+            text = text[:-1] + line
+    return text
+
+
+def _right_edges(elements: Sequence[Element]) -> dict[int, float]:
+    edges: dict[int, float] = {}
+    for element in elements:
+        if isinstance(element, Line):
+            edges[element.block] = max(edges.get(element.block, 0.0), element.bbox[2])
+    return edges
+
+
+def _continues(group: Sequence[Line], line: Line, style: DocumentStyle, page: int, edges: dict[int, float]) -> bool:
+    """Whether a line goes on with the block that is being collected."""
+    previous = group[-1]
+    if style.level(previous, page) != style.level(line, page):
+        return False
+    if _same_row(previous, line):
+        return True
+    if style.level(line, page):
+        return _is_close(previous, line) and previous.size == line.size
+    if _starts_item(line) and not _is_mid_sentence(group, line):
+        return False
+    if previous.block != line.block:
+        return _is_mid_sentence(group, line) and line.text[0].islower()
+    short = previous.bbox[2] < edges[previous.block] - 2 * line.size
+    if _starts_item(group[0]):
+        return line.bbox[0] > group[0].bbox[0] + 2 or (not short and line.bbox[0] > group[0].bbox[0] - 2)
+    indented = line.bbox[0] - previous.bbox[0] > 0.8 * line.size
+    return not ((indented or short) and _SENTENCE_END.search(previous.text))
+
+
+def _same_row(previous: Line, line: Line) -> bool:
+    middle = (line.bbox[1] + line.bbox[3]) / 2
+    return previous.bbox[1] < middle < previous.bbox[3] and line.bbox[0] >= previous.bbox[2] - 1
+
+
+def _is_close(previous: Line, line: Line) -> bool:
+    return 0 <= line.bbox[1] - previous.bbox[1] < 1.6 * previous.height
+
+
+def _starts_item(line: Line) -> bool:
+    return line.text in _BULLETS or bool(split_marker(line.text)[0])
+
+
+def _is_mid_sentence(group: Sequence[Line], line: Line) -> bool:
+    """Whether a sentence is still open, so that a number at the line's start is part of it and not of a list."""
+    bullet = _starts_item(line) and not _NUMBERED.match(line.text)
+    return not bullet and not _starts_item(group[0]) and not _SENTENCE_END.search(group[-1].text)
+
+
+def _piece(group: Sequence[Line], style: DocumentStyle, page: int) -> Iterator[Piece]:
+    if not group:
+        return
+    text = join_lines([line.text for line in group], style.compounds)
+    bbox = union([line.bbox for line in group])
+    level = style.level(group[0], page)
+    marker, rest = split_marker(text)
+    if level and not (level == style.bold_level and _count_rows(group) > _MAX_BOLD_LINES):
+        yield Piece(BlockKind.HEADING, text, level, bbox)
+    elif marker:
+        yield Piece(BlockKind.LIST_ITEM, list_item(rest, marker), bbox=bbox)
+    else:
+        yield Piece(BlockKind.PARAGRAPH, text, bbox=bbox)
+
+
+def _count_rows(group: Sequence[Line]) -> int:
+    return 1 + sum(not _same_row(above, below) for above, below in pairwise(group))

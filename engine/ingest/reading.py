@@ -1,0 +1,108 @@
+"""Reading a document: the way in for every format."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.domain import Page
+from engine.errors import DocumentError
+from engine.ingest import media
+from engine.ingest.limits import Limits
+from engine.ingest.loaders import LOADERS
+from engine.ingest.source import Source
+
+_HASH_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDocument:
+    """A document as it was read.
+
+    `id` is the SHA-256 of the file's bytes; `warnings` say what the person should know although the document could be read.
+    """
+
+    name: str
+    media_type: str
+    id: str
+    size: int
+    pages: tuple[Page, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def read_document(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> LoadedDocument:
+    """Read a file of any supported format.
+
+    Args:
+        path: the file. Its content is taken to be hostile.
+        name: the name to show and to take the ending from, where the file is stored under another one.
+        limits: what is too much.
+
+    Raises:
+        DocumentError: the file cannot be read: missing, empty, too large, of another kind than it says, encrypted, damaged,
+            a ZIP bomb, or without text. The message says which, the hint what to do.
+    """
+    shown = name or path.name
+    try:
+        size = _check_file(path, shown, limits)
+        digest = _sha256(path)
+        media_type = media.detect_media_type(path, shown)
+    except OSError as exc:
+        raise DocumentError(
+            f"{shown} cannot be read: {exc.strerror or exc}.", hint="Check the path and its permissions."
+        ) from exc
+    source = Source(path, shown, media_type, limits)
+    pages = tuple(_within_limits(source, LOADERS[media_type](source)))
+    _check_text(source, pages)
+    return LoadedDocument(shown, media_type, digest, size, pages, tuple(dict.fromkeys(source.warnings)))
+
+
+def _check_file(path: Path, name: str, limits: Limits) -> int:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DocumentError(f"{name} is not a file.", hint="Name the document itself, not a folder or a device.")
+    if status.st_size == 0:
+        raise DocumentError(f"{name} is empty (0 bytes).", hint="The copy or download may have failed. Get a fresh copy.")
+    if status.st_size > limits.max_bytes:
+        raise DocumentError(
+            f"{name} is too large: {status.st_size / 1e6:,.1f} MB; at most {limits.max_bytes / 1e6:,.1f} MB are allowed.",
+            hint="Split the document, or raise NEXUS_MAX_DOCUMENT_MB.",
+        )
+    return status.st_size
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _within_limits(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
+    characters = 0
+    for count, page in enumerate(pages, start=1):
+        source.check_page_count(count)
+        characters += len(page.text)
+        if characters > source.limits.max_characters:
+            raise DocumentError(
+                f"{source.name} holds more than {source.limits.max_characters:,} characters of text.",
+                hint="Split the document.",
+            )
+        yield page
+
+
+def _check_text(source: Source, pages: tuple[Page, ...]) -> None:
+    if not pages:
+        raise DocumentError(f"{source.name} holds no pages with text.", hint="Check that the right file was chosen.")
+    if any(any(map(str.isalnum, page.text)) for page in pages):
+        return
+    if source.media_type == media.PDF:
+        raise DocumentError(
+            f"{source.name} has no text layer: its pages are pictures (a scan?).",
+            hint="Run it through text recognition (OCR) and add the result.",
+        )
+    raise DocumentError(f"{source.name} holds no text.", hint="Check that the right file was chosen.")

@@ -1,0 +1,52 @@
+"""How a table row is written as text: the same for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.domain import BlockKind
+from engine.ingest.structure import Piece
+from engine.ingest.text import clean
+
+_MAX_HEADER_CELL = 60
+
+
+def row_text(header: Sequence[str] | None, cells: Sequence[str]) -> str:
+    """A row that can be understood alone.
+
+    With a header `column: value; column: value`, without one `label: value` for two columns and `a | b | c` otherwise. Empty
+    cells are left out.
+    """
+    if header is None:
+        filled = [cell for cell in cells if cell]
+        return ": ".join(filled) if len(cells) == 2 and len(filled) == 2 else " | ".join(filled)
+    names = [*header, *(f"column {n}" for n in range(len(header) + 1, len(cells) + 1))]
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=False) if cell)
+
+
+def looks_like_header(row: Sequence[str]) -> bool:
+    """Whether a table's first row names its columns: all cells filled, different, short and without digits."""
+    distinct = len({cell.lower() for cell in row}) == len(row)
+    return len(row) > 1 and distinct and all(cell and len(cell) <= _MAX_HEADER_CELL and not _has_digit(cell) for cell in row)
+
+
+def table_pieces(rows: Sequence[Sequence[str]], *, has_header: bool | None = None) -> Iterator[Piece]:
+    """One piece for each row of a table that holds text.
+
+    Args:
+        rows: the cells, row by row; they are cleaned here.
+        has_header: whether the first row names the columns; None to judge by its look.
+    """
+    cleaned = [row for row in ([clean(cell) for cell in cells] for cells in rows) if any(row)]
+    if not cleaned:
+        return
+    first = looks_like_header(cleaned[0]) if has_header is None else has_header
+    header = cleaned[0] if first and len(cleaned) > 1 else None
+    for row in cleaned[1:] if header else cleaned:
+        text = row_text(header, row)
+        if text:
+            yield Piece(BlockKind.TABLE_ROW, text)
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
