@@ -1,0 +1,111 @@
+"""Checkpoints of a training: everything that the next step depends on, in safetensors and JSON (never pickle)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.domain import Json
+from engine.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_KEPT = 2
+"""Checkpoints that stay: the newest, and one more in case the newest is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a training stands. `step` counts finished optimiser steps; `fingerprint` is of the settings and the data."""
+
+    step: int
+    fingerprint: str
+    best_eval: float | None = None
+    looks_without_gain: int = 0
+
+
+def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint, whole or not at all, and remove older ones.
+
+    Raises:
+        TrainingError: the disk refused it.
+    """
+    from safetensors.torch import save_file
+
+    target = folder / f"step-{position.step:08d}"
+    temporary = folder / f".tmp-{target.name}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors")
+        (temporary / "position.json").write_text(json.dumps(asdict(position)), "utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+    except OSError as exc:
+        raise TrainingError(f"A checkpoint could not be written: {exc}", hint="Free some disk space and resume.") from exc
+    for old in _newest_first(folder)[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, fingerprint: str) -> tuple[Position, dict[str, Tensor]] | None:
+    """The newest readable checkpoint; None where there is none yet.
+
+    Raises:
+        TrainingError: the checkpoint belongs to other settings or other data.
+    """
+    for candidate in _newest_first(folder):
+        found = _read(candidate)
+        if found is None:
+            continue
+        if found[0].fingerprint != fingerprint:
+            raise TrainingError(
+                "The checkpoints in this folder were made with other settings or other data.",
+                hint="Start a new run instead of resuming this one.",
+            )
+        return found
+    return None
+
+
+def truncate_metrics(path: Path, step: int) -> list[dict[str, Json]]:
+    """Drop what was measured after `step` (a killed run went on past its last checkpoint); return the rest."""
+    if not path.is_file():
+        return []
+    rows: list[dict[str, Json]] = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break  # the line that was being written when the process was killed
+        if row["step"] <= step:
+            rows.append(row)
+    write_metrics(path, rows)
+    return rows
+
+
+def write_metrics(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
+    """Replace the metrics file."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    os.replace(temporary, path)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _read(folder: Path) -> tuple[Position, dict[str, Tensor]] | None:
+    """A checkpoint; None where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        position = Position(**json.loads((folder / "position.json").read_text("utf-8")))
+        return position, load_file(folder / "state.safetensors")
+    except (OSError, ValueError, TypeError, SafetensorError):
+        return None

@@ -1,0 +1,139 @@
+"""The settings of a fine-tune, and its presets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from engine.domain import Json
+from engine.errors import InputError
+
+LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear layers of a Llama-like block, as Transformers names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How to fine-tune. The defaults are those of the `balanced` preset."""
+
+    rank: int = 16
+    """Rank of the LoRA matrices: what an adapter can hold, and its size."""
+    alpha: int = 32
+    """LoRA scale; the update is multiplied by alpha / rank. Twice the rank is the usual choice (Hu et al. 2021, §4.1)."""
+    dropout: float = 0.0
+    """Share of a LoRA layer's inputs that is zeroed in training."""
+    target_modules: tuple[str, ...] = LINEAR_LAYERS
+    """Names of the layers that get LoRA matrices. All linear ones learn facts best (Dettmers et al. 2023, §4)."""
+    learning_rate: float = 1e-3
+    """Peak rate of AdamW, reached after the warm-up."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    epochs: int = 20
+    """Passes over the data."""
+    max_steps: int | None = None
+    """Optimiser steps at most, whatever the epochs say; None: no limit."""
+    batch_size: int = 8
+    """Examples in one forward pass."""
+    gradient_accumulation: int = 1
+    """Forward passes for one optimiser step."""
+    warmup_ratio: float = 0.05
+    """Share of the steps in which the rate rises linearly from 0."""
+    min_learning_rate_ratio: float = 0.05
+    """The cosine schedule ends at this share of the peak rate."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this L2 norm."""
+    max_sequence_length: int = 1024
+    """Tokens of an example, prompt and answer; what goes beyond is cut and reported."""
+    seed: int = 0
+    """Seed of the LoRA matrices, the order of examples and dropout."""
+    eval_fraction: float = 0.0
+    """Share of the examples that is held out to measure. Held-out facts are not learnt, so the default teaches everything."""
+    eval_every: int = 10
+    """Optimiser steps between two looks at the held-out part."""
+    early_stopping_patience: int = 0
+    """Stop when the held-out loss was not lower for so many looks; 0: never."""
+    stop_at_loss: float = 0.0
+    """Stop when the mean training loss of a whole epoch is below this; 0: never."""
+    checkpoint_every: int = 20
+    """Optimiser steps between two checkpoints."""
+    dtype: str = "float32"
+    """Type of the frozen weights: `float32` (fastest without a GPU) or `bfloat16` (half the memory)."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise InputError(f"{name} is {value}, outside {low} to {high}.", hint="Choose a value in this range.")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise InputError(f"dtype is {self.dtype!r}.", hint="Use float32 or bfloat16.")
+        if not self.target_modules:
+            raise InputError("No layer is named in target_modules.", hint=f"Choose from {', '.join(LINEAR_LAYERS)}.")
+
+    def fingerprint(self) -> str:
+        """A hash of all settings: a run may only be resumed with the settings that it was started with."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Json]:
+        """The settings as plain data."""
+        values: dict[str, Json] = asdict(self)
+        return values | {"target_modules": list(self.target_modules)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Json]) -> TrainingConfig:
+        """The settings from plain data.
+
+        Raises:
+            InputError: an unknown setting, or a value out of range or of the wrong type.
+        """
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise InputError(f"Unknown training settings: {', '.join(sorted(unknown))}.")
+        modules = values.get("target_modules", list(LINEAR_LAYERS))
+        if not isinstance(modules, list | tuple) or not all(isinstance(name, str) for name in modules):
+            raise InputError("target_modules is not a list of names.")
+        try:
+            return cls(**{**values, "target_modules": tuple(modules)})  # type: ignore[arg-type]  # checked in __post_init__
+        except TypeError as exc:
+            raise InputError(f"A training setting has the wrong type: {exc}") from exc
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("rank", 1, 512),
+    ("alpha", 1, 1024),
+    ("dropout", 0, 0.9),
+    ("learning_rate", 1e-7, 1e-1),
+    ("weight_decay", 0, 1),
+    ("epochs", 1, 1000),
+    ("max_steps", 1, 1_000_000),
+    ("batch_size", 1, 256),
+    ("gradient_accumulation", 1, 256),
+    ("warmup_ratio", 0, 0.9),
+    ("min_learning_rate_ratio", 0, 1),
+    ("max_grad_norm", 1e-3, 1e3),
+    ("max_sequence_length", 16, 131_072),
+    ("eval_fraction", 0, 0.5),
+    ("eval_every", 1, 1_000_000),
+    ("early_stopping_patience", 0, 1000),
+    ("stop_at_loss", 0, 10),
+    ("checkpoint_every", 1, 1_000_000),
+)
+
+PRESETS: dict[str, TrainingConfig] = {
+    "quick": TrainingConfig(epochs=15, learning_rate=1e-3, stop_at_loss=0.02),
+    "balanced": TrainingConfig(),
+    "thorough": TrainingConfig(rank=32, alpha=64, epochs=40, learning_rate=5e-4, dropout=0.05),
+}
+"""Named settings. `quick` is measured: see its figures in `docs/fine-tuning.md`."""
+
+
+def preset(name: str, **changes: Json) -> TrainingConfig:
+    """A preset, with some settings changed.
+
+    Raises:
+        InputError: no such preset, or a value that makes no sense.
+    """
+    if name not in PRESETS:
+        raise InputError(f"There is no preset {name!r}.", hint=f"Choose {', '.join(PRESETS)}.")
+    return replace(PRESETS[name], **changes)  # type: ignore[arg-type]  # checked in __post_init__

@@ -1,0 +1,122 @@
+"""What every training strategy offers, and the choice among them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from engine.domain import Json
+from engine.errors import InputError
+from engine.training.config import TrainingConfig
+from engine.training.encoding import EncodedExamples
+
+Strategy = Literal["auto", "peft", "unsloth"]
+
+Progress = Callable[[Mapping[str, Json]], None]
+"""Receives the event `progress` after each step, and `message` in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Encoded examples to learn from and to measure with."""
+
+    train: EncodedExamples
+    held_out: EncodedExamples
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPaths:
+    """Where a trainer finds the dequantised base, and where it works."""
+
+    base_folder: Path
+    run_dir: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.run_dir / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """JSON Lines of all steps so far."""
+        return self.run_dir / "metrics.jsonl"
+
+    @property
+    def peft_dir(self) -> Path:
+        """Folder of the finished adapter in PEFT's form."""
+        return self.run_dir / "output" / "peft"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A finished training: the adapter's folder in PEFT's form, and its loss curve."""
+
+    peft_dir: Path
+    curve: tuple[Mapping[str, Json], ...]
+    """One row a step: step, epoch, loss, eval_loss, learning_rate, tokens_per_s, seconds."""
+    stopped_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterArtifact:
+    """A fine-tuned adapter that is ready to be served: its files and its card."""
+
+    id: str
+    gguf_path: Path
+    peft_dir: Path
+    card: Mapping[str, Json] = field(default_factory=dict)
+    """Base and data hashes, settings, loss curve, evaluation, parity, durations, versions."""
+
+
+class Trainer(Protocol):
+    """Trains a LoRA adapter on a dequantised base."""
+
+    name: str
+
+    def train(self, data: TrainingData, config: TrainingConfig, paths: TrainingPaths, progress: Progress) -> TrainingResult:
+        """Train, resuming from the latest checkpoint in the run's folder where there is one.
+
+        Raises:
+            TrainingError: it failed, or the strategy cannot run on this machine.
+        """
+        ...
+
+
+def choose_trainer(strategy: Strategy = "auto") -> Trainer:
+    """The named strategy; `auto` takes Unsloth where it is installed and a CUDA device is there, else PEFT.
+
+    Raises:
+        InputError: no such strategy.
+    """
+    if strategy == "auto":
+        strategy = "unsloth" if _unsloth_can_run() else "peft"
+    if strategy not in TRAINERS:
+        raise InputError(f"There is no training strategy {strategy!r}.", hint=f"Choose auto, {', '.join(TRAINERS)}.")
+    return TRAINERS[strategy]()
+
+
+def _peft() -> Trainer:
+    from engine.training.peft_trainer import PeftTrainer
+
+    return PeftTrainer()
+
+
+def _unsloth() -> Trainer:
+    from engine.training.unsloth_trainer import UnslothTrainer
+
+    return UnslothTrainer()
+
+
+TRAINERS: dict[str, Callable[[], Trainer]] = {"peft": _peft, "unsloth": _unsloth}
+
+
+def _unsloth_can_run() -> bool:
+    """Whether Unsloth is installed and PyTorch sees a CUDA device."""
+    if importlib.util.find_spec("unsloth") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
