@@ -31,6 +31,10 @@ _END_OF_FILE = b"%%EOF"
 _TAIL_BYTES = 4096
 
 
+_Word = tuple[float, float, float, float, str, int, int, int]
+"""Box, text, and the numbers of block, line and word."""
+
+
 class _Span(TypedDict):
     text: str
     size: float
@@ -178,14 +182,15 @@ def _tables(page: pymupdf.Page) -> list[Table]:
 
     try:
         found = page.find_tables(use_layout=False).tables
-        return [table for raw in found if (table := _table(raw)) is not None]
+        words: list[_Word] = page.get_text("words") if found else []
+        return [table for raw in found if (table := _table(raw, words)) is not None]
     except (pymupdf.mupdf.FzErrorBase, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
         return []  # the words are still read, as lines
 
 
-def _table(raw: pymupdf.table.Table) -> Table | None:
+def _table(raw: pymupdf.table.Table, words: list[_Word]) -> Table | None:
     """A table, or None for a frame around text: that has one column or row."""
-    cells = [[clean((cell or "").replace("-\n", "")) for cell in row] for row in raw.extract()]
+    cells = [[_cell_text(box, words) for box in row.cells] for row in raw.rows]
     filled = [(row, found) for row, found in zip(raw.rows, cells, strict=True) if any(found)]
     columns = {at for row in cells for at, cell in enumerate(row) if cell}
     if len(filled) < 2 or len(columns) < 2:
@@ -195,6 +200,11 @@ def _table(raw: pymupdf.table.Table) -> Table | None:
     boxes = [tuple(map(float, row.bbox)) for row, _ in filled[-len(texts) :]]
     left, top, right, bottom = map(float, raw.bbox)
     return Table((left, top, right, bottom), tuple(zip(texts, boxes, strict=True)))  # type: ignore[arg-type]
+
+
+def _cell_text(box: BoundingBox | None, words: list[_Word]) -> str:
+    """The words in a cell; `Table.extract` would lose the spaces between them. A cell merged into another is empty."""
+    return clean(" ".join(word[4] for word in words if box is not None and _is_inside(word[:4], box)))
 
 
 def _is_inside(inner: BoundingBox, outer: BoundingBox) -> bool:

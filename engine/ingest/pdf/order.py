@@ -28,7 +28,7 @@ def reading_order(elements: Sequence[Element], is_heading: Callable[[Element], b
 
     Args:
         elements: of one page, or of a column of it.
-        is_heading: a heading that stands alone at the left ends the columns above it.
+        is_heading: a heading with nothing beside it ends the columns above it, unless only the first column goes on below.
     """
     ordered: list[Element] = []
     for group in _groups(_bands(elements), is_heading):
@@ -59,10 +59,11 @@ def _groups(bands: Sequence[Band], is_heading: Callable[[Element], bool]) -> lis
     """Neighbouring bands that have a gutter in common, or that have none."""
     groups: list[list[Band]] = []
     covered: list[Interval] = []
-    for band in bands:
+    for at, band in enumerate(bands):
         own = _cover(band)
         joint = _merge(covered + own)
-        if groups and _goes_on(covered, own, joint) and not (len(covered) > 1 and all(map(is_heading, band))):
+        new_part = all(map(is_heading, band)) and _leaves_column(covered, bands[at + 1 :])
+        if groups and _goes_on(covered, own, joint) and not new_part:
             groups[-1].append(band)
             covered = joint
         else:
@@ -74,6 +75,11 @@ def _groups(bands: Sequence[Band], is_heading: Callable[[Element], bool]) -> lis
 def _goes_on(covered: Sequence[Interval], own: Sequence[Interval], joint: Sequence[Interval]) -> bool:
     """Whether a band belongs to the group above: no gutter on either side is lost by it."""
     return len(joint) > 1 or (len(covered) == 1 and len(own) == 1)
+
+
+def _leaves_column(covered: Sequence[Interval], below: Sequence[Band]) -> bool:
+    """Whether what follows reaches beyond the first of the columns above it: a long first column does not."""
+    return len(covered) > 1 and any(element.bbox[2] > covered[1][0] for band in below for element in band)
 
 
 def _cover(elements: Sequence[Element]) -> list[Interval]:
