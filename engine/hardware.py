@@ -74,12 +74,16 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding of `doctor`. `hint` says what to do when `ok` is False."""
+    """One finding of `doctor`. `hint` says what to do; it is empty when `ok` is True."""
 
     name: str
     ok: bool
     detail: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ok:
+            object.__setattr__(self, "hint", "")
 
 
 def inspect_hardware(home: Path | None = None) -> Hardware:
@@ -138,9 +142,7 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
 
 def _usable_cores() -> int:
     """Cores that this process may use, which containers often limit."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _disk_free(folder: Path) -> int:
@@ -223,13 +225,23 @@ def _default_models(models_dir: Path) -> list[Check]:
     return checks
 
 
-def _installed(package: str, module: str, hint: str) -> Check:
-    """Whether a package is installed. It is not imported: the large ones take seconds."""
+def _llama_cpp() -> Check:
+    """Imports it, since its libraries may be built for another processor or miss something on this machine."""
+    hint = "It is built from source: install a C/C++ compiler, then run `make setup` again."
     try:
-        version = importlib.metadata.version(package)
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError) as exc:
+        return Check("llama.cpp", False, f"cannot be imported: {exc}", hint)
+    return Check("llama.cpp", True, f"llama-cpp-python {llama_cpp.__version__}")
+
+
+def _torch() -> Check:
+    """Looks the version up only: importing it takes seconds."""
+    try:
+        version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return Check(package, False, "not installed", hint)
-    return Check(package, importlib.util.find_spec(module) is not None, version, hint)
+        return Check("torch", False, "not installed", "Run `make setup`.")
+    return Check("torch", importlib.util.find_spec("torch") is not None, version, "Run `make setup`.")
 
 
 def _sqlite() -> Check:
