@@ -114,10 +114,8 @@ def doctor(settings: Settings) -> list[Check]:
         _disk(hardware),
         _memory(hardware),
         *_default_models(settings.models_dir),
-        _installed(
-            "llama-cpp-python", "llama_cpp", "It is built from source: install a C/C++ compiler, then run `make setup`."
-        ),
-        _installed("torch", "torch", "Run `make setup`."),
+        _llama_cpp(),
+        _torch(),
         _sqlite(),
         _duckdb_json(),
         _port(),
