@@ -1,0 +1,38 @@
+"""Citations and the figures of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.components.text import counted, duration, plain, shortened
+from engine.domain import Citation, Timings, Usage
+
+
+def show_citations(citations: Sequence[Citation]) -> None:
+    """Cards that open: document, page, verbatim quote, score."""
+    for number, citation in enumerate(citations, start=1):
+        place = citation.document if citation.page is None else f"{citation.document}, page {citation.page}"
+        label = f"{number} · {plain(place)} — {plain(shortened(citation.quote, 70))}"
+        with st.expander(label, icon=":material/format_quote:"):
+            st.text(citation.quote)
+            st.caption(f"{plain(place)} · score {citation.score:.2f}")
+
+
+def figures(model: str, adapter: str | None, usage: Usage, timings: Timings) -> str:
+    """Who answered, how fast and with how many tokens, as Markdown for a caption."""
+    parts = [plain(model)] if model else []
+    if adapter:
+        parts.append(plain(adapter))
+    if timings.total_s > 0:
+        parts.append(f"{duration(timings.total_s)}, first word after {duration(timings.first_token_s)}")
+    if usage.completion_tokens:
+        parts.append(f"{usage.prompt_tokens:,} tokens in, {usage.completion_tokens:,} out")
+    return " · ".join(parts) or counted(0, "token")
+
+
+def show_notice(notice: str | None) -> None:
+    """What the person should know of how the answer came about, such as a fall-back."""
+    if notice:
+        st.info(plain(notice), icon=":material/info:")

@@ -1,0 +1,120 @@
+"""Background work as people see it: progress, time left, cancel, resume, result or error, live while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+
+import streamlit as st
+
+from app.components.boundary import guarded, show_stored_error
+from app.components.text import ago, duration, plain, string
+from app.resources import shared_engine
+from engine.domain import Job, JobState, utc_now
+from engine.jobs.queue import RESUMABLE
+
+TITLES = {"extract": "Extract FAQ pairs", "ingest": "Index", "finetune": "Fine-tune", "evaluate": "Evaluate"}
+COLOURS = {
+    JobState.QUEUED: "gray",
+    JobState.RUNNING: "blue",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.ABORTED: "orange",
+    JobState.CANCELLED: "orange",
+}
+POLL_S = 1.0
+SHOWN_FOR = timedelta(minutes=15)
+"""How long the card of an ended job stays on the page that started it; the Monitor keeps it."""
+MOST_CARDS = 6
+
+Details = Callable[[Job], None]
+"""Shows more of a job below its progress, such as a loss curve."""
+
+
+def is_active(job: Job) -> bool:
+    """Whether the job waits or runs."""
+    return not job.state.ended
+
+
+def job_title(job: Job) -> str:
+    """What the job does, to what."""
+    files = job.payload.get("files")
+    names = [string(file, "name") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    subject = ", ".join(names) or string(job.payload, "name") or string(job.payload, "collection")
+    title = TITLES.get(job.kind, job.kind)
+    return f"{title}: {subject}" if subject else title
+
+
+def job_cards(kinds: Sequence[str], details: Details | None = None) -> None:
+    """Cards of the active and the lately ended jobs of some kinds; they follow the work until it ends."""
+    active = _active_ids(_shown(kinds))
+    fragment = st.fragment(_cards, run_every=POLL_S if active else None)
+    fragment(tuple(kinds), active, details)
+
+
+def _shown(kinds: Iterable[str]) -> list[Job]:
+    since = utc_now() - SHOWN_FOR
+    jobs = [job for kind in kinds for job in shared_engine().jobs.list(kind, limit=50)]
+    recent = [job for job in jobs if is_active(job) or (job.finished_at is not None and job.finished_at > since)]
+    recent.sort(key=lambda job: job.created_at, reverse=True)
+    active = [job for job in recent if is_active(job)]
+    ended = [job for job in recent if not is_active(job)]
+    return [*active, *ended][: max(MOST_CARDS, len(active))]
+
+
+def _active_ids(jobs: Iterable[Job]) -> frozenset[str]:
+    return frozenset(job.id for job in jobs if is_active(job))
+
+
+@guarded
+def _cards(kinds: Sequence[str], active_before: frozenset[str], details: Details | None) -> None:
+    jobs = _shown(kinds)
+    if _active_ids(jobs) != active_before:
+        st.rerun()  # the whole page: what the job made belongs to other parts of it, and polling may end
+    for job in jobs:
+        job_card(job, details)
+
+
+def job_card(job: Job, details: Details | None = None) -> None:
+    """One job: state, progress, time left, buttons, and its error if it has one."""
+    with st.container(border=True):
+        head, buttons = st.columns([5, 1], vertical_alignment="center")
+        with head, st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(job.state.value, color=COLOURS[job.state])
+            st.markdown(f"**{plain(job_title(job))}**", width="content")
+            st.caption(_times(job), width="content")
+        with buttons:
+            _buttons(job)
+        if is_active(job):
+            st.progress(job.progress, text=plain(_progress_text(job)))
+        if job.error is not None:
+            show_stored_error(job.error)
+        if details is not None:
+            details(job)
+
+
+def _times(job: Job) -> str:
+    parts = [ago(job.created_at)]
+    if job.started_at is not None and job.finished_at is not None:
+        parts.append(f"took {duration((job.finished_at - job.started_at).total_seconds())}")
+    if job.attempts > 1:
+        parts.append(f"attempt {job.attempts} of {job.max_attempts}")
+    return " · ".join(parts)
+
+
+def _progress_text(job: Job) -> str:
+    if job.cancel_requested:
+        return "Stopping"
+    left = "" if job.eta_s is None else f" · about {duration(job.eta_s)} left"
+    return f"{job.message}{left}"
+
+
+def _buttons(job: Job) -> None:
+    queue = shared_engine().jobs
+    if is_active(job):
+        if st.button("Cancel", key=f"cancel-{job.id}", disabled=job.cancel_requested, icon=":material/stop_circle:"):
+            queue.cancel(job.id)
+            st.rerun()
+    elif job.state in RESUMABLE and st.button("Resume", key=f"resume-{job.id}", icon=":material/play_circle:"):
+        queue.resume(job.id)
+        st.rerun()

@@ -1,0 +1,19 @@
+"""The script behind every page: page settings, navigation, and the page that is open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.boundary import boundary
+from app.navigation import show_navigation
+
+ICON = Path(__file__).with_name("icon.png")
+
+# The icon is set here because the default one of a page with a symbol would be fetched from a font server.
+st.set_page_config(page_title="AI Nexus", page_icon=str(ICON), layout="wide")
+page = show_navigation()
+st.set_page_config(page_title=f"{page.title} · AI Nexus", page_icon=str(ICON))
+with boundary():
+    page.run()

@@ -1,0 +1,43 @@
+"""What a browser tab remembers: selections and drafts. Everything that must last is in the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from engine.domain import Answer
+
+_KEY = "nexus"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question that was asked on this tab, and its answer."""
+
+    question: str
+    collection: str
+    answer: Answer
+
+
+@dataclass(slots=True)
+class TabState:
+    """The state of one browser tab, kept when the page changes."""
+
+    collection: str | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
+    conversation: str | None = None
+    adapter: str | None = None
+    agent: str | None = None
+    agent_conversations: dict[str, str] = field(default_factory=dict)
+    """The open conversation with each agent, by the agent's name."""
+    upload_round: int = 0
+    """Part of the upload widget's key: a new number gives an empty widget."""
+
+
+def tab_state() -> TabState:
+    """The state of the tab that this script run is for."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = TabState()
+    state: TabState = st.session_state[_KEY]
+    return state
