@@ -1,0 +1,151 @@
+"""Constraints on the output, enforced token by token with llguidance.
+
+The tokenizer that llguidance needs is built from the model's own vocabulary, once. A sampled token is checked first; only
+when it is refused is the mask of all allowed tokens computed, which keeps constrained decoding as fast as free text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.domain import Json
+from engine.errors import InputError, ModelError
+from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex
+from engine.llm.llamacpp.sampling import Logits, Sampler
+from engine.llm.llamacpp.tokens import Token, Vocabulary
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+
+class GrammarTokenizer:
+    """The model's vocabulary in the form that llguidance asks for."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.eos_token_id = vocabulary.eos
+        self.bos_token_id = vocabulary.bos if vocabulary.bos >= 0 else None
+        self.tokens = vocabulary.pieces
+        self.special_token_ids = sorted(vocabulary.control_tokens)
+
+    def __call__(self, text: bytes) -> list[Token]:
+        """The tokens of a text, special tokens off."""
+        return self._vocabulary.tokenise_bytes(text)
+
+
+class Grammar:
+    """What one sequence may still say."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
+        self._matcher = matcher
+        self._size = vocabulary_size
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing may follow."""
+        return bool(self._matcher.is_stopped())
+
+    def choose(self, logits: Logits, sampler: Sampler) -> Token:
+        """Sample a token that the grammar admits, and take it.
+
+        Args:
+            logits: changed in place when the first choice is refused.
+            sampler: chooses among what is left.
+
+        Raises:
+            ModelError: the grammar became too complex, or admits nothing.
+        """
+        token = sampler.choose(logits)
+        if self._matcher.try_consume_tokens([token]) == 1:
+            return token
+        logits[~self._allowed()] = -np.inf
+        token = sampler.choose(logits)
+        if self._matcher.try_consume_tokens([token]) != 1:
+            raise self._error()
+        return token
+
+    def forced(self) -> list[Token]:
+        """The tokens that must come next whatever the model says; they are taken."""
+        tokens = [] if self.complete else self._matcher.compute_ff_tokens()
+        taken = self._matcher.try_consume_tokens(tokens) if tokens else 0
+        return tokens[:taken]
+
+    def _allowed(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        mask = self._matcher.compute_bitmask()
+        if self._matcher.is_error():
+            raise self._error()
+        bits = np.unpackbits(np.frombuffer(mask, dtype=np.uint8), count=self._size, bitorder="little")
+        return bits.astype(np.bool_)
+
+    def _error(self) -> ModelError:
+        reason = self._matcher.get_error() or "nothing is allowed to follow"
+        return ModelError(f"The output cannot be held to its constraint: {reason}", hint="Use a simpler constraint.")
+
+
+class GrammarCompiler:
+    """Makes grammars for one model. Safe to use from any thread."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._size = vocabulary.size
+        self._tokenizer = _build_tokenizer(vocabulary)
+
+    def compile(self, constraint: Constraint) -> Grammar:
+        """A fresh grammar for one sequence.
+
+        Raises:
+            InputError: the constraint is not valid.
+        """
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(self._tokenizer, grammar_text(constraint), log_level=0)
+        if matcher.is_error():
+            raise InputError(f"The constraint is not valid: {matcher.get_error()}")
+        return Grammar(matcher, self._size)
+
+
+def grammar_text(constraint: Constraint) -> str:
+    """A constraint as llguidance reads it. JSON is compact: a small model may otherwise write spaces without end.
+
+    Raises:
+        InputError: an empty choice, or a schema that is no JSON.
+    """
+    from llguidance import LLMatcher
+
+    text: str
+    match constraint:
+        case JsonSchema(schema):
+            text = _schema_grammar(schema)
+        case Regex(pattern):
+            text = LLMatcher.grammar_from_regex(pattern)
+        case Lark(grammar):
+            text = LLMatcher.grammar_from_lark(grammar)
+        case Choice(options):
+            text = LLMatcher.grammar_from_lark(_choice_rule(options))
+    return text
+
+
+def _schema_grammar(schema: Mapping[str, Json]) -> str:
+    from llguidance import LLMatcher
+
+    try:
+        text: str = LLMatcher.grammar_from_json_schema(json.dumps(dict(schema)), overrides={"whitespace_flexible": False})
+    except (TypeError, ValueError) as exc:
+        raise InputError(f"The JSON schema is not valid: {exc}") from exc
+    return text
+
+
+def _choice_rule(options: tuple[str, ...]) -> str:
+    if not options or not all(options):
+        raise InputError("A choice needs at least one option, and none may be empty.")
+    return "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+
+
+def _build_tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
+    from llguidance import LLTokenizer, TokenizerWrapper
+
+    ends = [vocabulary.eos, *sorted(vocabulary.end_tokens - {vocabulary.eos})]
+    return LLTokenizer(TokenizerWrapper(GrammarTokenizer(vocabulary)), eos_token=ends)

@@ -1,0 +1,65 @@
+"""llama.cpp itself: imported on first use, its log silenced, its abort switch.
+
+llama.cpp logs to standard error and cannot be told to stop a decode that has begun, unless both are set up; the callbacks
+given to it must live as long as the process does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+from functools import lru_cache
+from types import ModuleType
+
+logger = logging.getLogger(__name__)
+
+_LOG_LEVELS = {2: logging.INFO, 3: logging.WARNING}
+"""GGML_LOG_LEVEL_WARN and _ERROR; one step lower than llama.cpp has it, for whoever called gets the error itself."""
+
+_kept_callbacks: list[object] = []
+"""Callbacks that llama.cpp holds: Python must never collect them."""
+
+
+@lru_cache(maxsize=1)
+def load_library() -> ModuleType:
+    """The module `llama_cpp.llama_cpp`, ready for use. The first call loads the shared library.
+
+    Thread-safe; a second caller may run the set-up again, which does no harm.
+    """
+    import llama_cpp.llama_cpp as library
+
+    def forward(level: int, text: bytes, _user_data: int) -> None:
+        logger.log(_LOG_LEVELS.get(level, logging.DEBUG), text.decode("utf-8", "replace").rstrip())
+
+    callback = library.llama_log_callback(forward)
+    _kept_callbacks.append(callback)
+    library.llama_log_set(callback, None)
+    library.llama_backend_init()
+    module: ModuleType = library
+    return module
+
+
+class AbortSwitch:
+    """A switch that any thread may throw to make a decode that is under way return.
+
+    llama.cpp asks a callback between two graph nodes. A Python callback would wait for the interpreter lock each time, so
+    libc's `strlen` is the callback: of a buffer with one non-zero byte it is 1, "abort", and of an empty one 0, "go on".
+    """
+
+    def __init__(self) -> None:
+        self._flag = ctypes.create_string_buffer(2)
+
+    def throw(self) -> None:
+        """Abort all decodes from now on."""
+        self._flag[0] = b"\x01"
+
+    def attach(self, context: int) -> None:
+        """Let this switch abort the decodes of a llama.cpp context; the switch must outlive it."""
+        library = load_library()
+        callback = ctypes.cast(_c_library().strlen, library.ggml_abort_callback)
+        library.llama_set_abort_callback(context, callback, ctypes.addressof(self._flag))
+
+
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL("msvcrt") if os.name == "nt" else ctypes.CDLL(None)

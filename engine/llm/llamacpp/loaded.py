@@ -1,0 +1,116 @@
+"""The weights and the adapters in memory, each freed exactly once and in the right order.
+
+llama.cpp ends the process when something is freed twice, used after that, or freed before what depends on it. So a model
+closes its adapters first and knows how many contexts still use it, and a closed handle refuses to give out its pointer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import AdapterError, ModelError, ModelFileError
+from engine.llm.llamacpp.library import load_library
+from engine.llm.llamacpp.tokens import check_is_gguf
+
+
+class LoadedModel:
+    """The weights of a model. Used by the decode thread alone."""
+
+    def __init__(self, path: Path, gpu_layers: int) -> None:
+        """Load the weights; on a processor alone they are mapped, not copied.
+
+        Args:
+            path: a GGUF file.
+            gpu_layers: layers on the GPU; -1 for all.
+
+        Raises:
+            ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
+        """
+        check_is_gguf(path)
+        library = load_library()
+        params = library.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self._pointer: int = library.llama_model_load_from_file(str(path).encode(), params) or 0
+        self._users = 0
+        if not self._pointer:
+            hint = "Get the file again; if it is whole, memory may be short or its architecture is not supported."
+            raise ModelFileError(f"{path.name} cannot be loaded.", hint=hint)
+        self.keeps_history = not (
+            library.llama_model_is_recurrent(self._pointer) or library.llama_model_is_hybrid(self._pointer)
+        )
+        """Whether a part of a sequence's cache can be copied or cut off; not so in state-space models."""
+
+    @property
+    def pointer(self) -> int:
+        """llama.cpp's handle.
+
+        Raises:
+            ModelError: the model was unloaded.
+        """
+        if not self._pointer:
+            raise ModelError("The model was unloaded.")
+        return self._pointer
+
+    def borrow(self) -> int:
+        """The handle, for something that must be given back (`give_back`) before the model can be closed."""
+        pointer = self.pointer
+        self._users += 1
+        return pointer
+
+    def give_back(self) -> None:
+        """A context or an adapter of this model is gone."""
+        self._users -= 1
+
+    def close(self) -> None:
+        """Free the weights. May be called again.
+
+        Raises:
+            RuntimeError: a context or an adapter still uses them.
+        """
+        if self._users:
+            raise RuntimeError(f"{self._users} contexts or adapters still use the weights")
+        pointer, self._pointer = self._pointer, 0
+        if pointer:
+            load_library().llama_model_free(pointer)
+
+
+class LoadedAdapter:
+    """A LoRA adapter in memory. It belongs to one context, which closes it after itself."""
+
+    def __init__(self, model: LoadedModel, path: Path) -> None:
+        """Load an adapter for these weights.
+
+        Raises:
+            AdapterError: missing, damaged, or made for another model.
+        """
+        try:
+            check_is_gguf(path)
+        except ModelFileError as exc:
+            raise AdapterError(
+                f"The adapter cannot be used: {exc.message}", hint="Fine-tune again, or choose another."
+            ) from exc
+        self._model = model
+        # A failed load is a pointer object that is not None but false, which would end the process when attached.
+        self._pointer: int = load_library().llama_adapter_lora_init(model.borrow(), str(path).encode()) or 0
+        if not self._pointer:
+            model.give_back()
+            hint = "An adapter works only with the model it was trained on."
+            raise AdapterError(f"The adapter {path.name} is damaged or does not fit this model.", hint=hint)
+
+    @property
+    def pointer(self) -> int:
+        """llama.cpp's handle.
+
+        Raises:
+            AdapterError: the adapter was unloaded.
+        """
+        if not self._pointer:
+            raise AdapterError("The adapter was unloaded.")
+        return self._pointer
+
+    def close(self) -> None:
+        """Free the adapter. May be called again. No context may have it attached."""
+        pointer, self._pointer = self._pointer, 0
+        if pointer:
+            load_library().llama_adapter_lora_free(pointer)
+            self._model.give_back()

@@ -1,0 +1,198 @@
+"""The local runtime as a chat model."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+
+import psutil
+
+from engine.domain import Completion, Delta, Message
+from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
+from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
+from engine.llm.llamacpp.generation import Event, Generation
+from engine.llm.llamacpp.prompts import PromptBuilder
+from engine.llm.llamacpp.scheduler import RuntimeOptions, Scheduler, adapter_file
+from engine.llm.llamacpp.tokens import Token
+
+_AHEAD = 2
+"""`generate_many` keeps this many times the live sequences in the queue, so that a free place is taken at once."""
+
+
+class LlamaCppModel(ChatModel):
+    """A GGUF model, decoded in this process by llama.cpp with continuous batching.
+
+    Nothing is loaded before the first use; then the vocabulary stays until `close`, and the weights until they were idle
+    for `idle_unload_s`. Base and adapters answer at the same time over one copy of the weights.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        context_tokens: int = 8192,
+        max_sequences: int = 8,
+        threads: int | None = None,
+        gpu_layers: int = -1,
+        idle_unload_s: float = 900,
+    ) -> None:
+        """Describe the model; see `engine.config.Settings` for the limits.
+
+        Args:
+            path: a GGUF file.
+            name: as listed; by default the file's name without its ending.
+            context_tokens: cells of each context, shared by its sequences.
+            max_sequences: generations that are decoded together.
+            threads: processor threads; by default one for each physical core.
+            gpu_layers: layers on the GPU where llama.cpp has one; -1 for all.
+            idle_unload_s: seconds without a request after which the weights are given back.
+        """
+        self._name = name or path.stem
+        count = threads or psutil.cpu_count(logical=False) or 1
+        self._options = RuntimeOptions(path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s)
+        self._lock = threading.Lock()
+        self._prompts: PromptBuilder | None = None
+        self._scheduler: Scheduler | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name under which the model is listed."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """All of them: adapters and every kind of constraint, on this machine alone."""
+        return Capabilities(adapters=True, grammars=True, json_schema=True, local=True)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may take together: the context's size, or what the model was trained for."""
+        trained = self._open()[0].vocabulary.trained_context
+        return min(self._options.cells, trained) if trained else self._options.cells
+
+    def complete(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Completion:
+        """Answer the conversation. See `ChatModel`.
+
+        Raises:
+            InputError: a parameter or the constraint is not valid.
+            ContextOverflowError: prompt and answer can never fit.
+            AdapterError: the adapter cannot be used.
+            ModelError: the model file cannot be used, or the model was closed.
+        """
+        *_, last = self.stream(messages, params)
+        if last.completion is None:
+            raise ModelError("The answer ended without a result.")
+        return last.completion
+
+    def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
+        """Answer piece by piece. See `ChatModel` and `complete`."""
+        events: SimpleQueue[Event] = SimpleQueue()
+        generation = self._submit(messages, params, events.put)
+        try:
+            while True:
+                delta = _unwrap(events.get())
+                yield delta
+                if delta.completion is not None:
+                    return
+        finally:
+            generation.cancel()
+
+    def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Answer many conversations. See `ChatModel`; an error of one of them ends all."""
+        events: SimpleQueue[tuple[int, Event]] = SimpleQueue()
+        running: dict[int, Generation] = {}
+        upcoming = iter(enumerate(requests))
+        try:
+            for _ in requests:
+                while len(running) < _AHEAD * self._options.max_live and (entry := next(upcoming, None)) is not None:
+                    running[entry[0]] = self._submit(entry[1].messages, entry[1].params, _with_index(entry[0], events))
+                index, completion = _next_end(events)
+                del running[index]
+                yield index, completion
+        finally:
+            for generation in running.values():
+                generation.cancel()
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text, special tokens off."""
+        return len(self._open()[0].text(text))
+
+    def chat_prompt_tokens(self, messages: Sequence[Message]) -> list[Token]:
+        """The prompt that this conversation becomes, with the header of the assistant's turn.
+
+        Raises:
+            ModelError: the model's chat template refuses the conversation.
+        """
+        return self._open()[0].chat(messages)
+
+    def close(self) -> None:
+        """End what runs, free the weights, end the thread; within about two seconds. May be called again."""
+        with self._lock:
+            self._closed = True
+            prompts, scheduler = self._prompts, self._scheduler
+        if scheduler is not None:
+            scheduler.close()
+        if prompts is not None:
+            prompts.close()
+
+    def _open(self) -> tuple[PromptBuilder, Scheduler]:
+        """The vocabulary's side and the decode thread's side, made on first use."""
+        with self._lock:
+            if self._closed:
+                raise ModelError("The model was closed.", hint="Load it again.")
+            if self._prompts is None or self._scheduler is None:
+                self._prompts = PromptBuilder(self._options.path)
+                self._scheduler = Scheduler(self._options, self._prompts.vocabulary)
+                # These run, last first, when this object is collected and before the interpreter leaves, which a thread
+                # in a decode would crash.
+                weakref.finalize(self, self._prompts.close)
+                weakref.finalize(self, self._scheduler.close)
+            return self._prompts, self._scheduler
+
+    def _submit(self, messages: Sequence[Message], params: GenerationParams, deliver: Callable[[Event], None]) -> Generation:
+        _check(params)
+        prompts, scheduler = self._open()
+        prompt = prompts.chat(messages) + prompts.text(params.prefix)
+        self._check_fit(len(prompt), params.max_tokens)
+        adapter = None if params.adapter is None else adapter_file(params.adapter)
+        generation = Generation(prompt, params, self._name, deliver, adapter, prompts.grammar(params.constraint))
+        scheduler.submit(generation)
+        return generation
+
+    def _check_fit(self, prompt_tokens: int, max_tokens: int) -> None:
+        limit = self.context_length
+        if prompt_tokens + max_tokens > limit:
+            raise ContextOverflowError(
+                f"The conversation takes {prompt_tokens} tokens and its answer up to {max_tokens}; the context holds {limit}.",
+                hint="Shorten the conversation, or allow a shorter answer.",
+            )
+
+
+def _check(params: GenerationParams) -> None:
+    if params.max_tokens < 1:
+        raise InputError(f"An answer needs at least one token, not {params.max_tokens}.")
+    if params.repeat_penalty <= 0:
+        raise InputError(f"The repeat penalty must be above zero, not {params.repeat_penalty}.")
+
+
+def _unwrap(event: Event) -> Delta:
+    if isinstance(event, NexusError):
+        raise event
+    return event
+
+
+def _with_index(index: int, events: SimpleQueue[tuple[int, Event]]) -> Callable[[Event], None]:
+    return lambda event: events.put((index, event))
+
+
+def _next_end(events: SimpleQueue[tuple[int, Event]]) -> tuple[int, Completion]:
+    while True:
+        index, event = events.get()
+        completion = _unwrap(event).completion
+        if completion is not None:
+            return index, completion

@@ -1,0 +1,216 @@
+"""The decode thread of one model: the only thread that touches the weights and the contexts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import AdapterError, ModelError, NexusError
+from engine.llm.llamacpp.context import ContextShape, DecodingContext
+from engine.llm.llamacpp.generation import AdapterFile, Generation
+from engine.llm.llamacpp.lane import Lane
+from engine.llm.llamacpp.library import AbortSwitch
+from engine.llm.llamacpp.loaded import LoadedModel
+from engine.llm.llamacpp.tokens import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+MAX_ADAPTER_LANES = 3
+"""Adapters with a context at the same time; each takes the memory of a key-value cache."""
+
+CLOSING_S = 2.0
+"""How long `close` waits for the decode thread. A decode is aborted at its next graph node, so this is long."""
+
+BATCH_TOKENS = 512
+"""Tokens of one decode at most: llama.cpp's default for the batch that is computed at once."""
+
+MAX_SEQUENCES = 256
+"""llama.cpp is compiled for no more sequence numbers (LLAMA_MAX_SEQ)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How to run a model: its file, the cells of each context, live sequences, threads, GPU layers (-1: all), idle time."""
+
+    path: Path
+    cells: int
+    max_live: int
+    threads: int
+    gpu_layers: int
+    idle_unload_s: float
+
+    @property
+    def shape(self) -> ContextShape:
+        """The shape of each context: twice the sequence numbers, so that finished ones can be kept."""
+        return ContextShape(self.cells, min(2 * self.max_live, MAX_SEQUENCES), BATCH_TOKENS, self.threads)
+
+
+class Scheduler:
+    """Takes generations from any thread and runs them in its own.
+
+    The thread starts with the first request; weights are loaded by it when they are needed and given back when they were
+    not needed for a while. Should it ever end by an error, its requests fail and the next request starts a new one.
+    """
+
+    def __init__(self, options: RuntimeOptions, vocabulary: Vocabulary) -> None:
+        self._options = options
+        self._vocabulary = vocabulary
+        self._changed = threading.Condition()
+        self._inbox: list[Generation] = []
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._abort = AbortSwitch()
+        # From here on: the decode thread's own.
+        self._model: LoadedModel | None = None
+        self._lanes: dict[AdapterFile | None, Lane] = {}
+        self._unplaced: list[Generation] = []
+
+    def submit(self, generation: Generation) -> None:
+        """Hand in a generation; its events come through its `deliver`.
+
+        Raises:
+            ModelError: the model was closed.
+        """
+        with self._changed:
+            if self._closed:
+                raise ModelError("The model was closed.", hint="Load it again.")
+            self._inbox.append(generation)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"decode-{self._options.path.stem}", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End everything that runs with an error, free all memory, end the thread. May be called again."""
+        with self._changed:
+            self._closed = True
+            self._abort.throw()
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(CLOSING_S)
+
+    # --- the decode thread
+
+    def _run(self) -> None:
+        try:
+            while self._await_work():
+                self._place_new()
+                self._step_lanes()
+        finally:
+            self._end_thread()
+
+    def _await_work(self) -> bool:
+        """Take in new requests; wait where there is nothing to do. False when the model was closed."""
+        with self._changed:
+            if not self._has_work() and not self._changed.wait_for(self._has_work, self._options.idle_unload_s):
+                self._unload()
+                self._changed.wait_for(self._has_work)
+            self._unplaced += self._inbox
+            self._inbox = []
+            return not self._closed
+
+    def _has_work(self) -> bool:
+        return bool(self._closed or self._inbox or self._unplaced or any(lane.busy for lane in self._lanes.values()))
+
+    def _place_new(self) -> None:
+        """Give each new request to the lane of its adapter; those whose lane has no room yet stay."""
+        remaining: list[Generation] = []
+        for generation in sorted(self._unplaced, key=lambda generation: generation.order):
+            if not self._place(generation):
+                remaining.append(generation)
+        self._unplaced = remaining
+
+    def _place(self, generation: Generation) -> bool:
+        """Whether the request needs no further placing: it has a lane, or it ended."""
+        reason = generation.interruption(time.monotonic())
+        if reason is not None:
+            generation.finish("", reason, 0)
+            return True
+        try:
+            lane = self._lane_for(generation.adapter)
+        except ModelError as exc:
+            generation.fail(exc)
+            return True
+        if lane is not None:
+            lane.add(generation)
+        return lane is not None
+
+    def _lane_for(self, adapter: AdapterFile | None) -> Lane | None:
+        """The lane of an adapter, made if need be; None while all that may exist are busy with other adapters."""
+        lane = self._lanes.get(adapter)
+        if lane is None and self._room_for_lane(adapter):
+            lane = self._lanes[adapter] = self._new_lane(adapter)
+        return lane
+
+    def _room_for_lane(self, adapter: AdapterFile | None) -> bool:
+        adapters = {key: lane for key, lane in self._lanes.items() if key is not None}
+        if adapter is None or len(adapters) < MAX_ADAPTER_LANES:
+            return True
+        idle = [(lane.used_at, key) for key, lane in adapters.items() if not lane.busy]
+        if not idle:
+            return False
+        self._lanes.pop(min(idle, key=lambda entry: entry[0])[1]).close()
+        return True
+
+    def _new_lane(self, adapter: AdapterFile | None) -> Lane:
+        if self._model is None:
+            started = time.monotonic()
+            self._model = LoadedModel(self._options.path, self._options.gpu_layers)
+            logger.info("Loaded %s in %.2f s", self._options.path.name, time.monotonic() - started)
+        context = DecodingContext(self._model, self._options.shape, adapter.path if adapter else None, self._abort)
+        shares = self._model.keeps_history
+        return Lane(context, self._vocabulary, max_live=self._options.max_live, shares_prefixes=shares)
+
+    def _step_lanes(self) -> None:
+        for key, lane in list(self._lanes.items()):
+            if not lane.busy:
+                continue
+            try:
+                lane.step()
+            except ModelError as exc:
+                lane.fail(self._closing_error() if self._closed else exc)
+                lane.close()
+                del self._lanes[key]
+
+    def _unload(self) -> None:
+        for lane in self._lanes.values():
+            lane.close()
+        self._lanes = {}
+        model, self._model = self._model, None
+        if model is not None:
+            model.close()
+            logger.info("Unloaded %s", self._options.path.name)
+
+    def _end_thread(self) -> None:
+        """Leave nobody waiting and nothing in memory, however the thread ends."""
+        with self._changed:
+            error = self._closing_error()
+            for lane in self._lanes.values():
+                lane.fail(error)
+            for generation in [*self._unplaced, *self._inbox]:
+                generation.fail(error)
+            self._unplaced, self._inbox = [], []
+            self._thread = None
+            self._unload()
+
+    def _closing_error(self) -> NexusError:
+        if self._closed:
+            return ModelError("The model was closed while it answered.", hint="Ask again.")
+        return ModelError("The local runtime stopped by an error of its own.", hint="Ask again.", retryable=True)
+
+
+def adapter_file(path: Path) -> AdapterFile:
+    """An adapter's file as it is now.
+
+    Raises:
+        AdapterError: there is none.
+    """
+    try:
+        status = path.stat()
+    except OSError as exc:
+        raise AdapterError(f"The adapter {path.name} cannot be read.", hint="Fine-tune again, or choose another.") from exc
+    return AdapterFile(path.absolute(), status.st_mtime_ns, status.st_size)

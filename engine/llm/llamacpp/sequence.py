@@ -1,0 +1,104 @@
+"""A generation while it has a place in a context: its tokens, how far they are computed, and its text so far."""
+
+from __future__ import annotations
+
+import time
+
+from engine.domain import FinishReason
+from engine.errors import NexusError
+from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.sampling import Logits, make_sampler
+from engine.llm.llamacpp.text import TextAssembler
+from engine.llm.llamacpp.tokens import Token, Vocabulary
+
+
+class LiveSequence:
+    """One sequence of a context. Used by the decode thread alone.
+
+    A prompt that is being read and an answer that grows are the same thing here: `tokens[:computed]` are in the cache, the
+    rest waits to be decoded, and the next token is sampled when none waits.
+    """
+
+    def __init__(self, slot: int, generation: Generation, vocabulary: Vocabulary) -> None:
+        self.slot = slot
+        self.generation = generation
+        self.tokens: list[Token] = list(generation.prompt)
+        self.computed = 0
+        self.donor: LiveSequence | None = None
+        """A sequence that is computing the beginning of this one's prompt; this one waits for it."""
+        self.shared = 0
+        """How many tokens the donor has in common with this sequence."""
+        self._vocabulary = vocabulary
+        self._sampler = make_sampler(generation.params, vocabulary.size, generation.prompt)
+        self._text = TextAssembler(generation.params.stop)
+        generation.started_at = time.monotonic()
+
+    @property
+    def waiting(self) -> int:
+        """Tokens that are still to be decoded."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def produced(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - len(self.generation.prompt)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the prompt is not computed yet."""
+        return self.computed < len(self.generation.prompt)
+
+    def begin(self) -> FinishReason | None:
+        """Append what the constraint forces the answer to begin with; returns why it ends with that, if it does."""
+        reason = self._append_forced()
+        grammar = self.generation.grammar
+        return FinishReason.STOP if reason is None and grammar is not None and grammar.complete else reason
+
+    def advance(self, logits: Logits) -> bool:
+        """Sample the next token and all that follow from it without the model. Returns whether the answer goes on.
+
+        Raises:
+            ModelError: the constraint admits nothing.
+        """
+        grammar = self.generation.grammar
+        token = self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
+        if self.generation.first_token_at is None:
+            self.generation.first_token_at = time.monotonic()
+        reason = self._take(token) or self.begin()
+        if reason is None and self.produced >= self.generation.params.max_tokens:
+            reason = FinishReason.LENGTH
+        if reason is not None:
+            self.finish(reason)
+        return reason is None
+
+    def finish(self, reason: FinishReason) -> None:
+        """End the generation with the text so far."""
+        self._sampler.close()
+        self.generation.send(self._text.finish())
+        self.generation.finish(self._text.text, reason, self.produced)
+
+    def fail(self, error: NexusError) -> None:
+        """End the generation with an error."""
+        self._sampler.close()
+        self.generation.fail(error)
+
+    def _append_forced(self) -> FinishReason | None:
+        """Append what the grammar leaves no choice about; saves a decode for each of these tokens."""
+        grammar = self.generation.grammar
+        for token in grammar.forced() if grammar is not None else ():
+            if self.produced >= self.generation.params.max_tokens:
+                return FinishReason.LENGTH
+            reason = self._take(token)
+            if reason is not None:
+                return reason
+        return None
+
+    def _take(self, token: Token) -> FinishReason | None:
+        """Add a token to the answer; returns why the answer ends, if it does."""
+        if token in self._vocabulary.end_tokens:
+            return FinishReason.STOP
+        self._sampler.accept(token)
+        self.tokens.append(token)
+        if token not in self._vocabulary.control_tokens:
+            self.generation.send(self._text.feed(self._vocabulary.pieces[token]))
+        return FinishReason.STOP if self._text.stopped else None

@@ -1,0 +1,135 @@
+"""A model's vocabulary: text to tokens and back, and which tokens are special.
+
+The vocabulary is loaded on its own, without the weights (about 0.2 s), so that any thread can count and tokenise while the
+decode thread works, and before the weights are needed at all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import ModelError, ModelFileError
+from engine.llm.llamacpp.library import load_library
+
+Token = int
+"""An index into the vocabulary."""
+
+_PIECE_BYTES = 1024
+"""More than the longest token of any vocabulary in use; a longer one is asked for again with the size it needs."""
+
+
+class Vocabulary:
+    """The vocabulary and the metadata of a GGUF file. Safe to use from any thread until it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the vocabulary.
+
+        Raises:
+            ModelFileError: the file is missing, damaged, or not a model.
+        """
+        self._lock = threading.Lock()
+        self._model = _load_vocabulary_only(path)
+        library = load_library()
+        self._vocab: int = library.llama_model_get_vocab(self._model)
+        self.size: int = library.llama_vocab_n_tokens(self._vocab)
+        tokens = range(self.size)
+        self.pieces: tuple[bytes, ...] = tuple(self._piece(token) for token in tokens)
+        """The bytes of each token, special ones by their name."""
+        self.end_tokens = frozenset(t for t in tokens if library.llama_vocab_is_eog(self._vocab, t))
+        """Tokens that end an answer."""
+        self.control_tokens = frozenset(t for t in tokens if library.llama_vocab_is_control(self._vocab, t))
+        """Tokens with a meaning beyond their text, such as the marks around a turn."""
+        self.bos: Token = library.llama_vocab_bos(self._vocab)
+        self.eos: Token = library.llama_vocab_eos(self._vocab)
+        self.adds_bos: bool = library.llama_vocab_get_add_bos(self._vocab)
+        self.chat_template: str | None = self._chat_template()
+        self.trained_context: int = self._trained_context()
+
+    def tokenise(self, text: str, *, special: bool = False) -> list[Token]:
+        """The tokens of a text. With `special` off, the names of special tokens in it are ordinary text.
+
+        Raises:
+            ModelError: the vocabulary was closed.
+        """
+        return self.tokenise_bytes(text.encode("utf-8", "replace"), special=special)
+
+    def tokenise_bytes(self, data: bytes, *, special: bool = False) -> list[Token]:
+        """The tokens of a text in UTF-8. See `tokenise`."""
+        room = len(data) + 2
+        buffer = (ctypes.c_int32 * room)()
+        with self._lock:
+            if not self._model:
+                raise ModelError("The model was closed.")
+            count = load_library().llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
+        if count < 0:
+            raise ModelError("The text could not be split into tokens.", hint="Shorten the text.")
+        return list(buffer[:count])
+
+    def text_of(self, tokens: Sequence[Token]) -> str:
+        """The text of tokens, special ones left out."""
+        visible = (self.pieces[token] for token in tokens if token not in self.control_tokens)
+        return b"".join(visible).decode("utf-8", "replace")
+
+    def name_of(self, token: Token) -> str:
+        """A special token as templates write it; empty where the vocabulary has no such token."""
+        return self.pieces[token].decode("utf-8", "replace") if 0 <= token < self.size else ""
+
+    def metadata(self, key: str) -> str | None:
+        """A value of the file's metadata as text; None where the file does not have it."""
+        buffer = ctypes.create_string_buffer(256)
+        length = load_library().llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return None if length < 0 else buffer.value.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Give the memory back. May be called again."""
+        with self._lock:
+            model, self._model = self._model, 0
+            if model:
+                load_library().llama_model_free(model)
+
+    def _piece(self, token: Token) -> bytes:
+        library = load_library()
+        buffer = ctypes.create_string_buffer(_PIECE_BYTES)
+        length = library.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        if length < 0:
+            buffer = ctypes.create_string_buffer(-length)
+            length = library.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        return buffer.raw[: max(length, 0)]
+
+    def _chat_template(self) -> str | None:
+        template: bytes | None = load_library().llama_model_chat_template(self._model, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    def _trained_context(self) -> int:
+        value = self.metadata(f"{self.metadata('general.architecture')}.context_length") or ""
+        return int(value) if value.isdecimal() else 0
+
+
+def check_is_gguf(path: Path) -> None:
+    """Refuse what is not a GGUF file by its first four bytes, before llama.cpp sees it.
+
+    Raises:
+        ModelFileError: missing, unreadable, or something else.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as exc:
+        raise ModelFileError(f"The model file {path.name} cannot be read.", hint="See `nexus models list`.") from exc
+    if magic != b"GGUF":
+        raise ModelFileError(f"{path.name} is not a GGUF file.", hint="Only models in GGUF form can be used.")
+
+
+def _load_vocabulary_only(path: Path) -> int:
+    check_is_gguf(path)
+    library = load_library()
+    params = library.llama_model_default_params()
+    params.vocab_only = True
+    params.n_gpu_layers = 0
+    model: int | None = library.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        raise ModelFileError(f"{path.name} is damaged or of a kind that is not supported.", hint="Get the file again.")
+    return model
