@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from sqlmodel import col, select
 
 from engine.db.session import Database
 from engine.db.tables import ChunkRow, CollectionDocumentRow, DocumentRow, PageRow
-from engine.domain import Block, BlockKind, Chunk, Document, Json, Page
+from engine.domain import Block, BlockKind, Chunk, Document, Json, Page, utc_now
 from engine.errors import NotFoundError
 
 
@@ -19,17 +19,40 @@ class DocumentRepository:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, document: Document, pages: Sequence[Page], chunks: Sequence[Chunk]) -> Document:
-        """Store a document whole, or not at all. A document that is there already is returned as it is."""
+    def add(
+        self,
+        document: Document,
+        pages: Sequence[Page],
+        chunks: Sequence[Chunk],
+        *,
+        collection_id: str | None = None,
+        before_commit: Callable[[], None] | None = None,
+    ) -> Document:
+        """Store a document whole and link it to a collection, or do neither. A document that is there already is kept as it is.
+
+        `before_commit` runs for a new document, under the write lock; when it raises, nothing is stored.
+        """
         with self._db.write() as session:
             existing = session.get(DocumentRow, document.id)
+            if existing is None:
+                session.add(_from_document(document))
+                session.flush()
+                session.add_all(_from_page(document.id, page) for page in pages)
+                session.add_all(_from_chunk(chunk) for chunk in chunks)
+            if collection_id is not None and session.get(CollectionDocumentRow, (collection_id, document.id)) is None:
+                session.add(CollectionDocumentRow(collection_id=collection_id, document_id=document.id, added_at=utc_now()))
+            session.flush()
             if existing is not None:
                 return _to_document(existing)
-            session.add(_from_document(document))
-            session.flush()
-            session.add_all(_from_page(document.id, page) for page in pages)
-            session.add_all(_from_chunk(chunk) for chunk in chunks)
+            if before_commit is not None:
+                before_commit()
         return document
+
+    def if_absent(self, document_id: str, action: Callable[[], None]) -> None:
+        """Run an action unless the document is stored; no other process can store it meanwhile."""
+        with self._db.write() as session:
+            if session.get(DocumentRow, document_id) is None:
+                action()
 
     def get(self, document_id: str) -> Document:
         """A document.

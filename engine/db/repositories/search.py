@@ -23,7 +23,8 @@ class SearchEntry:
 
 _MATCH = text(
     """SELECT entry.source_id FROM search_text JOIN search_entry AS entry ON entry.id = search_text.rowid
-    WHERE search_text MATCH :terms AND entry.collection_id = :collection ORDER BY bm25(search_text) LIMIT :limit"""
+    WHERE search_text MATCH :terms AND entry.collection_id = :collection
+    AND substr(entry.source_id, 1, length(:prefix)) = :prefix ORDER BY bm25(search_text) LIMIT :limit"""
 )
 
 
@@ -52,13 +53,14 @@ class SearchRepository:
                 for entry in add
             )
 
-    def match(self, collection_id: str, terms: Sequence[str], limit: int) -> list[str]:
+    def match(self, collection_id: str, terms: Sequence[str], limit: int, prefix: str = "") -> list[str]:
         """Entries that hold at least one of the terms, best first by BM25 (Robertson and Zaragoza 2009).
 
         Args:
             collection_id: where to look.
             terms: words; each is matched literally, up to case, diacritics and English endings.
             limit: how many at most.
+            prefix: how the identifiers of the entries begin.
 
         Returns:
             Identifiers of entries.
@@ -67,5 +69,6 @@ class SearchRepository:
         if not quoted:
             return []
         with self._db.read() as session:
-            rows = session.connection().execute(_MATCH, {"terms": quoted, "collection": collection_id, "limit": limit})
+            values = {"terms": quoted, "collection": collection_id, "limit": limit, "prefix": prefix}
+            rows = session.connection().execute(_MATCH, values)
             return [str(row.source_id) for row in rows]

@@ -1,0 +1,183 @@
+"""Taking documents in, and giving them up again: their originals on disk, their text in the database."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+from engine.config import Settings
+from engine.db.repositories import Repositories
+from engine.domain import Document, utc_now
+from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
+from engine.ingest import SUPPORTED_SUFFIXES, Limits, LoadedDocument, chunk_pages, read_document, safe_name
+from engine.observability.tracing import traced
+
+log = logging.getLogger(__name__)
+
+SPACE_FACTOR = 4
+"""Free space that a document must find, in multiples of its size: for the original, its text, chunks, vectors and keywords."""
+_STAGING = ".incoming-"
+_ORIGINAL = re.compile(r"[0-9a-f]{64}")
+_COPY_BYTES = 1024 * 1024
+
+
+class DocumentLibrary:
+    """The documents of one home. Any number of threads and processes may add and remove at the same time."""
+
+    def __init__(self, repositories: Repositories, settings: Settings) -> None:
+        self._repositories = repositories
+        self._settings = settings
+        self._folder = settings.documents_dir
+
+    @traced("documents.add")
+    def add(self, path: Path, collection_id: str, name: str | None = None) -> Document:
+        """Take a document into a collection: all of it, or nothing.
+
+        Args:
+            path: the file; it is copied and may go away afterwards.
+            collection_id: the collection that is to hold it.
+            name: the name to show, where the file has another one.
+
+        Returns:
+            The document. The same content twice is one document, under the name that it had first.
+
+        Raises:
+            NotFoundError: there is no such collection.
+            DocumentError: the file cannot be read.
+            StorageError: the disk is full or refused.
+        """
+        self._repositories.collections.get(collection_id)
+        shown = safe_name(name or path.name)
+        loaded = read_document(path, name=shown, limits=Limits.from_settings(self._settings))
+        for warning in loaded.warnings:
+            log.warning("%s: %s", shown, warning)
+        document = Document(loaded.id, shown, loaded.media_type, loaded.size, len(loaded.pages), utc_now())
+        chunks = chunk_pages(loaded.id, loaded.pages, target_tokens=self._settings.chunk_tokens)
+        with _disk_errors(self._folder), self._staged(path, loaded) as staged:
+            target = self._folder / f"{document.id}{_suffix(shown)}"
+            try:
+                return self._repositories.documents.add(
+                    document,
+                    loaded.pages,
+                    chunks,
+                    collection_id=collection_id,
+                    before_commit=lambda: _move(staged, target),
+                )
+            except (NexusError, OSError):
+                # The original may have been put in place before the commit failed.
+                self._repositories.documents.if_absent(document.id, lambda: target.unlink(missing_ok=True))
+                raise
+
+    @traced("documents.remove")
+    def remove(self, document_id: str, collection_id: str) -> None:
+        """Take a document out of a collection, with the FAQ pairs made from it. The last collection takes the file along.
+
+        Raises:
+            NotFoundError: there is no such document.
+            StorageError: the database or the disk refused.
+        """
+        self._repositories.documents.get(document_id)
+        self._repositories.collections.remove_document(collection_id, document_id)
+        for unused in self._repositories.documents.remove_unused():
+            self._forget_original(unused)
+
+    def original(self, document_id: str) -> Path:
+        """The file as it was given.
+
+        Raises:
+            NotFoundError: there is no such document, or its file is gone.
+        """
+        document = self._repositories.documents.get(document_id)
+        path = self._folder / f"{document.id}{_suffix(document.name)}"
+        if not path.is_file():
+            raise NotFoundError(f"the original of {document.name} is gone", hint="Add the document again to restore it.")
+        return path
+
+    def remove_leftovers(self) -> int:
+        """Remove files that an interrupted process left behind. Returns how many there were.
+
+        For the start of the program: a document that another process is taking in at that moment would be disturbed.
+        """
+        known = {document.id for document in self._repositories.documents.list()}
+        files = list(self._folder.glob("*")) if self._folder.is_dir() else []
+        removed = 0
+        for path in files:
+            if path.name.startswith(_STAGING):
+                path.unlink(missing_ok=True)
+                removed += 1
+            elif (match := _ORIGINAL.match(path.name)) and match[0] not in known:
+                self._forget_original(match[0])
+                removed += 1
+        return removed
+
+    @contextmanager
+    def _staged(self, path: Path, loaded: LoadedDocument) -> Iterator[Path]:
+        """A copy of the original under a passing name, brought to the disk; gone at the end unless it was moved away."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _check_space(self._folder, loaded)
+        staged = self._folder / f"{_STAGING}{uuid.uuid4().hex}"
+        try:
+            if _copy(path, staged) != loaded.id:
+                raise DocumentError(f"{loaded.name} changed while it was read.", hint="Add it again when nothing writes to it.")
+            yield staged
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _forget_original(self, document_id: str) -> None:
+        def unlink() -> None:
+            for path in self._folder.glob(f"{document_id}*"):
+                path.unlink(missing_ok=True)
+
+        self._repositories.documents.if_absent(document_id, unlink)
+
+
+def _suffix(name: str) -> str:
+    """The ending of a stored original: a known one, or none."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix if suffix in SUPPORTED_SUFFIXES else ""
+
+
+def _move(staged: Path, target: Path) -> None:
+    staged.replace(target)
+
+
+def _check_space(folder: Path, loaded: LoadedDocument) -> None:
+    needed, free = loaded.size * SPACE_FACTOR, shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageError(
+            f"{loaded.name} needs about {needed / 1e6:,.1f} MB of disk space; {free / 1e6:,.1f} MB are free.",
+            hint=f"Free some space for {folder}, or choose another --home.",
+            retryable=True,
+        )
+
+
+def _copy(path: Path, target: Path) -> str:
+    """Copy a file durably. Returns the SHA-256 of what was copied."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source, target.open("xb") as copy:
+        while block := source.read(_COPY_BYTES):
+            digest.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError("the disk is full", hint=f"Free some space for {folder} and try again.", retryable=True) from exc
+        raise StorageError(
+            f"{folder} cannot be written: {exc.strerror or exc}", hint="Check the folder's permissions."
+        ) from exc
