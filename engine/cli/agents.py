@@ -1,0 +1,53 @@
+"""`nexus agent …`: agents that answer customers from FAQs and collect leads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import shapes
+from engine.cli.command import Run, command
+from engine.domain import AgentConfig
+
+group = typer.Typer(help="Create smart agents and talk to them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The agent's name.")]
+
+
+@command(group, "create")
+def create(
+    run: Run,
+    name: Name,
+    collection: Annotated[str, typer.Option(metavar="C", help="The collection whose FAQs it answers from.")],
+    fields: Annotated[
+        str, typer.Option(metavar="LIST", help="The lead fields that it collects, separated by commas.")
+    ] = "name,email,phone,company",
+    instructions: Annotated[str, typer.Option(metavar="TEXT", help="What it is told about its task and tone.")] = "",
+    model: Annotated[str | None, typer.Option(metavar="M", help="Chat model; default: the default model.")] = None,
+    adapter: Annotated[str | None, typer.Option(metavar="A", help="A fine-tuned adapter to answer with.")] = None,
+) -> None:
+    """Create an agent and take its FAQs in."""
+    wanted = [field.strip() for field in fields.split(",") if field.strip()]
+    engine = run.engine
+    config = engine.create_agent(name, collection, instructions=instructions, fields=wanted, model=model, adapter=adapter)
+    run.out.record(_shape(run, config))
+
+
+@command(group, "list")
+def list_agents(run: Run) -> None:
+    """List agents."""
+    rows = [_shape(run, config) for config in run.engine.repositories.agents.list()]
+    run.out.records(rows, ("name", "collection", "fields", "model", "adapter"), empty="There are no agents yet.")
+
+
+@command(group, "delete")
+def delete(run: Run, name: Name) -> None:
+    """Delete an agent with its conversations and leads."""
+    agents = run.engine.repositories.agents
+    agents.delete(agents.by_name(name).id)
+    run.out.record({"deleted": name})
+
+
+def _shape(run: Run, config: AgentConfig) -> shapes.Record:
+    return shapes.agent(config, run.engine.repositories.collections.get(config.collection_id))

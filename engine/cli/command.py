@@ -1,0 +1,116 @@
+"""How a function becomes a command: its options, its engine, its output and its errors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
+
+import typer
+
+from engine.cli.output import Output, clean_stdout
+from engine.errors import NexusError
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.container import Engine
+
+P = ParamSpec("P")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """The options before the command."""
+
+    home: Path | None = None
+    as_json: bool = False
+
+
+class Run:
+    """One run of a command: where it prints, and the engine that it uses, opened when it is first needed."""
+
+    def __init__(self, home: Path | None, out: Output) -> None:
+        self._home = home
+        self.out = out
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this home.
+
+        Raises:
+            ConfigError: a setting in the environment makes no sense.
+        """
+        from engine.config import load_settings
+
+        return load_settings(self._home)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine over this home.
+
+        Raises:
+            StorageError: the home cannot be written.
+        """
+        from engine.container import Engine
+        from engine.observability.logging import configure_logging
+
+        configure_logging(self.settings, stderr=True)
+        return Engine(self.settings)
+
+    def close(self) -> None:
+        """Close the engine, if it was opened."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+
+
+def command(
+    group: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[Concatenate[Run, P], None]]:
+    """Make a function a command of a group. Its first parameter is the run; the others are options and arguments.
+
+    The command also takes `--json`, sends everything that libraries print to stderr, and ends with exit code 1 after a
+    `NexusError`.
+    """
+
+    def register(function: Callable[Concatenate[Run, P], None]) -> Callable[Concatenate[Run, P], None]:
+        def call(ctx: typer.Context, as_json: bool, **arguments: object) -> None:
+            options = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+            with running(options.home, as_json or options.as_json) as run:
+                function(run, **arguments)  # type: ignore[arg-type, call-arg]  # Typer has made them after the signature below
+
+        call.__doc__ = function.__doc__
+        call.__signature__ = _signature(function)  # type: ignore[attr-defined]
+        group.command(name)(call)
+        return function
+
+    return register
+
+
+@contextmanager
+def running(home: Path | None, as_json: bool) -> Iterator[Run]:
+    """A run with clean output, whose errors end the program in the documented way."""
+    with clean_stdout() as stream:
+        out = Output(stream, as_json=as_json)
+        run = Run(home, out)
+        try:
+            yield run
+        except NexusError as exc:
+            out.error(exc.info())
+            raise typer.Exit(1) from exc
+        finally:
+            run.close()
+
+
+def _signature(function: Callable[..., None]) -> inspect.Signature:
+    """What Typer is shown: the function's own parameters, with the context before and `--json` after them."""
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter("ctx", kind, annotation=typer.Context)
+    as_json = inspect.Parameter("as_json", kind, annotation=AsJson, default=False)
+    return inspect.Signature([context, *(parameter.replace(kind=kind) for parameter in own), as_json])

@@ -1,0 +1,46 @@
+"""`nexus finetune`: teach a model the pairs of a collection or of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engine.cli.command import Run, command
+from engine.cli.following import work_on
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command."""
+    command(root, "finetune")(finetune)
+
+
+def finetune(
+    run: Run,
+    name: Annotated[str, typer.Option(metavar="A", help="Name of the new adapter.")],
+    collection: Annotated[str | None, typer.Option(metavar="C", help="Train on this collection's FAQ pairs.")] = None,
+    dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSONL or CSV file instead.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="M", help="Base model; default: the default model.")] = None,
+    preset: Annotated[Literal["quick", "balanced", "thorough"], typer.Option(help="How long to train.")] = "quick",
+    holdout: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Share of the collection's pairs that is kept for evaluation.")
+    ] = 0.1,
+) -> None:
+    """Fine-tune a LoRA adapter on FAQ pairs, in a child process; the adapter is then served with its base."""
+    if (collection is None) == (dataset is None):
+        raise typer.BadParameter("give either --collection or --dataset")
+    engine = run.engine
+    job = engine.finetune(name, collection=collection, dataset=dataset, base=base, preset=preset, holdout=holdout)
+    ended = work_on(run, job)
+    adapter = engine.repositories.adapters.by_name(name)
+    run.out.record(
+        {
+            "job": ended.id,
+            "adapter": adapter.name,
+            "base": adapter.base_model,
+            "path": adapter.path,
+            "result": ended.result or {},
+            "card": dict(adapter.card) if run.out.as_json else None,
+        }
+    )

@@ -1,0 +1,64 @@
+"""`nexus jobs …`: background work, past and present."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import shapes
+from engine.cli.command import Run, command
+from engine.cli.following import watch, work_on
+from engine.domain import Job, JobState
+
+group = typer.Typer(help="List, watch, stop and resume jobs.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's identifier.")]
+
+
+@command(group, "list")
+def list_jobs(
+    run: Run,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind, such as extract or finetune.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+) -> None:
+    """List jobs, newest first."""
+    run.engine.jobs.recover()
+    rows = [shapes.job(job) for job in run.engine.jobs.list(kind, limit)]
+    run.out.records(rows, ("id", "kind", "state", "progress", "message"), empty="There are no jobs.")
+
+
+@command(group, "show")
+def show(run: Run, job_id: JobId) -> None:
+    """Show a job."""
+    run.out.record(shapes.job(run.engine.jobs.get(job_id)))
+
+
+@command(group, "watch")
+def watch_job(run: Run, job_id: JobId) -> None:
+    """Follow a job until it ends; with --json, a line for each change. Ends with 1 when the job does not succeed."""
+
+    def changed(job: Job) -> None:
+        if run.out.as_json:
+            run.out.record(shapes.job(job))
+
+    ended = watch(run, run.engine.jobs.get(job_id), changed)
+    if not run.out.as_json:
+        run.out.record(shapes.job(ended))
+    if ended.state is not JobState.SUCCEEDED:
+        raise typer.Exit(1)
+
+
+@command(group, "cancel")
+def cancel(run: Run, job_id: JobId) -> None:
+    """Cancel a job that waits, or ask a running one to stop; what it has done is kept."""
+    run.out.record(shapes.job(run.engine.jobs.cancel(job_id)))
+
+
+@command(group, "resume")
+def resume(run: Run, job_id: JobId) -> None:
+    """Go on with a job that failed, was stopped or was interrupted, here and now."""
+    run.engine.jobs.recover()
+    job = run.engine.jobs.get(job_id)
+    waiting = job.state in (JobState.QUEUED, JobState.RUNNING)
+    run.out.record(shapes.job(work_on(run, job if waiting else run.engine.jobs.resume(job_id))))

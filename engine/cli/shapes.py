@@ -1,0 +1,112 @@
+"""The JSON forms of results. Fields are only ever added, so that scripts go on to work."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from engine.domain import AgentConfig, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
+
+if TYPE_CHECKING:
+    from engine.domain import Answer
+
+Record = dict[str, object]
+
+
+def pair(faq: FaqPair) -> Record:
+    """An FAQ pair."""
+    return {
+        "id": faq.id,
+        "question": faq.question,
+        "answer": faq.answer,
+        "quote": faq.quote,
+        "document": faq.document,
+        "page": faq.page,
+        "heading": faq.heading,
+        "score": faq.score,
+        "status": faq.status,
+        "reason": faq.reason,
+        "model": faq.model,
+    }
+
+
+def citation(cited: Citation) -> Record:
+    """What an answer rests on."""
+    return {
+        "document": cited.document,
+        "page": cited.page,
+        "quote": cited.quote,
+        "score": cited.score,
+        "document_id": cited.document_id,
+        "source_id": cited.source_id,
+    }
+
+
+def cost(usage: Usage, timings: Timings) -> Record:
+    """Tokens and seconds."""
+    return {"usage": asdict(usage), "timings": asdict(timings)}
+
+
+def answer(given: Answer) -> Record:
+    """An answer from documents."""
+    return {
+        "answer": given.text,
+        "found": given.found,
+        "citations": [citation(cited) for cited in given.citations],
+        **cost(given.usage, given.timings),
+        "model": given.model,
+        "adapter": given.adapter,
+        "notice": given.notice,
+    }
+
+
+def model(info: ModelInfo) -> Record:
+    """A model file."""
+    return asdict(info)
+
+
+def job(row: Job) -> Record:
+    """A job."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "progress": row.progress,
+        "message": row.message,
+        "eta_s": row.eta_s,
+        "attempts": row.attempts,
+        "max_attempts": row.max_attempts,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "payload": row.payload,
+        "result": row.result,
+        "error": row.error,
+    }
+
+
+def agent(config: AgentConfig, collection: Collection) -> Record:
+    """A smart agent."""
+    return {
+        "id": config.id,
+        "name": config.name,
+        "collection": collection.name,
+        "fields": list(config.fields),
+        "instructions": config.instructions,
+        "model": config.model,
+        "adapter": config.adapter,
+        "provider": config.provider,
+        "created_at": config.created_at,
+    }
+
+
+def lead(row: Lead, agent_name: str) -> Record:
+    """A lead."""
+    return {
+        "id": row.id,
+        "agent": agent_name,
+        "conversation": row.conversation_id,
+        "fields": dict(row.fields),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
