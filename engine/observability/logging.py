@@ -21,7 +21,7 @@ LOG_FILE = "nexus.log"
 MAX_LOG_BYTES = 5_000_000
 LOG_BACKUPS = 3
 
-_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "opik": logging.ERROR, "urllib3": logging.WARNING}
+_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "opik": logging.CRITICAL, "urllib3": logging.WARNING}
 """Libraries that say too much at the level of the rest."""
 
 

@@ -31,19 +31,25 @@ RowSink = Callable[[TraceRow], None]
 
 
 class RecordingTransport(httpx.BaseTransport):
-    """Records the spans of each request, then passes the request on or answers it itself."""
+    """Records the spans of each request, then passes it on if it goes to the named server, or else answers it itself."""
 
-    def __init__(self, record: RowSink, onward: httpx.BaseTransport | None) -> None:
+    def __init__(self, record: RowSink, server: str | None) -> None:
         self._record = record
-        self._onward = onward
+        self._server = httpx.URL(server) if server else None
+        self._onward = httpx.HTTPTransport() if server else None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Called by httpx for each request."""
         for row in rows_of_request(request):
             self._record(row)
-        if self._onward is not None:
+        if self._onward is not None and self._is_named(request.url):
             return self._onward.handle_request(request)
         return httpx.Response(200, json={}, request=request)
+
+    def _is_named(self, url: httpx.URL) -> bool:
+        """Whether a request goes to the server that the person named. Opik's default is a cloud."""
+        named = self._server
+        return named is not None and (url.scheme, url.host, url.port) == (named.scheme, named.host, named.port)
 
     def close(self) -> None:
         """Close the connection to the server, where there is one."""
@@ -95,17 +101,18 @@ class OpikFeed:
         Raises:
             ImportError: Opik is not installed or cannot be imported.
         """
-        _silence_opik()
+        _silence_opik(server or LOCAL_HOST)
         import opik
         from opik.hooks import HttpxClientHook, add_httpx_client_hook
 
-        onward = httpx.HTTPTransport(retries=0) if server else None
         # Without the explicit proxy and trust_env, variables of the environment could route round the transport.
-        arguments = {"transport": RecordingTransport(record, onward), "proxy": None, "trust_env": False}
+        arguments = {"transport": RecordingTransport(record, server), "proxy": None, "trust_env": False}
         add_httpx_client_hook(HttpxClientHook(None, arguments))
         self._client: opik.Opik = opik.Opik(
             project_name=PROJECT, host=server or LOCAL_HOST, _show_misconfiguration_message=False
         )
+        # Code that uses Opik's own decorators goes the same way.
+        opik.set_global_client(self._client)
 
     def send(self, span: Span) -> None:
         """Hand one finished span over; a span without a parent opens a trace of the same name, as Opik's `@track` does."""
@@ -143,9 +150,13 @@ class OpikFeed:
         self._client.end(flush=False)
 
 
-def _silence_opik() -> None:
-    """Switch off whatever Opik would send of its own accord. It reads these variables when it is imported."""
+def _silence_opik(host: str) -> None:
+    """Switch off whatever Opik would send of its own accord, and point it away from its cloud.
+
+    It reads these variables when it is imported.
+    """
     os.environ.update(
+        OPIK_URL_OVERRIDE=host,
         OPIK_SENTRY_ENABLE="false",
         OPIK_ANALYTICS_ENABLE="false",
         OPIK_ENABLE_LITELLM_MODELS_MONITORING="false",

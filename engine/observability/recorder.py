@@ -47,6 +47,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._opik_now = threading.Event()
         self._importing = threading.Event()
+        self._ready = threading.Event()
         self._complained = False
         self._closed = False
         if server is not None:
@@ -61,10 +62,11 @@ class Recorder:
                 self._thread = threading.Thread(target=self._run, name="nexus-traces", daemon=True)
                 self._thread.start()
 
-    def warm_up(self) -> None:
-        """Start the writer and let it import Opik now."""
+    def warm_up(self, timeout_s: float) -> bool:
+        """Start the writer and let it import Opik now; wait for that for at most `timeout_s`. Whether it is ready."""
         self._opik_now.set()
         self.start()
+        return self._ready.wait(timeout_s)
 
     def put(self, span: Span) -> None:
         """Record a finished span. Returns at once."""
@@ -100,6 +102,7 @@ class Recorder:
     def _run(self) -> None:
         self._opik_now.wait(OPIK_DELAY_S)
         feed = self._open_feed()
+        self._ready.set()
         while (span := self._next()) is not None:
             if feed is None or (self._closed and self._server is None):
                 self._write_directly(span)

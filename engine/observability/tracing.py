@@ -13,6 +13,7 @@ The outermost span opens a trace, the ones inside become its children, in the sa
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import functools
 import inspect
@@ -36,14 +37,22 @@ _active: Tracing | None = None
 
 
 class Tracing:
-    """Tracing that is switched on. Close it before the process ends."""
+    """Tracing that is switched on. It is closed at the latest when the interpreter ends."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        atexit.register(self.close)
 
-    def warm_up(self) -> None:
-        """Get ready in the background, so that the first trace appears sooner. Optional."""
-        self._recorder.warm_up()
+    def warm_up(self, timeout_s: float = 0.0) -> bool:
+        """Get ready now, in the background, rather than some seconds after the first trace. Optional; for long-lived processes.
+
+        Args:
+            timeout_s: how long to wait for it.
+
+        Returns:
+            Whether it is ready.
+        """
+        return self._recorder.warm_up(timeout_s)
 
     def begin(self) -> None:
         """A trace begins: from now on the writer is needed."""
@@ -58,6 +67,7 @@ class Tracing:
         global _active
         if _active is self:
             _active = None
+        atexit.unregister(self.close)
         self._recorder.close()
 
     def __enter__(self) -> Self:
