@@ -6,15 +6,13 @@ when it is refused is the mask of all allowed tokens computed, which keeps const
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.domain import Json
 from engine.errors import InputError, ModelError
-from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex
+from engine.llm.base import Constraint
+from engine.llm.constraints import grammar_text
 from engine.llm.llamacpp.sampling import Logits, Sampler
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
@@ -105,43 +103,6 @@ class GrammarCompiler:
         if matcher.is_error():
             raise InputError(f"The constraint is not valid: {matcher.get_error()}")
         return Grammar(matcher, self._size)
-
-
-def grammar_text(constraint: Constraint) -> str:
-    """A constraint as llguidance reads it. JSON is compact: a small model may otherwise write spaces without end.
-
-    Raises:
-        InputError: an empty choice, or a schema that is no JSON.
-    """
-    from llguidance import LLMatcher
-
-    text: str
-    match constraint:
-        case JsonSchema(schema):
-            text = _schema_grammar(schema)
-        case Regex(pattern):
-            text = LLMatcher.grammar_from_regex(pattern)
-        case Lark(grammar):
-            text = LLMatcher.grammar_from_lark(grammar)
-        case Choice(options):
-            text = LLMatcher.grammar_from_lark(_choice_rule(options))
-    return text
-
-
-def _schema_grammar(schema: Mapping[str, Json]) -> str:
-    from llguidance import LLMatcher
-
-    try:
-        text: str = LLMatcher.grammar_from_json_schema(json.dumps(dict(schema)), overrides={"whitespace_flexible": False})
-    except (TypeError, ValueError) as exc:
-        raise InputError(f"The JSON schema is not valid: {exc}") from exc
-    return text
-
-
-def _choice_rule(options: tuple[str, ...]) -> str:
-    if not options or not all(options):
-        raise InputError("A choice needs at least one option, and none may be empty.")
-    return "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
 
 
 def _build_tokenizer(vocabulary: Vocabulary) -> LLTokenizer:

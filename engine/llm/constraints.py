@@ -1,0 +1,100 @@
+"""Constraints on a model's output as llguidance grammars, and the check of a finished text against one.
+
+The local runtime enforces these grammars while it decodes. Where a model cannot be held to one, its answer is checked
+against the same grammar afterwards, so that a constraint means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from engine.domain import Json
+from engine.errors import InputError
+from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
+
+
+def grammar_text(constraint: Constraint) -> str:
+    r"""A constraint as llguidance reads it.
+
+    JSON is compact: a small model may otherwise write spaces without end. In a regular expression `\d` means 0 to 9: a
+    model may otherwise write the digits of any script.
+
+    Raises:
+        InputError: an empty choice, or a schema that is no JSON. Other mistakes are found when a matcher is made of it.
+    """
+    from llguidance import LLMatcher, regex_to_lark
+
+    text: str
+    match constraint:
+        case JsonSchema(schema):
+            text = _schema_grammar(schema)
+        case Regex(pattern):
+            text = LLMatcher.grammar_from_lark("start: /" + regex_to_lark(pattern, "d") + "/")
+        case Lark(grammar):
+            text = LLMatcher.grammar_from_lark(grammar)
+        case Choice(options):
+            text = LLMatcher.grammar_from_lark(_choice_rule(options))
+    return text
+
+
+def violation(constraint: Constraint, text: str) -> str | None:
+    """Why a finished text does not keep to its constraint; None when it does.
+
+    Raises:
+        InputError: the constraint itself is not valid.
+    """
+    if isinstance(constraint, JsonSchema):
+        return _schema_violation(constraint.schema, text)
+    from llguidance import LLMatcher
+
+    matcher = LLMatcher(_byte_tokenizer(), grammar_text(constraint), log_level=0)
+    if matcher.is_error():
+        raise InputError(f"The constraint is not valid: {matcher.get_error()}")
+    data = list(text.encode())
+    taken = matcher.try_consume_tokens(data) if data else 0
+    if taken < len(data):
+        return f"it does not match from character {len(bytes(data[:taken]).decode(errors='ignore'))} on"
+    return None if matcher.is_accepting() else "it ends too early"
+
+
+def _schema_grammar(schema: Mapping[str, Json]) -> str:
+    from llguidance import LLMatcher
+
+    try:
+        text: str = LLMatcher.grammar_from_json_schema(json.dumps(dict(schema)), overrides={"whitespace_flexible": False})
+    except (TypeError, ValueError) as exc:
+        raise InputError(f"The JSON schema is not valid: {exc}") from exc
+    return text
+
+
+def _schema_violation(schema: Mapping[str, Json], text: str) -> str | None:
+    import jsonschema  # type: ignore[import-untyped]
+
+    try:
+        jsonschema.validate(json.loads(text), dict(schema))
+    except json.JSONDecodeError as exc:
+        return f"it is not JSON: {exc}"
+    except jsonschema.ValidationError as exc:
+        return str(exc.message)
+    except jsonschema.SchemaError as exc:
+        raise InputError(f"The JSON schema is not valid: {exc.message}") from exc
+    return None
+
+
+def _choice_rule(options: tuple[str, ...]) -> str:
+    if not options or not all(options):
+        raise InputError("A choice needs at least one option, and none may be empty.")
+    return "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+
+
+@lru_cache(maxsize=1)
+def _byte_tokenizer() -> LLTokenizer:
+    from llguidance import LLTokenizer
+
+    return LLTokenizer("byte")

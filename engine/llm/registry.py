@@ -1,0 +1,110 @@
+"""From a model's name to the model: which strategy serves it, and one instance of each that is in use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.config import Settings
+from engine.errors import InputError, ModelError
+from engine.llm.base import ChatModel
+from engine.llm.cloud import LiteLlmModel
+from engine.llm.fake import FakeChatModel
+from engine.llm.llamacpp import LlamaCppModel
+
+Resolve = Callable[[str], Path]
+"""The GGUF file of a local model's name; raises NotFoundError where there is none."""
+
+Factory = Callable[[str, Settings, Resolve], ChatModel]
+
+
+def _local(name: str, settings: Settings, resolve: Resolve) -> ChatModel:
+    return LlamaCppModel(
+        resolve(name.removeprefix("local/")),
+        name=name,
+        context_tokens=settings.context_tokens,
+        max_sequences=settings.max_sequences,
+        threads=settings.threads,
+        gpu_layers=settings.gpu_layers,
+        idle_unload_s=settings.idle_unload_s,
+    )
+
+
+def _cloud(name: str, settings: Settings, _resolve: Resolve) -> ChatModel:
+    return LiteLlmModel(name, offline=settings.offline, timeout_s=settings.answer_timeout_s)
+
+
+def _fake(name: str, _settings: Settings, _resolve: Resolve) -> ChatModel:
+    return FakeChatModel(name=name)
+
+
+PROVIDERS: dict[str, Factory] = {
+    "local": _local,
+    "fake": _fake,
+    "openai": _cloud,
+    "anthropic": _cloud,
+    "mistral": _cloud,
+    "gemini": _cloud,
+    "hosted_vllm": _cloud,
+}
+"""Who serves `provider/model`. A name without a slash is local; any other provider is tried with litellm."""
+
+
+def create_chat_model(name: str, *, settings: Settings, resolve: Resolve) -> ChatModel:
+    """A chat model by its name. Nothing is loaded or connected yet.
+
+    Args:
+        name: a local model's name, or `provider/model`.
+        settings: limits of the runtime, and whether remotes are allowed.
+        resolve: gives a local model's file.
+
+    Raises:
+        InputError: the name is empty.
+        NotFoundError: there is no such local model.
+    """
+    if not name.strip():
+        raise InputError("A model needs a name.", hint="See `nexus models list`.")
+    provider, slash, _ = name.partition("/")
+    factory = PROVIDERS.get(provider, _cloud) if slash else _local
+    return factory(name, settings, resolve)
+
+
+class ChatModels:
+    """The chat models in use, one of each name. Safe to use from any thread."""
+
+    def __init__(self, settings: Settings, resolve: Resolve) -> None:
+        self._settings = settings
+        self._resolve = resolve
+        self._lock = threading.Lock()
+        self._models: dict[str, ChatModel] = {}
+        self._closed = False
+
+    def get(self, name: str | None = None) -> ChatModel:
+        """The model of this name, by default the default model. See `create_chat_model`.
+
+        Raises:
+            ModelError: all models were closed.
+        """
+        wanted = name or self._settings.default_model
+        with self._lock:
+            if self._closed:
+                raise ModelError("The models were closed.", hint="Start again.")
+            if wanted not in self._models:
+                self._models[wanted] = create_chat_model(wanted, settings=self._settings, resolve=self._resolve)
+            return self._models[wanted]
+
+    def discard(self, name: str) -> None:
+        """Close a model whose file is about to go or to change; the next `get` makes it anew."""
+        with self._lock:
+            model = self._models.pop(name, None)
+        if model is not None:
+            model.close()
+
+    def close(self) -> None:
+        """Close all models. May be called again."""
+        with self._lock:
+            self._closed = True
+            models, self._models = self._models, {}
+        for model in models.values():
+            model.close()
