@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _BLOCK_LEVEL = """
     ol p pre section summary table tbody td tfoot th thead tr ul
 """
 _BLOCKS = frozenset(_BLOCK_LEVEL.split())
+_MAX_NESTED_TABLES = 8
+"""Tables inside so many others lay out a page; a closer look at each level of a deep nest would take quadratic time."""
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -43,6 +46,8 @@ class _Walk:
         self._level = 0
         self._marker = "-"
         self._verbatim = 0
+        self._tables = 0
+        self._items = Counter[int]()
 
     def pieces(self, root: Tag) -> Iterator[Piece]:
         """The blocks below `root`, in order."""
@@ -74,7 +79,7 @@ class _Walk:
             return None, iter(())
         if node.name == "br":
             self._text.append("\n")
-        if node.name == "table" and _is_data_table(node):
+        if node.name == "table" and self._tables < _MAX_NESTED_TABLES and _is_data_table(node):
             return [], _rows(node)
         return list(node.children), iter(())
 
@@ -83,14 +88,24 @@ class _Walk:
         if name in _HEADINGS:
             self._kind, self._level = BlockKind.HEADING, _HEADINGS[name]
         elif name == "li":
-            self._kind, self._marker = BlockKind.LIST_ITEM, _marker(node)
+            self._kind, self._marker = BlockKind.LIST_ITEM, self._item_marker(node)
         self._verbatim += name == "pre"
+        self._tables += name == "table"
+
+    def _item_marker(self, item: PageElement) -> str:
+        parent = item.parent
+        if parent is None or parent.name != "ol":
+            return "-"
+        self._items[id(parent)] += 1
+        return f"{self._items[id(parent)]}."
 
     def _leave(self, node: PageElement) -> Iterator[Piece]:
         if _is_block(node):
             yield from self._flush()
             self._kind, self._level = BlockKind.PARAGRAPH, 0
-            self._verbatim -= getattr(node, "name", "") == "pre"
+            name = getattr(node, "name", "")
+            self._verbatim -= name == "pre"
+            self._tables -= name == "table"
 
     def _flush(self) -> Iterator[Piece]:
         """The block that was collected. An element with no text yet passes its kind on: `<li><p>…` is a list item."""
@@ -112,13 +127,6 @@ def _is_block(node: PageElement) -> bool:
 def _is_hidden(tag: Tag) -> bool:
     style = str(tag.get("style", "")).replace(" ", "").lower()
     return tag.has_attr("hidden") or "display:none" in style or "visibility:hidden" in style
-
-
-def _marker(item: PageElement) -> str:
-    parent = item.parent
-    if parent is None or parent.name != "ol":
-        return "-"
-    return f"{1 + sum(1 for sibling in item.previous_siblings if getattr(sibling, 'name', None) == 'li')}."
 
 
 def _is_data_table(table: Tag) -> bool:

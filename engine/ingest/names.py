@@ -22,7 +22,7 @@ def safe_name(name: str) -> str:
     Never empty, and `safe_name(safe_name(x)) == safe_name(x)`.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    kept = "".join(_keep(character) for character in last)
+    kept = unicodedata.normalize("NFC", "".join(map(_keep, last)))
     tidy = re.sub(r"_{2,}", "_", re.sub(r"\s+", " ", kept)).strip(" .")
     if not any(character.isalnum() for character in tidy):
         return FALLBACK_NAME

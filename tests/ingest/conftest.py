@@ -13,10 +13,13 @@ from engine.config import PROJECT_ROOT
 SAMPLES = PROJECT_ROOT / "data" / "samples"
 MakePdf = Callable[[Sequence[Sequence[tuple[tuple[float, float], str, float]]]], Path]
 
-CONTAINER = '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
+CONTAINER = """<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
+<rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>"""
 PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf"><manifest>
-<item id="two" href="two.xhtml" media-type="application/xhtml+xml"/><item id="one" href="text/one%20.xhtml" media-type="application/xhtml+xml"/>
-<item id="css" href="a.css" media-type="text/css"/></manifest><spine><itemref idref="one"/><itemref idref="two"/></spine></package>"""
+<item id="two" href="two.xhtml" media-type="application/xhtml+xml"/>
+<item id="one" href="text/one%20.xhtml" media-type="application/xhtml+xml"/>
+<item id="css" href="a.css" media-type="text/css"/></manifest>
+<spine><itemref idref="one"/><itemref idref="two"/></spine></package>"""
 
 
 @pytest.fixture(scope="session")

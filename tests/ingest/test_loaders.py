@@ -29,7 +29,8 @@ class TestMarkdown:
     def test_structure(self, tmp_path: Path) -> None:
         source = (
             "---\ntitle: hidden\n---\n# Terms\n\nSome **bold** and [linked](http://x) text\nin two lines.\n\n"
-            "- one\n- two\n\n3. three\n\n| Plan | Price |\n|---|---|\n| Solo | 0 |\n\n```\nrun it\n```\n<b>raw</b> <!-- gone -->\n"
+            "- one\n- two\n\n3. three\n\n| Plan | Price |\n|---|---|\n| Solo | 0 |\n\n```\nrun it\n```\n"
+            "<b>raw</b> <!-- gone -->\n"
         )
         assert blocks(read_document(write(tmp_path, "a.md", source))) == [
             (H, "Terms"),
@@ -57,7 +58,8 @@ class TestHtml:
     def test_structure(self, tmp_path: Path) -> None:
         source = (
             "<html><head><title>t</title><style>p{}</style></head><body><nav>menu</nav><script>x()</script><h2>Hours</h2>"
-            "<div>Open <b>daily</b>\n from 9.<p>Street 1<br>Town</p></div><ul><li><p>one</p></li><li>two<ul><li>inner</li></ul></li></ul>"
+            "<div>Open <b>daily</b>\n from 9.<p>Street 1<br>Town</p></div>"
+            "<ul><li><p>one</p></li><li>two<ul><li>inner</li></ul></li></ul>"
             "<ol><li>first</li><li>second</li></ol><table><tr><th>Day</th><th>Hours</th></tr><tr><td>Mon</td><td>9–5</td></tr></table>"
             "<p hidden>secret</p><p style='display: none'>secret</p><!-- note --><footer>foot</footer></body></html>"
         )
@@ -90,7 +92,8 @@ class TestHtml:
 class TestText:
     def test_structure(self, tmp_path: Path) -> None:
         source = (
-            "Handbook\n========\n\nThis line was wrapped by an editor because it is\nlong.\n\nHARBOUR LANE\n\nAurora\n12 Harbour Lane\n\n"
+            "Handbook\n========\n\nThis line was wrapped by an editor because it is\nlong.\n\nHARBOUR LANE\n\n"
+            "Aurora\n12 Harbour Lane\n\n"
             "* one\n* two\n"
         )
         assert blocks(read_document(write(tmp_path, "a.txt", source))) == [
@@ -150,7 +153,8 @@ class TestDocx:
     def test_text_under_review(self, tmp_path: Path) -> None:
         w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
         document = docx.Document()
-        xml = f"<w:p {w}><w:r><w:t>Open </w:t></w:r><w:ins><w:r><w:t>daily</w:t></w:r></w:ins><w:del><w:r><w:delText>never</w:delText></w:r></w:del></w:p>"
+        kept = "<w:r><w:t>Open </w:t></w:r><w:ins><w:r><w:t>daily</w:t></w:r></w:ins>"
+        xml = f"<w:p {w}>{kept}<w:del><w:r><w:delText>never</w:delText></w:r></w:del></w:p>"
         document.element.body.insert(0, docx.oxml.parse_xml(xml))
         document.save(str(tmp_path / "a.docx"))
         assert read_document(tmp_path / "a.docx").pages[0].text == "Open daily"

@@ -73,7 +73,7 @@ class TestSample:
         box = block_of(handbook.pages[2], "230 volts").bbox
         assert box is not None
         with pymupdf.open(sample_pdf) as document:
-            assert "230 volts" in document[2].get_text("text", clip=pymupdf.Rect(box) + (-2, -2, 2, 2))
+            assert "230 volts" in document[2].get_textbox(pymupdf.Rect(box))
 
 
 class TestLayout:
@@ -191,7 +191,8 @@ class TestRefusals:
     def test_no_pages(self, tmp_path: Path) -> None:
         (tmp_path / "a.pdf").write_bytes(
             b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
-            b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \ntrailer<</Size 3/Root 1 0 R>>\nstartxref\n98\n%%EOF"
+            b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \ntrailer<</Size 3/Root 1 0 R>>\n"
+            b"startxref\n98\n%%EOF"
         )
         with pytest.raises(DocumentError, match="no pages"):
             read_document(tmp_path / "a.pdf")

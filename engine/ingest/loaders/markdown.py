@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.domain import BlockKind, Page
@@ -15,11 +15,12 @@ from engine.ingest.tables import table_pieces
 from engine.ingest.text import clean, clean_lines, list_item
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:(?!---|\.\.\.).*\n){0,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
-_MAX_LINE = 10_000
-"""The parser's time grows with the square of a line's length; longer lines are broken, at spaces, before it sees them."""
+_MAX_INLINE = 4000
+"""Emphasis and links are looked for in quadratic time; longer paragraphs keep their marks as they are."""
 _CODE = ("fence", "code_block")
 
 
@@ -33,14 +34,18 @@ def markdown_pieces(text: str) -> Iterator[Piece]:
     from markdown_it import MarkdownIt
 
     lines = "\n".join(text.splitlines()) + "\n"
-    body = _break_long_lines(_FRONT_MATTER.sub("", lines, count=1))
-    return _Walk().pieces(MarkdownIt("commonmark").enable("table").parse(body))
+    parser = MarkdownIt("commonmark").enable("table").disable("inline")
+    references: MutableMapping[str, object] = {}
+    tokens = parser.parse(_FRONT_MATTER.sub("", lines, count=1), references)
+    return _Walk(parser, references).pieces(tokens)
 
 
 class _Walk:
     """Goes through the parser's flat list of tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, parser: MarkdownIt, references: MutableMapping[str, object]) -> None:
+        self._parser = parser
+        self._references = references
         self._markers: list[str] = []
         self._item = ""
         self._level = 0
@@ -73,7 +78,7 @@ class _Walk:
                 self._item = f"{token.info}{token.markup}" if token.info else "-"
 
     def _inline(self, token: Token) -> Iterator[Piece]:
-        text = clean_lines(_inline_text(token.children or []))
+        text = clean_lines(self._inline_text(token.content))
         if self._rows:
             self._rows[-1].append(text.replace("\n", " "))
         elif self._level:
@@ -87,8 +92,15 @@ class _Walk:
         marker, self._item = self._item, ""
         return Piece(BlockKind.LIST_ITEM, list_item(text, marker)) if marker else Piece(BlockKind.PARAGRAPH, text)
 
+    def _inline_text(self, source: str) -> str:
+        if len(source) > _MAX_INLINE:
+            return source.replace("\n", " ")
+        children: list[Token] = []
+        self._parser.inline.parse(source, self._parser, self._references, children)
+        return _plain(children)
 
-def _inline_text(tokens: Sequence[Token]) -> str:
+
+def _plain(tokens: Sequence[Token]) -> str:
     return "".join(map(_token_text, tokens))
 
 
@@ -99,12 +111,8 @@ def _token_text(token: Token) -> str:
         case "hardbreak":
             return "\n"
         case "image":
-            return _inline_text(token.children or [])
+            return _plain(token.children or [])
         case "html_inline":
             return "\n" if token.content.lower().startswith("<br") else ""
         case _:
             return token.content
-
-
-def _break_long_lines(text: str) -> str:
-    return re.sub(rf"(\S[^\n]{{{_MAX_LINE},}}?)[ \t]+", r"\1\n", text)

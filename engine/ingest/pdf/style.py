@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.ingest.pdf.layout import Line, PageLayout
 
-_LARGER = 1.12
+LARGER = 1.12
 """Headings are at least so much larger than body text; smaller differences are within what fonts and scaling do."""
 _MAX_HEADING = 150
 _MAX_BOLD_HEADING = 80
@@ -46,19 +46,31 @@ class DocumentStyle:
 
 def document_style(pages: Sequence[PageLayout], outline: Iterable[tuple[int, str, int]]) -> DocumentStyle:
     """Learn a document's style from all its pages and its bookmarks (level, title, page)."""
-    letters = Counter[float]()
+    letters = _letters_by_size(pages)
     bold = 0
     compounds: set[str] = set()
     for line in (line for page in pages for line in page.lines):
-        letters[line.size] += len(line.text)
         bold += len(line.text) if line.bold else 0
         compounds.update(word.casefold() for word in _HYPHENATED.findall(line.text))
-    body = letters.most_common(1)[0][0] if letters else 0.0
-    larger = sorted((size for size in letters if size >= body * _LARGER), reverse=True)
+    body = body_size(pages)
+    larger = sorted((size for size in letters if size >= body * LARGER), reverse=True)
     levels = {size: min(rank, _MAX_LEVEL) for rank, size in enumerate(larger, start=1)}
     bold_level = min(len(larger) + 1, _MAX_LEVEL) if bold * 2 < letters.total() else 0
     titles = {(page, title.casefold()): max(1, level) for level, title, page in outline}
     return DocumentStyle(body, levels, bold_level, titles, frozenset(compounds))
+
+
+def body_size(pages: Sequence[PageLayout]) -> float:
+    """The type size of most letters, in points; 0 where there are none."""
+    return max(_letters_by_size(pages).items(), key=lambda item: item[1], default=(0.0, 0))[0]
+
+
+def _letters_by_size(pages: Sequence[PageLayout]) -> Counter[float]:
+    letters = Counter[float]()
+    for page in pages:
+        for line in page.lines:
+            letters[line.size] += len(line.text)
+    return letters
 
 
 def _is_bold_heading(line: Line, body_size: float) -> bool:
