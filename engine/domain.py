@@ -264,6 +264,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    """A piece of a streamed answer. The last one of a stream has the whole `answer`.
+
+    The whole answer's text is what counts: a check may have replaced what was streamed.
+    """
+
+    text: str
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A stored conversation. `kind` is `chat` or `agent`; `agent_id` is set for the latter."""
 
