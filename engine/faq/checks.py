@@ -1,0 +1,126 @@
+"""The hard checks: what a pair must satisfy to be shown for review, each with a plain reason.
+
+All of them look at text alone, so they hold whatever a model wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+from engine.faq.prompts import EXAMPLES
+from engine.faq.types import Candidate, Origin
+from engine.faq.words import STOP_WORDS, content_stems, names, numbers, words
+from engine.ingest import locate_quote
+
+MIN_GROUNDED = 0.6
+"""Least share of a question's content words that quote and headings have. Below it, on passages of encyclopedia articles and
+manuals, the default model's questions were about something else more often than not."""
+
+_MIN_WORDS, _MAX_WORDS, _MAX_CHARACTERS = 3, 30, 220
+_OPENING = re.compile(
+    r"(?:(?:for|in|on|at|by|to|from|with|within|after|until|since|under|of|before|up to)\s)?"
+    r"(?:what|how|when|where|who|whom|whose|which|why)\b"
+    r"|(?:can|could|is|are|was|were|does|do|did|must|may|might|will|would|should|shall|has|have|am)\b",
+    re.IGNORECASE,
+)
+_POINTS_AT_TEXT = re.compile(
+    r"\b(?:this|the|that|above|following)\s(?:section|passage|text|sentence|paragraph|document|page|article|context|chapter|statement|excerpt)\b"
+    r"|\baccording to (?:the|this)\b|\bmentioned\b|\b(?:topic|sentence)\s?:",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those)\b", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]|<\|")
+_LEAST_ENGLISH = 6
+
+
+def rejection_of(candidate: Candidate, page_text: str) -> str:
+    """Why a candidate cannot become a pair, in a sentence; empty where nothing speaks against it.
+
+    Pairs that the document has word for word need only be on the page.
+    """
+    checks = _PROOF if candidate.origin is Origin.WRITTEN else (*_PROOF, *_QUESTION)
+    return next((reason for check in checks if (reason := check(candidate, page_text))), "")
+
+
+def grounded_share(candidate: Candidate) -> float:
+    """The share of the question's content words that the quote or the headings have, in 0…1."""
+    asked = content_stems(candidate.question)
+    known = content_stems(" ".join((candidate.quote, *candidate.chunk.heading_path)))
+    return len(asked & known) / len(asked) if asked else 0.0
+
+
+def _quote_on_page(candidate: Candidate, page_text: str) -> str:
+    return "" if locate_quote(page_text, candidate.quote) else "The quote is not on the page."
+
+
+def _answer_in_quote(candidate: Candidate, _page_text: str) -> str:
+    if not candidate.answer.strip() or locate_quote(candidate.quote, candidate.answer) is None:
+        return "The answer is not a part of the quote."
+    # A span may still cut a number in two.
+    return "" if numbers(candidate.answer) <= numbers(candidate.quote) else "The answer has a number that the quote lacks."
+
+
+def _shape(candidate: Candidate, _page_text: str) -> str:
+    question = candidate.question
+    if not question.endswith("?") or question.count("?") > 1 or not _OPENING.match(question) or _CONTROL.search(question):
+        return "This is not one plain question."
+    if not _MIN_WORDS <= len(words(question)) <= _MAX_WORDS or len(question) > _MAX_CHARACTERS:
+        return "The question is too short or too long."
+    return ""
+
+
+def _stands_alone(candidate: Candidate, _page_text: str) -> str:
+    question = candidate.question
+    if _POINTS_AT_TEXT.search(question):
+        return "The question points at the text instead of standing alone."
+    pronoun = _PRONOUN.search(question)
+    # A pronoun is fine once the question has said what it is about.
+    if pronoun and len(content_stems(question[: pronoun.start()])) < 2:
+        return "The question does not say what it is about."
+    return "" if content_stems(question) else "The question does not say what it is about."
+
+
+def _no_repetition(candidate: Candidate, _page_text: str) -> str:
+    asked = [word.lower() for word in words(candidate.question)]
+    content = [word for word in asked if word not in STOP_WORDS]
+    pairs = list(pairwise(asked))
+    doubled = any(left == right for left, right in pairs)
+    if doubled or any(content.count(word) > 2 for word in content) or any(pairs.count(pair) > 1 for pair in pairs):
+        return "The question repeats itself."
+    return ""
+
+
+def _not_an_example(candidate: Candidate, _page_text: str) -> str:
+    asked = words(candidate.question.lower())
+    copied = any(asked == words(example.lower()) for _, _, example in EXAMPLES)
+    return "The question is copied from the instructions." if copied else ""
+
+
+def _nothing_invented(candidate: Candidate, _page_text: str) -> str:
+    known = " ".join((candidate.quote, *candidate.chunk.heading_path))
+    if not numbers(candidate.question) <= numbers(known):
+        return "The question has a number that the quote lacks."
+    known_words = {word.lower() for word in words(f"{known} {candidate.chunk.text}")}
+    if any(name.lower() not in known_words for name in names(candidate.question)):
+        return "The question has a name that the passage lacks."
+    if grounded_share(candidate) < MIN_GROUNDED:
+        return "The question is about something that the quote does not say."
+    return ""
+
+
+def _same_language(candidate: Candidate, _page_text: str) -> str:
+    """The rules, the examples and the default model know English only."""
+    quoted = [word.lower() for word in words(candidate.quote)]
+    english = any(word in STOP_WORDS for word in quoted)
+    return (
+        "The quote does not seem to be English."
+        if len(quoted) >= _LEAST_ENGLISH and not english and ": " not in candidate.quote
+        else ""
+    )
+
+
+_Check = Callable[[Candidate, str], str]
+_PROOF: tuple[_Check, ...] = (_quote_on_page, _answer_in_quote)
+_QUESTION: tuple[_Check, ...] = (_shape, _stands_alone, _no_repetition, _not_an_example, _nothing_invented, _same_language)

@@ -1,0 +1,177 @@
+"""Checking and scoring candidates, and choosing the best question to each fact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
+from itertools import groupby
+
+import numpy as np
+
+from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
+from engine.embedding.base import Embedder, Vectors
+from engine.faq.checks import grounded_share, rejection_of
+from engine.faq.types import Candidate, Origin, ScoredPair, ScoreParts
+from engine.faq.units import sentences_of
+from engine.faq.words import content_stems, words
+
+MIN_RELEVANCE = 0.4
+"""Least cosine of question and quote (MiniLM)."""
+
+MIN_LEAD = 0.0
+"""The quote must be at least as near to the question as every other sentence of the document (the round trip)."""
+
+_FULL_LEAD = 0.15
+"""A lead that counts in full."""
+
+WEIGHTS = ScoreParts(relevance=0.35, lead=0.15, grounded=0.2, form=0.2, fact=0.1)
+"""What each part of the score counts for; they add up to 1."""
+
+_PREFERRED_WORDS = range(5, 19)
+_YES_NO = re.compile(
+    r"(?:can|could|is|are|was|were|does|do|did|must|may|might|will|would|should|shall|has|have|am)\b", re.IGNORECASE
+)
+
+
+class Curator:
+    """Curates the candidates of one document."""
+
+    def __init__(self, embedder: Embedder, chunks: Sequence[Chunk], pages: Mapping[int, str]) -> None:
+        """Prepare for a document.
+
+        Args:
+            embedder: compares questions with sentences.
+            chunks: all chunks of the document, so that a question can be tried on every sentence.
+            pages: the text of each page by its number.
+        """
+        self._embedder = embedder
+        self._pages = pages
+        self._sentences = list(dict.fromkeys(sentence for chunk in chunks for sentence in sentences_of(chunk)))
+        self._vectors: Vectors | None = None
+
+    def curate(self, candidates: Sequence[Candidate]) -> list[ScoredPair]:
+        """The best pair for each fact among the candidates, for review; where none passes, the best of those, rejected.
+
+        Raises:
+            EmbeddingError: the encoder failed.
+        """
+        scored = self._scored(candidates)
+        scored.sort(key=lambda pair: (_fact_of(pair), pair.status is FaqStatus.REJECTED, -pair.score))
+        best = [next(group) for _, group in groupby(scored, key=_fact_of)]
+        order = {_key_of(candidate): position for position, candidate in reversed(list(enumerate(candidates)))}
+        return sorted(best, key=lambda pair: order[_fact_of(pair)])
+
+    def _scored(self, candidates: Sequence[Candidate]) -> list[ScoredPair]:
+        if not candidates:
+            return []
+        questions = self._embedder.embed([candidate.question for candidate in candidates])
+        quotes = self._embedder.embed([candidate.quote for candidate in candidates])
+        relevance = np.sum(questions * quotes, axis=1)
+        others = self._best_others(candidates, questions)
+        return [
+            self._judge(candidate, float(near), float(near - other))
+            for candidate, near, other in zip(candidates, relevance, others, strict=True)
+        ]
+
+    def _best_others(self, candidates: Sequence[Candidate], questions: Vectors) -> Vectors:
+        """For each question, its cosine with the nearest sentence outside the quote; -1 where there is none."""
+        if self._vectors is None:
+            self._vectors = self._embedder.embed(self._sentences)
+        if not self._sentences:
+            return np.full(len(candidates), -1.0, dtype=np.float32)
+        similarity = questions @ self._vectors.T
+        for row, candidate in enumerate(candidates):
+            quote = " ".join(candidate.quote.split())
+            for column in np.argsort(-similarity[row]):
+                sentence = " ".join(self._sentences[column].split())
+                if sentence not in quote and quote not in sentence:
+                    break
+                similarity[row, column] = -1.0
+        best: Vectors = similarity.max(axis=1)
+        return best
+
+    def _judge(self, candidate: Candidate, relevance: float, lead: float) -> ScoredPair:
+        parts = ScoreParts(
+            relevance=_unit(relevance),
+            lead=_unit(lead / _FULL_LEAD),
+            grounded=grounded_share(candidate),
+            form=form_of(candidate),
+            fact=candidate.fact,
+        )
+        reason = rejection_of(candidate, self._pages.get(candidate.chunk.page, ""))
+        if not reason and candidate.origin is not Origin.WRITTEN:
+            reason = _rejected_by_meaning(relevance, lead)
+        status = FaqStatus.REJECTED if reason else FaqStatus.PENDING
+        score = 1.0 if candidate.origin is Origin.WRITTEN and not reason else score_of(parts)
+        return ScoredPair(candidate, score, parts, status, reason)
+
+
+def score_of(parts: ScoreParts) -> float:
+    """The weighted mean of the parts, in 0…1."""
+    return float(np.dot(astuple(WEIGHTS), astuple(parts)))
+
+
+def form_of(candidate: Candidate) -> float:
+    """How well a question is built, in 0…1: of a usual length, and leaving something to be answered.
+
+    A yes/no question counts for less, because its answer is mostly in it; a question that has all of the answer's words
+    counts for nothing.
+    """
+    if candidate.origin is Origin.WRITTEN:
+        return 1.0
+    asked = content_stems(candidate.question)
+    answered = content_stems(candidate.answer)
+    new = len(answered - asked) / len(answered) if answered else 0.0
+    score = min(1.0, new / 0.3)
+    if _YES_NO.match(candidate.question):
+        score *= 0.6
+    return score if len(words(candidate.question)) in _PREFERRED_WORDS else score * 0.7
+
+
+def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str, model: str) -> Iterator[FaqPair]:
+    """Curated pairs as they are stored.
+
+    Args:
+        pairs: what `Curator.curate` gave.
+        collection_id: where they belong.
+        document: the document's name.
+        model: the chat model's name; pairs that no model worded say how they came about instead.
+    """
+    for pair in pairs:
+        candidate = pair.candidate
+        yield FaqPair(
+            id=new_id(),
+            collection_id=collection_id,
+            question=candidate.question,
+            answer=candidate.answer,
+            quote=candidate.quote,
+            document_id=candidate.chunk.document_id,
+            document=document,
+            page=candidate.chunk.page,
+            heading=" › ".join(candidate.chunk.heading_path),
+            score=round(pair.score, 4),
+            status=pair.status,
+            reason=pair.reason,
+            model=model if candidate.origin is Origin.MODEL else candidate.origin.value,
+            created_at=utc_now(),
+            chunk_id=candidate.chunk.id,
+        )
+
+
+def _rejected_by_meaning(relevance: float, lead: float) -> str:
+    if relevance < MIN_RELEVANCE:
+        return "Question and quote are not about the same thing."
+    return "Another sentence of the document fits the question better." if lead < MIN_LEAD else ""
+
+
+def _fact_of(pair: ScoredPair) -> tuple[str, str]:
+    return _key_of(pair.candidate)
+
+
+def _key_of(candidate: Candidate) -> tuple[str, str]:
+    return candidate.chunk.id, candidate.key or candidate.quote
+
+
+def _unit(value: float) -> float:
+    return min(1.0, max(0.0, value))

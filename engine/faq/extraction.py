@@ -1,0 +1,150 @@
+"""From chunks to candidate pairs, chunk by chunk, many sentences at a time.
+
+The quote and the answer of every candidate are spans of the document, cut out by code: the model only ever words questions.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from engine.domain import CancelToken, Chunk
+from engine.errors import CancelledError
+from engine.faq.prompts import question_requests, topic_of
+from engine.faq.row_rules import row_questions
+from engine.faq.sentence_rules import sentence_questions
+from engine.faq.types import Candidate, Origin, Unit, UnitKind
+from engine.faq.units import find_units
+from engine.faq.written import written_pairs
+from engine.llm.base import ChatModel, Request
+
+MODEL_QUESTIONS = 2
+"""Questions that the model is asked for a sentence that no rule fits; one where a rule has a question already."""
+
+_WINDOW = 48
+"""Requests that are given to the model together: several rounds of its batch, and a bound on what is kept in memory."""
+
+_SPARE = 1.5
+"""Units that are tried for each pair that is wanted, because some do not pass the checks."""
+
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The work on one chunk: what rules have found, and what the model is still asked."""
+
+    index: int
+    chunk: Chunk
+    candidates: list[Candidate]
+    requests: list[tuple[Unit, Request]] = field(default_factory=list)
+    waiting: int = 0
+
+
+def extract_pairs(
+    chunks: Sequence[Chunk], *, model: ChatModel, max_pairs: int | None = None, cancel: CancelToken | None = None
+) -> Iterator[tuple[int, list[Candidate]]]:
+    """Candidate pairs of each chunk, as they come.
+
+    Each chunk comes exactly once, an empty list where it states nothing; the order may differ from that of the chunks. Pairs
+    that the document has word for word are taken over without the model.
+
+    Args:
+        chunks: the passages.
+        model: words the questions.
+        max_pairs: how many pairs are wanted; the most factual units are then chosen, and half as many again as a reserve.
+        cancel: stops the work.
+
+    Yields:
+        The chunk's position in `chunks`, and its candidates.
+
+    Raises:
+        CancelledError: `cancel` was set.
+        ModelError, ProviderError: the model failed.
+    """
+    chosen = _choose(chunks, max_pairs)
+    grammar = model.capabilities.grammars
+    window: list[_Plan] = []
+    pending = 0
+    for index, chunk in enumerate(chunks):
+        _check(cancel)
+        plan = _plan(index, chunk, chosen[index], grammar=grammar, cancel=cancel)
+        if not plan.requests:
+            yield index, plan.candidates
+            continue
+        window.append(plan)
+        pending += len(plan.requests)
+        if pending >= _WINDOW:
+            yield from _run(window, model, cancel)
+            window, pending = [], 0
+    yield from _run(window, model, cancel)
+
+
+def _choose(chunks: Sequence[Chunk], max_pairs: int | None) -> list[list[Unit]]:
+    """The units of each chunk that are worth asking about."""
+    units = []
+    written = 0
+    for chunk in chunks:
+        pairs = written_pairs(chunk)
+        written += len(pairs)
+        units.append(find_units(chunk, [(pair.start, pair.end) for pair in pairs]))
+    if max_pairs is None:
+        return units
+    room = max(0, math.ceil((max_pairs - written) * _SPARE))
+    ranked = ((unit.fact, -index, -unit.start) for index, found in enumerate(units) for unit in found)
+    kept = {(-index, -start) for _, index, start in heapq.nlargest(room, ranked)}
+    return [[unit for unit in found if (index, unit.start) in kept] for index, found in enumerate(units)]
+
+
+def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, cancel: CancelToken | None) -> _Plan:
+    candidates = [
+        Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
+        for pair in written_pairs(chunk)
+    ]
+    plan = _Plan(index, chunk, candidates)
+    for unit in units:
+        found = list(_by_rule(unit, chunk))
+        plan.candidates += found
+        if unit.kind is UnitKind.SENTENCE:
+            count = 1 if found else MODEL_QUESTIONS
+            requests = question_requests(unit.text, chunk, count=count, grammar=grammar, cancel=cancel)
+            plan.requests += [(unit, request) for request in requests]
+    plan.waiting = len(plan.requests)
+    return plan
+
+
+def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
+    if unit.kind is UnitKind.SENTENCE:
+        for question in sentence_questions(unit.text, chunk.text):
+            yield _candidate(question, unit.text, unit, chunk, Origin.RULE, "")
+        return
+    for column, (question, answer) in enumerate(row_questions(unit.text, topic_of(chunk))):
+        yield _candidate(question, answer, unit, chunk, Origin.RULE, f" column {column}")
+
+
+def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[tuple[int, list[Candidate]]]:
+    """Ask the model for all plans together; each plan comes as soon as its last answer is there."""
+    tasks = [(plan, unit, request) for plan in plans for unit, request in plan.requests]
+    if not tasks:
+        return
+    for position, completion in model.generate_many([request for _, _, request in tasks]):
+        _check(cancel)
+        plan, unit, _ = tasks[position]
+        question = _SPACES.sub(" ", completion.text).strip()
+        if question:
+            plan.candidates.append(_candidate(question, unit.text, unit, plan.chunk, Origin.MODEL, ""))
+        plan.waiting -= 1
+        if plan.waiting == 0:
+            yield plan.index, plan.candidates
+
+
+def _candidate(question: str, answer: str, unit: Unit, chunk: Chunk, origin: Origin, part: str) -> Candidate:
+    return Candidate(question, answer, unit.text, chunk, origin, unit.fact, f"{unit.start}{part}")
+
+
+def _check(cancel: CancelToken | None) -> None:
+    if cancel is not None and cancel.cancelled:
+        raise CancelledError("The extraction was stopped.")

@@ -1,0 +1,155 @@
+"""Asking a chat model for the question that a sentence answers.
+
+A small model follows examples better than orders, so the instruction is one line and the examples are turns of their own;
+they are the same for every request, and the runtime computes them once. What a small model gets wrong most is inventing:
+its question is therefore decoded under a grammar whose only words are those of the sentence and its headings, their base
+forms, and a list of plain function words. Numbers stay out, because they are the answer more often than not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from engine.domain import CancelToken, Chunk, Message
+from engine.faq.words import STOP_WORDS, numbers, word_set, words
+from engine.llm.base import GenerationParams, Regex, Request
+
+JOB_PRIORITY = 10
+_MAX_TOKENS = 48
+_MAX_TELLING = 9
+_ASKING_NOUNS = ("purpose", "name", "kind", "reason")
+"""What a question may ask for although the sentence does not say the word."""
+
+_ENDINGS = "have|do|be|from|to|for|in|on|with|after|before|of"
+_SYSTEM = "You write the question that a sentence answers. The question can be understood without the sentence."
+EXAMPLES: tuple[tuple[str, str, str], ...] = (
+    ("Library rules", "Members may borrow up to six books for three weeks.", "How many books may members borrow?"),
+    (
+        "Town hall",
+        "The car park behind the town hall closes at 22:00 on weekdays.",
+        "When does the car park behind the town hall close?",
+    ),
+    ("Coffee machine", "Descale the boiler with citric acid every two months.", "How often should the boiler be descaled?"),
+    (
+        "Swimming club",
+        "An adult must accompany children under eight in the pool.",
+        "Who must accompany children under eight in the pool?",
+    ),
+    ("Bicycle hire", "A damaged bicycle is replaced free of charge at any station.", "What happens to a damaged bicycle?"),
+    (
+        "Marie Curie",
+        "Marie Curie was awarded the Nobel Prize in Physics in 1903.",
+        "When was Marie Curie awarded the Nobel Prize in Physics?",
+    ),
+)
+"""Topic, sentence and question of each example. Questions that repeat one of these are refused."""
+
+_FUNCTION_WORDS = word_set(
+    "a an the of in on at by for from to with within without after before during between and or is are was were be been do does did "
+    "can could may must should will would has have had many much long often far happens happen need I my you your not if allowed"
+)
+_OPENERS = ("What", "How", "When", "Where", "Who", "Which", "Why", "Can", "Is", "Are", "Does", "Do", "Must", "May")
+_TIME = re.compile(
+    r"\b(?:\d{1,2}:\d\d|1\d\d\d|20\d\d|noon|midnight|before|after|until|since|january|february|march|april|june|july|august|september"
+    r"|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
+    re.IGNORECASE,
+)
+_PERIOD = re.compile(r"\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b", re.IGNORECASE)
+_MONEY = re.compile(r"[$€£¥]|\b(?:eur|euros?|usd|dollars?|gbp|pounds?)\b", re.IGNORECASE)
+_PERSON = re.compile(r"(?:^|\s)(?:by\s)?[A-Z][a-z]+\s[A-Z][a-z]+")
+_METACHARACTERS = re.compile(r"[.^$*+?{}\[\]\\|()/&~#-]")
+_VARIANTS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""))
+
+
+def question_requests(sentence: str, chunk: Chunk, *, count: int, grammar: bool, cancel: CancelToken | None) -> list[Request]:
+    """Up to `count` requests for a question to a sentence, each with other first words.
+
+    Args:
+        sentence: the sentence that is to be the answer.
+        chunk: where it stands; its headings are the topic.
+        count: how many requests at most.
+        grammar: whether the model decodes under a grammar.
+        cancel: stops the generation.
+    """
+    topic = topic_of(chunk)
+    messages = _messages(topic, sentence)
+    vocabulary = _vocabulary(sentence, topic)
+    requests = []
+    for openers in openers_of(sentence)[:count]:
+        params = GenerationParams(
+            max_tokens=_MAX_TOKENS,
+            repeat_penalty=1.0,
+            stop=("\n",),
+            cancel=cancel,
+            priority=JOB_PRIORITY,
+            constraint=Regex(_pattern(openers, vocabulary)) if grammar else None,
+        )
+        requests.append(Request(messages, params))
+    return requests
+
+
+def topic_of(chunk: Chunk) -> str:
+    """The innermost two headings of a chunk, outermost first."""
+    return ": ".join(" ".join(heading.split()) for heading in chunk.heading_path[-2:])
+
+
+def openers_of(sentence: str) -> list[tuple[str, ...]]:
+    """First words to try, one group a request: any of all, then what the sentence has an answer to."""
+    groups: list[tuple[str, ...]] = []
+    if _MONEY.search(sentence):
+        groups.append(("How much",))
+    if _TIME.search(sentence):
+        groups.append(("When",))
+    if _PERIOD.search(sentence):
+        groups.append(("How long", "How often"))
+    if numbers(sentence):
+        groups.append(("How many", "How much"))
+    if _PERSON.search(sentence):
+        groups.append(("Who",))
+    return [_OPENERS, *groups[:1], ("What",), ("How", "Why"), *groups[1:]]
+
+
+def _messages(topic: str, sentence: str) -> tuple[Message, ...]:
+    turns = [Message("system", _SYSTEM)]
+    for example_topic, example_sentence, question in EXAMPLES:
+        turns.append(Message("user", _task(example_topic, example_sentence)))
+        turns.append(Message("assistant", question))
+    return (*turns, Message("user", _task(topic, sentence)))
+
+
+def _task(topic: str, sentence: str) -> str:
+    return f"Topic: {topic or 'General'}\nSentence: {' '.join(sentence.split())}"
+
+
+def _vocabulary(sentence: str, topic: str) -> list[str]:
+    """The telling words that a question to the sentence may have: its own and its topic's, without numbers."""
+    allowed: dict[str, None] = {}
+    figures = numbers(f"{sentence} {topic}")
+    for word in words(f"{topic} {sentence}"):
+        lower = word.lower()
+        if lower in figures or word[0].isdigit() or lower in _FUNCTION_WORDS:
+            continue
+        allowed.update(dict.fromkeys((word, lower, *_base_forms(lower))))
+    return [*allowed, *_ASKING_NOUNS]
+
+
+def _base_forms(word: str) -> list[str]:
+    """Guesses at the base form of an inflected word: "holds" → "hold", "closing" → "close", "clos"."""
+    if word in STOP_WORDS:
+        return []
+    forms = [
+        word.removesuffix(ending) + base for ending, base in _VARIANTS if word.endswith(ending) and len(word) - len(ending) >= 3
+    ]
+    return [form[:-1] if len(form) > 3 and form[-1] == form[-2] and form[-1] not in "sel" else form for form in forms]
+
+
+def _pattern(openers: tuple[str, ...], vocabulary: Iterable[str]) -> str:
+    """A question whose telling words are those of `vocabulary`, with at most three function words before each.
+
+    The bound keeps a small model from writing "in in in …" until it runs out of tokens.
+    """
+    first = "|".join(openers)
+    telling = "|".join(_METACHARACTERS.sub(r"\\\g<0>", word) for word in vocabulary)
+    function = "|".join(sorted(_FUNCTION_WORDS))
+    return f"(?:{first})(?:(?: (?:{function})){{0,3}} (?:{telling})){{1,{_MAX_TELLING}}}(?: (?:{_ENDINGS}))?\\?"

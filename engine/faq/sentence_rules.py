@@ -1,0 +1,176 @@
+"""Questions to plain English sentences, by rule: no model, no parser, no word that the sentence lacks.
+
+A sentence is cut at its auxiliary verb (or at one of a few common verbs) into subject, verb and rest. Where the rest holds a
+time, a price, a number or a reason, that is what is asked for, and it is left out of the question; otherwise a modal verb
+gives a yes/no question and a definition gives "What is …?". What does not fit is left to the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.faq.words import word_set
+
+_AUXILIARIES = "is|are|was|were|can|could|must|may|might|will|would|shall|should"
+_MODALS = frozenset({"can", "could", "must", "may", "should", "shall"})
+_SPLIT = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,70}}?)\s(?P<verb>{_AUXILIARIES})\s(?P<rest>.+)", re.DOTALL)
+# Verbs whose third person and whose plural are hardly ever nouns; of the last line only the third person.
+_BOTH_FORMS = word_set("take last cover include contain require start begin need receive expire apply cost provide")
+_THIRD_ONLY = word_set("hold weigh open close end offer support measure run produce use work")
+_PLAIN_VERBS = {verb: verb for verb in _BOTH_FORMS} | {
+    (f"{verb[:-1]}ies" if verb.endswith("y") else f"{verb}s"): verb for verb in _BOTH_FORMS | _THIRD_ONLY
+}
+_PLAIN = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,60}}?)\s(?P<verb>{'|'.join(_PLAIN_VERBS)})\s(?P<rest>.+)", re.DOTALL)
+_BAD_SUBJECT = re.compile(
+    r"\b(?:that|which|who|whose|if|when|while|because|since|although|where|and then|there|to|not|do|does|did|has|have|had)\b"
+    r"|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(
+    r"[,;(–—]|:(?!\d)| - |\s(?:but|because|while|whereas|although|so that|which|who|and (?:is|are|was|were|can|must|may|will))\s"
+)
+_SPELLED = "two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|sixty|ninety"
+_NUMBER = rf"(?:\d[\d.,]*(?:\s?(?:to|or|-|–)\s?\d[\d.,]*)?|{_SPELLED})"
+_PERIOD = r"(?:(?:working|business|calendar)\s)?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)"
+_CLOCK = r"(?:\d{1,2}[:.]\d{2}|\d{1,2}\s?(?:am|pm|a\.m\.|p\.m\.|o'clock)|noon|midnight)"
+_DAY = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|weekday|weekend)s?"
+_MONTH = r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_MONEY = r"(?:[$€£¥]\s?\d[\d.,]*|\d[\d.,]*\s?(?:eur|euros?|usd|dollars?|gbp|pounds?|chf|[$€£¥]))"
+_SAME_DAY = r"(?:on\s)?the\s(?:same|next|following)\s(?:(?:working|business)\s)?day"
+
+# What can be asked for: the phrase that ends a clause, and the words that ask for it. `{unit}` is the phrase's own unit.
+_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(rf"\s(?P<prep>within|after|for|in)\s(?:the\sfirst\s)?{_NUMBER}\s(?P<unit>{_PERIOD})\b.*", re.IGNORECASE),
+        "{Prep} how many {unit}",
+    ),
+    (re.compile(rf"\s(?:every|each)\s(?:{_NUMBER}\s)?(?:{_PERIOD}|{_DAY})\b.*", re.IGNORECASE), "How often"),
+    (re.compile(rf"\s(?:once|twice|{_NUMBER}\stimes)\s(?:a|per|every)\s\w+.*", re.IGNORECASE), "How often"),
+    (re.compile(rf"\s(?:at|from|until|before|by|between)\s(?:about\s)?{_CLOCK}.*", re.IGNORECASE), "When"),
+    (re.compile(rf"\s(?:(?:on|from|until)\s{_DAY}|{_SAME_DAY})\b.*", re.IGNORECASE), "When"),
+    (
+        re.compile(rf"\s(?:on|in|from|until|by|since|before|after)\s(?:\d{{1,2}}\s)?{_MONTH}\b.*", re.IGNORECASE),
+        "When",
+    ),
+    (re.compile(r"\s(?P<prep>in|since|until)\s(?:1[0-9]|20)\d\d(?:\s.*)?$", re.IGNORECASE), "{Prep} which year"),
+    (re.compile(r"\sby\s[a-z]+ing\b.*", re.IGNORECASE), "How"),
+)
+_AMOUNT = re.compile(
+    rf"(?:(?:about|around|up\sto|at\sleast|exactly|only)\s)*(?:(?P<money>{_MONEY})|{_NUMBER}\s(?P<unit>(?:{_PERIOD}|[a-z]+)))\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(r"\sbecause\s.+", re.IGNORECASE)
+_PERSONS = {
+    "i": "you",
+    "you": "I",
+    "your": "my",
+    "yours": "mine",
+    "we": "you",
+    "our": "your",
+    "us": "you",
+    "yourself": "myself",
+}
+_DETERMINERS = word_set("the a an all any every each our your my its no some most both orders customers members")
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    subject: str
+    verb: str
+    rest: str
+    auxiliary: str
+    """The verb that goes before the subject in a question."""
+    main: str
+    """What follows the subject: empty, or a plain verb in its base form."""
+
+
+def sentence_questions(sentence: str, context: str = "") -> Iterator[str]:
+    """Questions that the sentence answers, the most telling first; none where no rule fits.
+
+    Args:
+        sentence: one sentence, with its full stop.
+        context: the text around it, which tells names from words that are only capitalised as first of a sentence.
+    """
+    clause = _split(sentence.strip().rstrip(".!"))
+    if clause is None:
+        return
+    subject = _turned(_lowered(clause.subject, context))
+    for asks, rest in _asked(clause):
+        verb = {"are": "am"}.get(clause.auxiliary, clause.auxiliary) if subject == "I" else clause.auxiliary
+        parts = [asks, verb, subject, clause.main, _turned(rest)]
+        question = " ".join(part for part in parts if part)
+        yield question[0].upper() + question[1:] + "?"
+
+
+def _split(sentence: str) -> _Clause | None:
+    """The first clause of a sentence, cut at whichever verb comes first; None where it cannot be told."""
+    found = [match for match in (_SPLIT.fullmatch(sentence), _PLAIN.fullmatch(sentence)) if match]
+    match = min(found, key=lambda match: match.start("verb"), default=None)
+    if match is None or _BAD_SUBJECT.search(match["subject"]):
+        return None
+    base = _PLAIN_VERBS.get(match["verb"])
+    if base is None:
+        return _Clause(match["subject"], match["verb"], match["rest"], match["verb"], "")
+    return _Clause(match["subject"], match["verb"], match["rest"], "do" if match["verb"] == base else "does", base)
+
+
+def _asked(clause: _Clause) -> Iterator[tuple[str, str]]:
+    """What can be asked of a clause: the question's first words, and what is left of the rest."""
+    if _REASON.search(clause.rest):
+        yield "Why", _REASON.sub("", clause.rest)
+    first = _CLAUSE_END.split(clause.rest, maxsplit=1)[0].strip()
+    yield from _amount(clause, first)
+    for pattern, asks in _PHRASES:
+        match = pattern.search(f" {first}")
+        if match and not clause.rest.lower().startswith(("not ", "no ")):
+            found = match.groupdict()
+            words = asks.format(Prep=(found.get("prep") or "").capitalize(), unit=found.get("unit") or "")
+            yield words, f" {first}"[: match.start()].strip()
+    yield from _plain(clause, first)
+
+
+def _amount(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
+    """How much or how many, where the verb is directly followed by a number."""
+    match = _AMOUNT.match(first)
+    if match is None or not clause.main:
+        return
+    if match["money"] or clause.main in {"cost", "weigh"}:
+        yield "How much", ""
+    elif clause.main in {"take", "last"}:
+        yield "How long", ""
+    else:
+        yield f"How many {match['unit']}", ""
+
+
+def _plain(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
+    """Yes/no questions for modal verbs, "What is …" for definitions, "What does … cover" for plain verbs."""
+    if clause.auxiliary in _MODALS:
+        yield "", first
+        return
+    defines = clause.auxiliary in {"is", "are"} and re.match(r"(?:a|an|the|one of)\s", first)
+    has_object = clause.main and not _AMOUNT.match(first) and not re.match(r"(?:on|at|from|in|for|to|until|with)\s", first)
+    if defines or has_object:
+        yield "What", ""
+
+
+def _lowered(subject: str, context: str) -> str:
+    """The subject within a sentence: its first word in lower case unless it is a name.
+
+    A name is a word that the text has capitalised within a sentence, or that stands alone or before another capital.
+    """
+    first, _, others = subject.partition(" ")
+    if first == "I" or (len(first) > 1 and not first[1:].islower()):
+        return subject
+    known = first.lower() in _DETERMINERS | set(_PERSONS) or re.search(rf"\b{re.escape(first.lower())}\b", context)
+    named = re.search(rf"[a-z,] {re.escape(first)}\b", context)
+    ordinary = others[:1].islower() or (not others and first.endswith("s"))
+    if known or (ordinary and not named):
+        return f"{first.lower()} {others}".strip()
+    return subject
+
+
+def _turned(text: str) -> str:
+    """The text as the person who asks would say it: "you" becomes "I", "our" becomes "your"."""
+    return " ".join(_PERSONS.get(word.lower(), word) if word.lower() in _PERSONS else word for word in text.split())

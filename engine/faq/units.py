@@ -1,0 +1,128 @@
+"""Choosing the sentences and rows of a chunk that state a fact which stands alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.domain import Chunk
+from engine.faq.types import Unit, UnitKind
+from engine.faq.words import names, numbers, word_set, words
+from engine.ingest import split_sentences
+
+FACT_THRESHOLD = 0.3
+"""A sentence below this is left out. Set so that a plain "X is a Y" passes and "We value our customers." does not."""
+
+_MIN_WORDS = 5
+_MAX_CHARACTERS = 420
+_LABEL = re.compile(r"(?P<label>[^\W\d_][^:;.!?|]{1,48}):\s+(?P<value>\S.*)", re.DOTALL)
+_PROSE_LABELS = word_set("note notes warning caution important tip hint attention example remember danger q a question answer")
+_BOILERPLATE = re.compile(
+    r"all rights reserved|copyright|©|\bpage \d+ of \d+|table of contents|click here|read more"
+    r"|\bsee (?:section|page|chapter|figure)|\.{4,}|(?:\. ){4,}|^\s*(?:figure|fig\.|table|chapter|section) \d",
+    re.IGNORECASE,
+)
+# A sentence that begins so, or says so, is about something that another sentence names.
+_LEANS_ON_OTHERS = re.compile(
+    r"^(?:[A-Z]\w+,? )?(?:it|they|he|she|this|these|those|that|such|his|her|their|its|both|also|another|others|in this|in that"
+    r"|for this|as a result|therefore|thus|hence|consequently|moreover|furthermore|in addition|additionally|likewise|similarly"
+    r"|otherwise|instead|however|then|here|there,|and|but|or|so)\b|^most of them\b"
+    r"|\b(?:the (?:former|latter|above|following|text|passage)|aforementioned|as follows)\b",
+    re.IGNORECASE,
+)
+_RULE = re.compile(
+    r"\b(?:must|may|can|cannot|shall|should|need to|has to|have to|required|allowed|forbidden|prohibited|not|never|only|if)\b",
+    re.IGNORECASE,
+)
+_DEFINITION = re.compile(r"\b(?:is|are|was|were|means|consists? of|includes?|contains?|covers?)\b", re.IGNORECASE)
+_MEASURE = re.compile(
+    r"[$€£¥%°]|\d\s?(?:eur|usd|gbp|kg|g|mg|km|m|cm|mm|l|ml|w|kw|v|a|hz|mb|gb|bar|°c|percent)\b"
+    r"|\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|o'clock|noon|midnight|daily|weekly|monthly|yearly|annually"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|june|july|august|september|october"
+    r"|november|december)\b",
+    re.IGNORECASE,
+)
+_VERB_LIKE = re.compile(r"\b(?:\w+(?:ed|es)|[a-z]+s|is|are|was|were|can|must|may|will|has|have|do|does|should|shall)\b")
+
+
+def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list[Unit]:
+    """The fact-bearing units of a chunk, in reading order.
+
+    Headings, questions, fragments, boilerplate, lines of a table of contents and sentences that lean on others ("This also
+    …") are left out.
+
+    Args:
+        chunk: the passage.
+        taken: spans of the chunk's text that are spoken for, such as pairs that the document has word for word.
+    """
+    headings = {_normal(heading) for heading in chunk.heading_path}
+    found = []
+    for start, end in _pieces(chunk.text):
+        text = chunk.text[start:end]
+        if _normal(text) in headings or any(low < end and start < high for low, high in taken or []):
+            continue
+        kind = UnitKind.ROW if is_row(text) else UnitKind.SENTENCE
+        if kind is UnitKind.ROW or _stands_alone(text):
+            fact = fact_score(text, kind)
+            if fact >= FACT_THRESHOLD:
+                found.append(Unit(text, start, end, kind, fact))
+    return found
+
+
+def sentences_of(chunk: Chunk) -> list[str]:
+    """Every sentence and row of a chunk but its headings: what a question could be answered by."""
+    headings = {_normal(heading) for heading in chunk.heading_path}
+    pieces = [chunk.text[start:end] for start, end in _pieces(chunk.text)]
+    return [piece for piece in pieces if _normal(piece) not in headings]
+
+
+def is_row(text: str) -> bool:
+    """Whether a line is `label: value`, once or several times with semicolons between, as table rows are written."""
+    match = _LABEL.fullmatch(text)
+    if match is None or len(match["label"].split()) > 6 or match["label"].strip().lower() in _PROSE_LABELS:
+        return False
+    return "; " in text or len(match["value"].split()) <= 14
+
+
+def fact_score(text: str, kind: UnitKind) -> float:
+    """How much of a fact a unit states, in 0…1: a sum of what speaks for it, weighted by hand and capped at 1."""
+    if kind is UnitKind.ROW:
+        return 0.9 if numbers(text) else 0.7
+    score = 0.1
+    score += 0.3 if numbers(text) else 0.0
+    score += 0.2 if _MEASURE.search(text) else 0.0
+    score += 0.25 if _RULE.search(text) else 0.0
+    score += 0.2 if _DEFINITION.search(text) else 0.0
+    score += 0.15 if names(text) else 0.0
+    return min(1.0, score)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Lines that are rows, whole; of the other lines, the sentences. In page texts a line is a block."""
+    at = 0
+    for line in text.splitlines(keepends=True):
+        body = line.strip()
+        start = at + line.index(body)
+        at += len(line)
+        spans = split_sentences(body)
+        if spans and is_row(body[spans[0][0] :]):
+            yield start + spans[0][0], start + len(body)
+        else:
+            yield from ((start + low, start + high) for low, high in spans)
+
+
+def _stands_alone(text: str) -> bool:
+    """Whether a sentence is whole, is no question and needs no other sentence to be understood."""
+    if len(text) > _MAX_CHARACTERS or len(words(text)) < _MIN_WORDS or text.rstrip("\"'”’)").endswith(("?", ":", "…")):
+        return False
+    if "|" in text or _BOILERPLATE.search(text) or _LEANS_ON_OTHERS.search(text):
+        return False
+    return bool(_VERB_LIKE.search(text)) and _mostly_letters(text)
+
+
+def _mostly_letters(text: str) -> bool:
+    return sum(character.isalpha() or character.isspace() for character in text) >= 0.7 * len(text)
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split()).strip(" .:#").lower()
