@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from engine.cli import shapes
+from engine.cli.answers import ConversationOption
 from engine.cli.command import Run, command
-from engine.domain import AgentConfig
+from engine.domain import AgentConfig, AgentReply
+from engine.errors import NexusError
 
 group = typer.Typer(help="Create smart agents and talk to them.", no_args_is_help=True)
 
@@ -51,3 +53,26 @@ def delete(run: Run, name: Name) -> None:
 
 def _shape(run: Run, config: AgentConfig) -> shapes.Record:
     return shapes.agent(config, run.engine.repositories.collections.get(config.collection_id))
+
+
+@command(group, "chat")
+def chat(
+    run: Run,
+    name: Name,
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What the customer says.")],
+    conversation: ConversationOption = None,
+) -> None:
+    """Say something to an agent as a customer; what the customer tells about themselves becomes a lead."""
+    last: AgentReply | None = None
+    for delta in run.engine.agent_reply(name, message, conversation=conversation):
+        last = delta.reply or last
+        if not run.out.as_json:
+            run.out.text(delta.text)
+    if last is None:
+        raise NexusError("the agent ended without an answer", hint="See the log.")
+    if run.out.as_json:
+        run.out.record(shapes.agent_reply(last))
+        return
+    run.out.text(f"\n  conversation: {last.conversation_id}\n")
+    if last.lead:
+        run.out.text(f"  lead: {', '.join(f'{field}: {value}' for field, value in last.lead.items())}\n")

@@ -26,13 +26,15 @@ def clean_stdout() -> Iterator[TextIO]:
     Native code and child processes write to the file descriptor, libraries to `sys.stdout`; both are turned away. Nothing is
     done when `sys.stdout` was replaced already (a test that captures it).
     """
-    if sys.stdout is not sys.__stdout__ or sys.__stdout__ is None:
-        yield sys.stdout
+    before = sys.stdout
+    captured = before is not sys.__stdout__
+    if captured:
+        yield before
         return
-    sys.stdout.flush()
+    before.flush()
     ours = os.dup(1)
     os.dup2(2, 1)
-    before, sys.stdout = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr
     try:
         with open(os.dup(ours), "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123  (a descriptor)
             yield stream

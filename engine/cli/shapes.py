@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from engine.domain import AgentConfig, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
-
-if TYPE_CHECKING:
-    from engine.domain import Answer
+from engine.domain import AgentConfig, AgentReply, Answer, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
 
 Record = dict[str, object]
 
@@ -97,6 +93,19 @@ def agent(config: AgentConfig, collection: Collection) -> Record:
         "adapter": config.adapter,
         "provider": config.provider,
         "created_at": config.created_at,
+    }
+
+
+def agent_reply(reply: AgentReply) -> Record:
+    """What an agent said, and the lead as it stands."""
+    return {
+        "reply": reply.reply,
+        "conversation": reply.conversation_id,
+        "lead": dict(reply.lead),
+        "citations": [citation(cited) for cited in reply.citations],
+        "found": reply.found,
+        **cost(reply.usage, reply.timings),
+        "notice": reply.notice,
     }
 
 
