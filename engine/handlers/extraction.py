@@ -1,0 +1,192 @@
+"""Read files into a collection and extract FAQ pairs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.domain import Chunk, Collection, Document, FaqPair, FaqStatus, Json
+from engine.embedding.remembering import RememberingEmbedder
+from engine.errors import NexusError
+from engine.faq.curation import Curator, faq_pairs
+from engine.faq.dedupe import drop_duplicates
+from engine.faq.extraction import extract_pairs
+from engine.faq.types import ScoredPair
+from engine.handlers.parts import Parts
+from engine.jobs import JobContext
+from engine.observability.tracing import span, traced
+from engine.requests import ExtractionRequest
+
+READING_SHARE = 0.1
+"""Part of the progress bar that reading the files takes; extraction takes up to `INDEXING_FROM`, then comes the index."""
+INDEXING_FROM = 0.95
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the job has made so far."""
+
+    pending: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    documents: list[str] = field(default_factory=list)
+
+
+@traced("faq.upload", capture_input=False)
+def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
+    """Read, chunk, extract, curate and store, chunk by chunk; then bring the index up to date.
+
+    A second run (after a crash, or of the same file) goes through only those chunks that no run has finished.
+
+    Raises:
+        DocumentError: a file cannot be read; none of the files is then taken in.
+        CancelledError: someone stopped the job; finished chunks are kept.
+        NexusError: the model, the encoder or the disk failed; finished chunks are kept.
+    """
+    request = ExtractionRequest.model_validate(context.job.payload)
+    collection = parts.repositories.collections.ensure(request.collection)
+    documents = _read(parts, context, request, collection)
+    tally = _Tally(documents=[document.name for document in documents])
+    _extract_all(parts, context, request, collection, documents, tally)
+    context.progress(INDEXING_FROM, "Indexing for search")
+    parts.index.sync(
+        collection.id,
+        progress=lambda done, message: context.progress(INDEXING_FROM + (1 - INDEXING_FROM) * done, message),
+        cancel=context.cancel,
+    )
+    for file in request.files:
+        parts.uploads.discard(file)
+    names: list[Json] = list(tally.documents)
+    return {
+        "collection": request.collection,
+        "documents": names,
+        "pairs": tally.pending,
+        "rejected": tally.rejected,
+        "duplicates": tally.duplicates,
+    }
+
+
+def _read(parts: Parts, context: JobContext, request: ExtractionRequest, collection: Collection) -> list[Document]:
+    """Take the files in, all or none."""
+    before = {document.id for document in parts.repositories.documents.list(collection.id)}
+    documents: list[Document] = []
+    try:
+        for number, file in enumerate(request.files):
+            context.progress(READING_SHARE * number / len(request.files), f"Reading {file.name}")
+            with span("document.read", document=file.name):
+                document = parts.documents.add(parts.uploads.path(file), collection.id, file.name)
+            parts.metrics.document("read", document.page_count)
+            documents.append(document)
+    except NexusError as exc:
+        if not exc.retryable:
+            _undo(parts, request, collection, [document for document in documents if document.id not in before])
+            parts.metrics.document("failed")
+        raise
+    return documents
+
+
+def _undo(parts: Parts, request: ExtractionRequest, collection: Collection, added: Sequence[Document]) -> None:
+    for document in added:
+        parts.documents.remove(document.id, collection.id)
+    for file in request.files:
+        parts.uploads.discard(file)
+    if parts.repositories.collections.get(collection.id).document_count == 0 and collection.faq_count == 0:
+        parts.repositories.collections.delete(collection.id)
+
+
+def _extract_all(
+    parts: Parts,
+    context: JobContext,
+    request: ExtractionRequest,
+    collection: Collection,
+    documents: Sequence[Document],
+    tally: _Tally,
+) -> None:
+    finished = parts.repositories.faqs.extracted_chunks(collection.id)
+    for number, document in enumerate(documents):
+        wanted = None if request.max_pairs is None else _left(parts, request.max_pairs, collection, documents)
+        if wanted is not None and wanted <= 0:
+            return
+        chunks = list(parts.repositories.documents.chunks([document.id]))
+        todo = [chunk for chunk in chunks if chunk.id not in finished]
+        share = (INDEXING_FROM - READING_SHARE) / len(documents)
+        work = _Extraction(parts, context, collection, document, chunks, tally, READING_SHARE + share * number, share)
+        work.run(todo, request.model, wanted)
+
+
+def _left(parts: Parts, wanted: int, collection: Collection, documents: Sequence[Document]) -> int:
+    """How many of the pairs that were asked for are still to be made, those of an earlier run counted."""
+    ids = {document.id for document in documents}
+    pairs = parts.repositories.faqs.list(collection.id)
+    return wanted - sum(1 for pair in pairs if pair.document_id in ids and pair.status is not FaqStatus.REJECTED)
+
+
+class _Extraction:
+    """The work on one document."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        context: JobContext,
+        collection: Collection,
+        document: Document,
+        chunks: Sequence[Chunk],
+        tally: _Tally,
+        progress_from: float,
+        progress_share: float,
+    ) -> None:
+        self._parts = parts
+        self._context = context
+        self._collection = collection
+        self._document = document
+        self._tally = tally
+        self._from = progress_from
+        self._share = progress_share
+        self._made = 0
+        self._embedder = RememberingEmbedder(parts.embedder)
+        pages = {page.number: page.text for page in parts.repositories.documents.pages(document.id)}
+        self._curator = Curator(self._embedder, chunks, pages)
+
+    def run(self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None) -> None:
+        """Extract pairs from the chunks, storing those of each chunk at once."""
+        model = self._parts.model(model_name)
+        stored = list(self._parts.repositories.faqs.list(self._collection.id))
+        for done, (index, pairs) in enumerate(self._curated(chunks, model_name, wanted), start=1):
+            kept = self._kept(pairs, stored, wanted, model.name)
+            # With a limit only some sentences of a chunk are tried, so the chunk is not done with.
+            finished = (self._collection.id, chunks[index].id) if wanted is None else None
+            self._parts.repositories.faqs.add(kept, finished_chunk=finished)
+            stored.extend(kept)
+            self._count(kept)
+            made = self._tally.pending
+            message = f"{self._document.name}: passage {done} of {len(chunks)}, {made} {'pair' if made == 1 else 'pairs'}"
+            self._context.progress(self._from + self._share * done / len(chunks), message)
+
+    def _curated(
+        self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None
+    ) -> Iterator[tuple[int, list[ScoredPair]]]:
+        model = self._parts.model(model_name)
+        with span("faq.extract", document=self._document.name, chunks=len(chunks), model=model.name):
+            for index, candidates in extract_pairs(chunks, model=model, max_pairs=wanted, cancel=self._context.cancel):
+                yield index, self._curator.curate(candidates)
+
+    def _kept(self, pairs: list[ScoredPair], stored: Sequence[FaqPair], wanted: int | None, model: str) -> list[FaqPair]:
+        """The pairs of a chunk that are stored: no duplicates, and no more than are wanted."""
+        unique = drop_duplicates(pairs, embedder=self._embedder, stored=stored)
+        self._tally.duplicates += len(pairs) - len(unique)
+        made = faq_pairs(unique, collection_id=self._collection.id, document=self._document.name, model=model)
+        if wanted is None:
+            return list(made)
+        room = wanted - self._made
+        good = [pair for pair in made if pair.status is not FaqStatus.REJECTED]
+        return sorted(good, key=lambda pair: -pair.score)[: max(room, 0)]
+
+    def _count(self, pairs: Sequence[FaqPair]) -> None:
+        good: list[Json] = [pair.id for pair in pairs if pair.status is not FaqStatus.REJECTED]
+        self._made += len(good)
+        self._tally.pending += len(good)
+        self._tally.rejected += len(pairs) - len(good)
+        self._parts.metrics.faq_pairs("pending", len(good))
+        self._parts.metrics.faq_pairs("rejected", len(pairs) - len(good))
+        if good:
+            self._context.emit({"pairs": good})
