@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -114,4 +113,4 @@ def _rename_unless_there(source: Path, target: Path) -> None:
     """
     if target.exists():
         raise FileExistsError(target)
-    os.replace(source, target)
+    source.replace(target)

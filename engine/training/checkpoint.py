@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -46,7 +45,7 @@ def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tens
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors")
         (temporary / "position.json").write_text(json.dumps(asdict(position)), "utf-8")
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as exc:
         raise TrainingError(f"A checkpoint could not be written: {exc}", hint="Free some disk space and resume.") from exc
     for old in _newest_first(folder)[_KEPT:]:
@@ -92,7 +91,7 @@ def write_metrics(path: Path, rows: Sequence[Mapping[str, Json]]) -> None:
     """Replace the metrics file."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.domain import Json, Message
@@ -82,20 +82,6 @@ def make_dataset(examples: Sequence[TrainingExample], eval_fraction: float) -> D
         held_out=tuple(example for example in ordered if _key(example) in chosen),
         duplicates=len(examples) - len(ordered),
     )
-
-
-def example_from_json(value: Mapping[str, Json]) -> TrainingExample:
-    """The reverse of `TrainingExample.to_json`.
-
-    Raises:
-        InputError: the value was not made by it.
-    """
-    from engine.training.dataset_files import examples_from_row
-
-    examples = examples_from_row(value)
-    if not examples:
-        raise InputError("An example has no answer.")
-    return examples[-1]
 
 
 def _key(example: TrainingExample) -> str:

@@ -7,7 +7,6 @@ A GGUF adapter holds, for each adapted matrix of the base, `<tensor>.lora_a` (ra
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +83,12 @@ def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
     settings = _read_settings(peft_dir)
     base = read_base_shape(base_gguf)
     matrices = _read_matrices(peft_dir)
-    converted = {name: pair for module, pair in matrices.items() for name, pair in [_convert(module, pair, base)]}
+    converted = dict(_convert(module, pair, base) for module, pair in matrices.items())
     temporary = out.with_name(out.name + ".tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, base.architecture, _alpha(settings), converted)
-        os.replace(temporary, out)
+        temporary.replace(out)
     except OSError as exc:
         raise StorageError(f"The adapter could not be written: {exc}", hint="Free some disk space and try again.") from exc
     finally:

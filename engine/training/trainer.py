@@ -45,9 +45,14 @@ class TrainingPaths:
         return self.run_dir / "metrics.jsonl"
 
     @property
+    def output(self) -> Path:
+        """Folder of what is kept of the run: adapter.gguf, peft/ and card.json."""
+        return self.run_dir / "output"
+
+    @property
     def peft_dir(self) -> Path:
         """Folder of the finished adapter in PEFT's form."""
-        return self.run_dir / "output" / "peft"
+        return self.output / "peft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +124,4 @@ def _unsloth_can_run() -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())

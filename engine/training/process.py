@@ -1,0 +1,165 @@
+"""The parent's side of a fine-tune: starts the child, passes on what it tells, stops it, and explains how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from engine.config import PROJECT_ROOT
+from engine.domain import CancelToken, Json
+from engine.errors import CancelledError, NexusError, StorageError, TrainingError
+from engine.training.run_folder import LOG_FILE, read_artifact
+from engine.training.trainer import AdapterArtifact
+
+Event = Mapping[str, Json]
+OnEvent = Callable[[Event], None]
+
+_POLL_S = 0.2
+"""How soon a cancelled token is noticed."""
+_LOG_LINES = 8
+"""Lines of the child's log that go into an error."""
+
+
+def run_training(run_dir: Path, *, on_event: OnEvent, cancel: CancelToken) -> AdapterArtifact:
+    """Run the fine-tune that is described in a run's folder in a child process, and wait for it.
+
+    Args:
+        run_dir: made by `write_run`; with checkpoints in it, the child goes on from the newest.
+        on_event: receives each event of the child (`message`, `progress`), in this thread.
+        cancel: stops the child.
+
+    Raises:
+        CancelledError: the token was set; checkpoints stay.
+        NexusError: what the child raised.
+        TrainingError: the child ended without saying why; the hint has the end of its log.
+    """
+    failure: NexusError | None = None
+    with _child(run_dir) as process:
+        for event in _events(process, cancel):
+            if event.get("event") == "error":
+                failure = _error_from(event.get("error"))
+            elif event.get("event") != "done":
+                on_event(event)
+        status = process.wait()
+    if failure is not None:
+        raise failure
+    if status != 0:
+        raise _unexplained_end(run_dir, status)
+    return read_artifact(run_dir / "output")
+
+
+@contextmanager
+def _child(run_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """The child process; killed at the end of the block if it still runs."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))}
+    try:
+        log = (run_dir / LOG_FILE).open("w", encoding="utf-8")
+    except OSError as exc:
+        raise StorageError(f"The run's log could not be written: {exc}", hint="Free some disk space.") from exc
+    with log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.training.worker", str(run_dir.absolute())],
+            stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
+            stdout=subprocess.PIPE,
+            stderr=log,
+            encoding="utf-8",
+            env=environment,
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then ends the child in order
+        )
+        try:
+            yield process
+        finally:
+            _kill(process)
+
+
+def _events(process: subprocess.Popen[str], cancel: CancelToken) -> Iterator[Event]:
+    """The child's events until its output ends."""
+    assert process.stdout is not None  # noqa: S101  # opened as a pipe
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
+    while True:
+        if cancel.cancelled:
+            raise CancelledError("The fine-tune was cancelled.", hint="It can be resumed from its last checkpoint.")
+        try:
+            line = lines.get(timeout=_POLL_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        event = _parse(line)
+        if event is not None:
+            yield event
+
+
+def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Move lines from a pipe to a queue; None marks the end."""
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _parse(line: str) -> Event | None:
+    """An event; None for the torn last line of a child that was killed."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the child and whatever it started, and collect it."""
+    if process.poll() is None:
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _error_from(value: Json) -> NexusError:
+    """The child's error, as the class it had there."""
+    info = value if isinstance(value, dict) else {}
+    kind = _error_classes().get(str(info.get("code")), TrainingError)
+    hint = info.get("hint")
+    return kind(
+        str(info.get("message", "The fine-tune failed.")),
+        hint=None if hint is None else str(hint),
+        retryable=bool(info.get("retryable")),
+    )
+
+
+def _error_classes() -> dict[str, type[NexusError]]:
+    """Every error class by its code."""
+    classes: dict[str, type[NexusError]] = {}
+    left: list[type[NexusError]] = [NexusError]
+    while left:
+        kind = left.pop()
+        classes[kind.code] = kind
+        left.extend(kind.__subclasses__())
+    return classes
+
+
+def _unexplained_end(run_dir: Path, status: int) -> TrainingError:
+    """The error for a child that ended without an `error` event."""
+    if status == -signal.SIGKILL:
+        return TrainingError(
+            "The training process was killed, most likely because memory ran out.",
+            hint="Close other programs, or choose a smaller batch, shorter examples or a smaller model; then resume.",
+            retryable=True,
+        )
+    lines = (run_dir / LOG_FILE).read_text("utf-8", "replace").splitlines()
+    tail = "\n".join(line for line in lines if line.strip()).splitlines()[-_LOG_LINES:]
+    return TrainingError(f"The training process ended with status {status}.", hint="\n".join(tail) or None)

@@ -1,0 +1,104 @@
+"""The working folder of one fine-tune: what the parent writes for the child, and where the child puts what it makes.
+
+run.json        what to do (`RunSpec`)          metrics.jsonl   one line a step
+dataset.jsonl   the examples                    checkpoints/    what a restart goes on from
+worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from engine.errors import StorageError, TrainingError
+from engine.training.config import TrainingConfig
+from engine.training.data import TrainingExample
+from engine.training.dataset_files import examples_from_row
+from engine.training.trainer import AdapterArtifact, Strategy
+
+SPEC_FILE = "run.json"
+DATASET_FILE = "dataset.jsonl"
+LOG_FILE = "worker.log"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What a child process is to do."""
+
+    id: str
+    name: str
+    base_gguf: Path
+    cache_dir: Path
+    config: TrainingConfig
+    strategy: Strategy = "auto"
+
+
+def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample]) -> None:
+    """Make a run's folder, or refresh the one that is to be resumed; checkpoints in it stay.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    values = {
+        "id": spec.id,
+        "name": spec.name,
+        "base_gguf": str(spec.base_gguf.absolute()),
+        "cache_dir": str(spec.cache_dir.absolute()),
+        "config": spec.config.to_json(),
+        "strategy": spec.strategy,
+    }
+    lines = "".join(json.dumps(example.to_json()) + "\n" for example in examples)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        _write_whole(run_dir / DATASET_FILE, lines)
+        _write_whole(run_dir / SPEC_FILE, json.dumps(values, indent=1))
+    except OSError as exc:
+        raise StorageError(f"The run's folder could not be written: {exc}", hint="Free some disk space.") from exc
+
+
+def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
+    """What `write_run` wrote.
+
+    Raises:
+        TrainingError: the folder is incomplete or damaged.
+    """
+    try:
+        values = json.loads((run_dir / SPEC_FILE).read_text("utf-8"))
+        spec = RunSpec(
+            id=str(values["id"]),
+            name=str(values["name"]),
+            base_gguf=Path(values["base_gguf"]),
+            cache_dir=Path(values["cache_dir"]),
+            config=TrainingConfig.from_json(values["config"]),
+            strategy=cast(Strategy, values["strategy"]),
+        )
+        # A row has the whole conversation; its last answer is the example's.
+        rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()
+        return spec, tuple(examples_from_row(json.loads(row))[-1] for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
+
+
+def read_artifact(folder: Path) -> AdapterArtifact:
+    """The finished adapter in an output folder.
+
+    Raises:
+        TrainingError: it is not complete.
+    """
+    try:
+        card = json.loads((folder / "card.json").read_text("utf-8"))
+        artifact = AdapterArtifact(str(card["id"]), folder / "adapter.gguf", folder / "peft", card)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise TrainingError(f"There is no finished adapter in {folder.name}: {exc}", hint="Fine-tune again.") from exc
+    if not artifact.gguf_path.is_file():
+        raise TrainingError(f"The adapter in {folder.name} has no adapter.gguf.", hint="Fine-tune again.")
+    return artifact
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)

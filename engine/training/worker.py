@@ -1,0 +1,163 @@
+"""The child process of a fine-tune: `python -m engine.training.worker RUN_DIR`.
+
+A process of its own, so that memory is freed at the end whatever the libraries hold, and so that it can be killed at any
+moment. It tells what happens as JSON Lines on standard output (events `message`, `progress`, then `done` or `error`), writes
+its log to standard error, and goes away when its standard input ends: that is when its parent died.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from engine.domain import Json, utc_now
+from engine.errors import NexusError, TrainingError
+from engine.training.base_model import file_sha256, training_copy
+from engine.training.data import Dataset, make_dataset
+from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.gguf_adapter import read_base_shape, write_gguf_adapter
+from engine.training.parity import ParityReport, ServedPredictor, check_parity, trained_predictor
+from engine.training.run_folder import RunSpec, read_run
+from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult, choose_trainer
+
+PARITY_EXAMPLES = 8
+"""Examples on which the served adapter is compared with the trained one."""
+_LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
+_ORPHANED = 3
+"""Exit status when the parent went away."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the fine-tune in the folder named by the only argument. Returns the exit status."""
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
+    events = _claim_stdout()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+    def emit(event: Mapping[str, Json]) -> None:
+        events.write(json.dumps(dict(event)) + "\n")
+        events.flush()
+
+    try:
+        run(Path(arguments[0]), emit)
+    except NexusError as exc:
+        error: dict[str, Json] = {**exc.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
+        emit({"event": "error", "error": error})
+        return 1
+    emit({"event": "done"})
+    return 0
+
+
+def run(run_dir: Path, emit: Progress) -> None:
+    """Train, convert and check; leaves the adapter and its card in the run's `output` folder.
+
+    Raises:
+        NexusError: whatever went wrong.
+    """
+    spec, examples = read_run(run_dir)
+    dataset = make_dataset(examples, spec.config.eval_fraction)
+    durations: dict[str, Json] = {}
+    with _timed("prepare_s", durations):
+        read_base_shape(spec.base_gguf)  # refuse a base whose adapter could not be converted before training it
+        data = _encode(spec, dataset)
+        emit({"event": "message", "text": "Preparing the training copy of the model."})
+        paths = TrainingPaths(training_copy(spec.base_gguf, spec.cache_dir), run_dir)
+    trainer = choose_trainer(spec.strategy)
+    with _timed("train_s", durations):
+        emit({"event": "message", "text": f"Training on {len(data.train.items)} examples."})
+        result = trainer.train(data, spec.config, paths, emit)
+    with _timed("convert_s", durations):
+        emit({"event": "message", "text": "Writing the adapter."})
+        adapter = paths.output / "adapter.gguf"
+        write_gguf_adapter(result.peft_dir, spec.base_gguf, adapter)
+    with _timed("parity_s", durations):
+        emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
+        parity = _parity(spec, paths, adapter, [*data.held_out.items, *data.train.items][:PARITY_EXAMPLES])
+    card = _card(spec, dataset, data, result) | {"strategy": trainer.name, "parity": parity.to_json(), "durations": durations}
+    (paths.output / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
+
+
+def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
+    """Both parts of the data as tokens."""
+    limit = spec.config.max_sequence_length
+    with open_encoder(spec.base_gguf) as encoder:
+        train = encoder.encode(dataset.train, limit)
+        return TrainingData(train, encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples())
+
+
+def _parity(spec: RunSpec, paths: TrainingPaths, adapter: Path, examples: list[EncodedExample]) -> ParityReport:
+    """Load both models and compare them."""
+    longest = max(len(example.tokens) for example in examples)
+    served = ServedPredictor(spec.base_gguf, adapter, longest, threads=os.cpu_count() or 1)
+    try:
+        return check_parity(trained_predictor(paths.base_folder, paths.peft_dir), served, examples)
+    finally:
+        served.close()
+
+
+def _card(spec: RunSpec, dataset: Dataset, data: TrainingData, result: TrainingResult) -> dict[str, Json]:
+    """What is known of how the adapter was made."""
+    curve: list[Json] = [dict(row) for row in result.curve]
+    measured = [row["eval_loss"] for row in result.curve if row.get("eval_loss") is not None]
+    return {
+        "id": spec.id,
+        "name": spec.name,
+        "created_at": utc_now().isoformat(),
+        "base": {
+            "file": spec.base_gguf.name,
+            "sha256": file_sha256(spec.base_gguf),
+            "architecture": read_base_shape(spec.base_gguf).architecture,
+        },
+        "dataset": {
+            "sha256": dataset.sha256(),
+            "duplicates": dataset.duplicates,
+            "train": data.train.report(),
+            "held_out": data.held_out.report(),
+        },
+        "config": spec.config.to_json(),
+        "curve": curve,
+        "evaluation": {
+            "loss": result.curve[-1]["loss"] if result.curve else None,
+            "held_out_loss": measured[-1] if measured else None,
+            "steps": len(curve),
+            "stopped_early": result.stopped_early,
+        },
+        "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+@contextmanager
+def _timed(name: str, durations: dict[str, Json]) -> Iterator[None]:
+    """Note how many seconds the block took."""
+    started = time.monotonic()
+    yield
+    durations[name] = round(time.monotonic() - started, 3)
+
+
+def _claim_stdout() -> TextIO:
+    """Keep standard output for events: whatever libraries print goes to standard error instead."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return events
+
+
+def _exit_with_parent() -> None:
+    """Wait for the end of standard input, and go at once. Checkpoints are written whole, so nothing can be torn."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise TrainingError("usage: python -m engine.training.worker RUN_DIR")
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # the watching thread sits in a read, and libraries take seconds to take themselves apart
