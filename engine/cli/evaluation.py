@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -38,13 +39,23 @@ def evaluate(
         run.out.record({"job": ended.id, **result})
         return
     run.out.records(_rows(result.get("targets")), METRICS, empty="Nothing was measured.")
+    if result.get("notice"):
+        run.out.note(str(result["notice"]))
 
 
-METRICS = ("target", "count", "exact_match", "token_f1", "similarity", "latency_p50_s", "latency_p95_s")
+METRICS = (
+    "target",
+    "examples",
+    "exact_match",
+    "token_f1",
+    "similarity",
+    "answered",
+    "latency_p50_s",
+    "latency_p95_s",
+    "errors",
+)
 """The columns of the table; --json has everything."""
 
 
-def _rows(targets: Json) -> list[dict[str, object]]:
-    if not isinstance(targets, dict):
-        return []
-    return [{"target": name, **scores} for name, scores in targets.items() if isinstance(scores, dict)]
+def _rows(targets: Json) -> list[Mapping[str, object]]:
+    return [target for target in targets if isinstance(target, dict)] if isinstance(targets, list) else []
