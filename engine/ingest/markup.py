@@ -27,6 +27,9 @@ _BLOCK_LEVEL = """
 _BLOCKS = frozenset(_BLOCK_LEVEL.split())
 _MAX_NESTED_TABLES = 8
 """Tables inside so many others lay out a page; a closer look at each level of a deep nest would take quadratic time."""
+_MAX_SPAN = 100
+_MAX_REPEATED = 200
+"""A longer text in a cell over several rows stands in the first of them alone: repeating it could fill the memory."""
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -135,10 +138,38 @@ def _is_data_table(table: Tag) -> bool:
 
 
 def _rows(table: Tag) -> Iterator[Piece]:
-    rows = [row.find_all(["td", "th"]) for row in table.find_all("tr")]
+    rows: list[list[Tag]] = [row.find_all(["td", "th"]) for row in table.find_all("tr")]
     first = next(filter(None, rows), None)
     has_header = True if first is not None and all(cell.name == "th" for cell in first) else None
     caption = table.find("caption")
     if caption is not None:
         yield Piece(BlockKind.PARAGRAPH, clean(caption.get_text(" ")))
-    yield from table_pieces([[cell.get_text(" ") for cell in row] for row in rows], has_header=has_header)
+    yield from table_pieces(list(_grid(rows)), has_header=has_header)
+
+
+def _grid(rows: list[list[Tag]]) -> Iterator[list[str]]:
+    """Each row's texts, one for each column: wide cells are followed by empty ones, tall ones repeated."""
+    held: dict[int, tuple[int, str]] = {}
+    for row in rows:
+        cells: list[str] = []
+        for cell in row:
+            _repeat(cells, held)
+            text = cell.get_text(" ")
+            below = _count(cell, "rowspan") - 1
+            for value in [text, *[""] * (_count(cell, "colspan") - 1)]:
+                held[len(cells)] = (below, value if len(value) <= _MAX_REPEATED else "")
+                cells.append(value)
+        _repeat(cells, held)
+        yield cells
+
+
+def _repeat(cells: list[str], held: dict[int, tuple[int, str]]) -> None:
+    """Add the cells that reach down from the rows above."""
+    while (waiting := held.get(len(cells), (0, "")))[0] > 0:
+        held[len(cells)] = (waiting[0] - 1, waiting[1])
+        cells.append(waiting[1])
+
+
+def _count(cell: Tag, attribute: str) -> int:
+    value = str(cell.get(attribute, "1")).strip()
+    return min(max(int(value), 1), _MAX_SPAN) if value.isdecimal() and len(value) < 6 else 1

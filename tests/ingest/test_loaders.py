@@ -75,6 +75,17 @@ class TestHtml:
             (T, "Day: Mon; Hours: 9–5"),
         ]
 
+    def test_cells_over_several_rows_and_columns(self, tmp_path: Path) -> None:
+        source = (
+            "<table><tr><th>Day</th><th>From</th><th>To</th></tr><tr><td rowspan=2>Monday</td><td>9</td><td>12</td></tr>"
+            "<tr><td>13</td><td>17</td></tr><tr><td>Sunday</td><td colspan='2'>closed</td></tr></table>"
+        )
+        assert [text for _, text in blocks(read_document(write(tmp_path, "a.html", source)))] == [
+            "Day: Monday; From: 9; To: 12",
+            "Day: Monday; From: 13; To: 17",
+            "Day: Sunday; From: closed",
+        ]
+
     def test_layout_tables_are_read_as_text(self, tmp_path: Path) -> None:
         source = "<table><tr><td><h1>News</h1><p>One.</p></td><td><ul><li>Two</li></ul></td></tr></table>"
         assert blocks(read_document(write(tmp_path, "a.html", source))) == [(H, "News"), (P, "One."), (L, "- Two")]
@@ -149,6 +160,31 @@ class TestDocx:
         assert (T, "Room: Tower suite; Size: 52 square metres; Rate: 260 euros") in found
         assert (L, "- Bicycles can be rented at the reception desk for 14 euros a day.") in found
         assert document.pages[2].blocks[-1].heading_path == ("Guest Information", "Meals")
+
+    def test_merged_cells(self, tmp_path: Path) -> None:
+        document = docx.Document()
+        table = document.add_table(4, 3)
+        for row, texts in zip(
+            table.rows, [["Day", "From", "To"], ["Monday", "9", "12"], ["", "13", "17"], ["Sunday", "closed", ""]], strict=True
+        ):
+            for cell, text in zip(row.cells, texts, strict=True):
+                cell.text = text
+        table.cell(1, 0).merge(table.cell(2, 0))
+        table.cell(3, 1).merge(table.cell(3, 2))
+        document.save(str(tmp_path / "a.docx"))
+        assert [text for _, text in blocks(read_document(tmp_path / "a.docx"))] == [
+            "Day: Monday; From: 9; To: 12",
+            "Day: Monday; From: 13; To: 17",
+            "Day: Sunday; From: closed",
+        ]
+
+    def test_table_in_a_cell_is_read_once(self, tmp_path: Path) -> None:
+        document = docx.Document()
+        table = document.add_table(1, 2)
+        table.cell(0, 0).text = "outer"
+        table.cell(0, 1).add_table(1, 1).cell(0, 0).text = "inner"
+        document.save(str(tmp_path / "a.docx"))
+        assert blocks(read_document(tmp_path / "a.docx")) == [(T, "outer: inner")]
 
     def test_text_under_review(self, tmp_path: Path) -> None:
         w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

@@ -31,6 +31,10 @@ _BODY_TEXT_LEVEL = 9
 _TITLE_LEVEL = 1
 """The document's title stands above its headings, whose levels begin with the next one."""
 
+_MAX_SPAN = 100
+_MAX_REPEATED = 200
+"""A longer text in a cell over several rows stands in the first of them alone: repeating it could fill the memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Style:
@@ -87,7 +91,7 @@ def _block_pieces(root: BaseOxmlElement, styles: dict[str, _Style]) -> Iterator[
         if element.tag == f"{_W}p":
             yield from _paragraph(element, styles)
         elif element.tag == f"{_W}tbl":
-            yield from table_pieces([_cells(row) for row in element.iterchildren(f"{_W}tr")], has_header=_has_header(element))
+            yield from table_pieces(list(_grid(element)), has_header=_has_header(element))
         elif element.tag not in _SKIPPED:
             stack.extend(reversed(element))
 
@@ -123,8 +127,33 @@ def _text(element: BaseOxmlElement) -> str:
     return "".join(parts)
 
 
-def _cells(row: BaseOxmlElement) -> list[str]:
-    return [_text(cell) for cell in row.iter(f"{_W}tc")]
+def _grid(table: BaseOxmlElement) -> Iterator[list[str]]:
+    """Each row's texts, one for each column: wide cells are followed by empty ones, tall ones repeated."""
+    above: list[str] = []
+    for row in _own(table, "tr", "tbl"):
+        cells: list[str] = []
+        for cell in _own(row, "tc", "tr"):
+            column = len(cells)
+            reaches_down = _is_continued(cell) and column < len(above) and len(above[column]) <= _MAX_REPEATED
+            cells += [above[column] if reaches_down else _text(cell), *[""] * (_columns(cell) - 1)]
+        yield cells
+        above = cells
+
+
+def _own(parent: BaseOxmlElement, tag: str, parent_tag: str) -> list[BaseOxmlElement]:
+    """Rows or cells of this table and not of one inside it; content controls may stand between them and their parent."""
+    return [child for child in parent.iter(f"{_W}{tag}") if next(child.iterancestors(f"{_W}{parent_tag}")) is parent]
+
+
+def _is_continued(cell: BaseOxmlElement) -> bool:
+    merge = cell.find(f"{_W}tcPr/{_W}vMerge")
+    return merge is not None and merge.get(f"{_W}val", "continue") == "continue"
+
+
+def _columns(cell: BaseOxmlElement) -> int:
+    span = cell.find(f"{_W}tcPr/{_W}gridSpan")
+    value = span.get(f"{_W}val", "1") if span is not None else "1"
+    return min(max(int(value), 1), _MAX_SPAN) if value.isdecimal() and len(value) < 6 else 1
 
 
 def _has_header(table: BaseOxmlElement) -> bool | None:
