@@ -266,7 +266,8 @@ def _duckdb_json() -> Check:
     return Check("DuckDB", True, f"{duckdb.__version__}, with JSON")
 
 
-def _port(port: int = APP_PORT) -> Check:
+def _port() -> Check:
+    port = APP_PORT
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,6 +14,8 @@ from engine.domain import Json
 
 MAX_TEXT = 2000
 """Longest text kept whole, in characters."""
+MAX_ALL_TEXT = 20_000
+"""Characters kept of one input or output, in all."""
 MAX_ITEMS = 20
 """Longest list or mapping kept whole."""
 MAX_DEPTH = 5
@@ -58,19 +60,20 @@ class _Capture:
 
     def __init__(self) -> None:
         self._left = MAX_NODES
+        self._text_left = MAX_ALL_TEXT
 
     def value(self, value: object, depth: int) -> Json:
         self._left -= 1
         if isinstance(value, Enum):
             return self.value(value.value, depth)
         if isinstance(value, str):
-            return _text(value)
+            return self._text(value)
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)
         if isinstance(value, Path | datetime):
-            return _text(str(value))
+            return self._text(str(value))
         if self._left < 0 or depth >= MAX_DEPTH:
             return "…"
         return self._structure(value, depth)
@@ -102,12 +105,14 @@ class _Capture:
             if len(result) >= MAX_ITEMS or self._left <= 0:
                 result["…"] = f"{len(value)} in all"
                 break
-            name = _text(str(key))[:100]
+            name = self._text(str(key)[:100])
             result[name] = REDACTED if is_secret_name(name) and item else self.value(item, depth + 1)
         return result
 
-
-def _text(text: str) -> str:
-    """The text, cut to size, with secrets and lone surrogates (which JSON readers refuse) replaced."""
-    kept = redact_text(text[: MAX_TEXT * 2]).encode("utf-8", "replace").decode("utf-8")
-    return kept if len(text) <= MAX_TEXT else f"{kept[:MAX_TEXT]}… ({len(text)} characters)"
+    def _text(self, text: str) -> str:
+        """The text, cut to size, with secrets and lone surrogates (which JSON readers refuse) replaced."""
+        limit = max(0, min(MAX_TEXT, self._text_left))
+        # Redacting a little more than is kept finds secrets across the cut.
+        kept = redact_text(text[: limit + 200]).encode("utf-8", "replace").decode("utf-8")
+        self._text_left -= min(len(text), limit)
+        return kept if len(text) <= limit else f"{kept[:limit]}… ({len(text)} characters)"
