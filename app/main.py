@@ -9,11 +9,13 @@ import streamlit as st
 from app.components.boundary import boundary
 from app.navigation import show_navigation
 
-ICON = Path(__file__).with_name("icon.png")
+HERE = Path(__file__).parent
+ICON = str(HERE / "icon.png")
 
 # The icon is set here because the default one of a page with a symbol would be fetched from a font server.
-st.set_page_config(page_title="AI Nexus", page_icon=str(ICON), layout="wide")
+st.set_page_config(page_title="AI Nexus", page_icon=ICON, layout="wide")
+st.logo(str(HERE / "logo.svg"), size="large", icon_image=ICON)
 page = show_navigation()
-st.set_page_config(page_title=f"{page.title} · AI Nexus", page_icon=str(ICON))
+st.set_page_config(page_title=f"{page.title} · AI Nexus", page_icon=ICON)
 with boundary():
     page.run()

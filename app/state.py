@@ -33,6 +33,8 @@ class TabState:
     """The open conversation with each agent, by the agent's name."""
     upload_round: int = 0
     """Part of the upload widget's key: a new number gives an empty widget."""
+    review_round: int = 0
+    """Part of the review table's key: a new number gives a table with nothing selected."""
 
 
 def tab_state() -> TabState:

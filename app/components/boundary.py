@@ -10,9 +10,9 @@ from typing import ParamSpec
 import streamlit as st
 from streamlit.errors import FragmentHandledException
 
-from app.components.text import plain, string
+from app.components.text import plain, sentence
 from engine.domain import Json
-from engine.errors import NexusError
+from engine.errors import ErrorInfo, NexusError
 from engine.observability.logging import get_logger
 
 P = ParamSpec("P")
@@ -49,13 +49,14 @@ def show_error(error: NexusError) -> None:
     _show(error.message, error.hint)
 
 
-def show_stored_error(error: Mapping[str, Json]) -> None:
-    """Show an error as it is stored with a job."""
-    _show(string(error, "message") or "It failed.", string(error, "hint"))
+def show_stored_error(error: Mapping[str, Json] | ErrorInfo) -> None:
+    """Show an error that has become data: of a job, or of a part of a comparison."""
+    message, hint = error.get("message"), error.get("hint")
+    _show(str(message or "It failed."), str(hint or ""))
 
 
 def _show(message: str, hint: str | None) -> None:
-    lines = [plain(message[:1].upper() + message[1:])]
+    lines = [plain(sentence(message))]
     if hint:
         lines.append(plain(hint))
     st.error("  \n".join(lines), icon=":material/error:")

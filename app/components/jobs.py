@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Literal
 
 import streamlit as st
 
 from app.components.boundary import guarded, show_stored_error
-from app.components.text import ago, duration, plain, string
+from app.components.text import ago, duration, plain, shortened, string
 from app.resources import shared_engine
 from engine.domain import Job, JobState, utc_now
 from engine.jobs.queue import RESUMABLE
 
+Colour = Literal["gray", "blue", "green", "red", "orange"]
+
 TITLES = {"extract": "Extract FAQ pairs", "ingest": "Index", "finetune": "Fine-tune", "evaluate": "Evaluate"}
-COLOURS = {
+COLOURS: dict[JobState, Colour] = {
     JobState.QUEUED: "gray",
     JobState.RUNNING: "blue",
     JobState.SUCCEEDED: "green",
@@ -45,11 +48,11 @@ def job_title(job: Job) -> str:
     return f"{title}: {subject}" if subject else title
 
 
-def job_cards(kinds: Sequence[str], details: Details | None = None) -> None:
-    """Cards of the active and the lately ended jobs of some kinds; they follow the work until it ends."""
+def job_cards(kinds: Sequence[str], details: Details | None = None, *, ended: bool = True) -> None:
+    """Cards of the active and (with `ended`) the lately ended jobs of some kinds; they follow the work until it ends."""
     active = _active_ids(_shown(kinds))
     fragment = st.fragment(_cards, run_every=POLL_S if active else None)
-    fragment(tuple(kinds), active, details)
+    fragment(tuple(kinds), active, details, ended)
 
 
 def _shown(kinds: Iterable[str]) -> list[Job]:
@@ -67,23 +70,22 @@ def _active_ids(jobs: Iterable[Job]) -> frozenset[str]:
 
 
 @guarded
-def _cards(kinds: Sequence[str], active_before: frozenset[str], details: Details | None) -> None:
+def _cards(kinds: Sequence[str], active_before: frozenset[str], details: Details | None, ended: bool) -> None:
     jobs = _shown(kinds)
     if _active_ids(jobs) != active_before:
         st.rerun()  # the whole page: what the job made belongs to other parts of it, and polling may end
     for job in jobs:
-        job_card(job, details)
+        if ended or is_active(job):
+            job_card(job, details)
 
 
 def job_card(job: Job, details: Details | None = None) -> None:
     """One job: state, progress, time left, buttons, and its error if it has one."""
     with st.container(border=True):
-        head, buttons = st.columns([5, 1], vertical_alignment="center")
-        with head, st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(job.state.value, color=COLOURS[job.state])
-            st.markdown(f"**{plain(job_title(job))}**", width="content")
-            st.caption(_times(job), width="content")
-        with buttons:
+            st.markdown(f"**{plain(shortened(job_title(job), 70))}**", width="content")
+            st.caption(" · ".join(filter(None, (_times(job), _outcome(job)))), width="stretch")
             _buttons(job)
         if is_active(job):
             st.progress(job.progress, text=plain(_progress_text(job)))
@@ -100,6 +102,12 @@ def _times(job: Job) -> str:
     if job.attempts > 1:
         parts.append(f"attempt {job.attempts} of {job.max_attempts}")
     return " · ".join(parts)
+
+
+def _outcome(job: Job) -> str:
+    """The figures of a job that has ended well."""
+    figures = {name: value for name, value in (job.result or {}).items() if isinstance(value, int) and value}
+    return plain(", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in figures.items()))
 
 
 def _progress_text(job: Job) -> str:

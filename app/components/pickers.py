@@ -31,12 +31,12 @@ def describe(collection: Collection) -> str:
     return f"{collection.name}  ·  {', '.join(parts)}"
 
 
-def adapter_picker(label: str = "Model", *, key: str) -> str | None:
-    """Let the person choose the base model (None) or one of the fine-tuned adapters."""
+def adapter_picker(label: str = "Model", *, key: str, without: str = BASE) -> str | None:
+    """Let the person choose one of the fine-tuned adapters, or none of them, which is called `without`."""
     names = [adapter.name for adapter in shared_engine().repositories.adapters.list()]
-    options = [BASE, *names]
+    options = [without, *names]
     state = tab_state()
     index = options.index(state.adapter) if state.adapter in names else 0
     chosen = st.selectbox(label, options, index=index, key=key)
-    state.adapter = None if chosen == BASE else chosen
+    state.adapter = None if chosen == without else chosen
     return state.adapter

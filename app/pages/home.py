@@ -48,13 +48,12 @@ def render() -> None:
     st.caption("Documents become reviewed FAQs, a fine-tuned model and agents that answer customers, all on this machine.")
     inventory = count_everything()
     _figures(inventory)
-    left, right = st.columns([3, 2], gap="large")
+    job_cards(JOB_KINDS, ended=False)
+    left, right = st.columns(2, gap="large")
     with left:
         st.subheader("What to do next")
         _checklist(steps(inventory))
     with right:
-        st.subheader("Work in progress")
-        job_cards(JOB_KINDS)
         st.subheader("This machine")
         hardware_panel(settings.home)
         _model_state(settings)
@@ -80,7 +79,9 @@ def count_everything() -> Inventory:
 def steps(inventory: Inventory) -> list[Step]:
     """The main job, with what has been done of it."""
     return [
-        Step("Add documents", "Question and answer pairs are made from them.", "documents", "Add documents", inventory.pairs > 0),
+        Step(
+            "Add documents", "Question and answer pairs are made from them.", "documents", "Add documents", inventory.pairs > 0
+        ),
         Step("Review the pairs", "Approved pairs train the model.", "documents", "Review", inventory.approved > 0),
         Step("Fine-tune a model", "A few minutes for a small collection.", "finetune", "Fine-tune", inventory.adapters > 0),
         Step("Measure it", "Base, fine-tuned and retrieval, scored.", "evaluate", "Evaluate", inventory.evaluations > 0),

@@ -1,0 +1,62 @@
+"""Answers as they come, and as they were stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
+
+import streamlit as st
+
+from app.components.text import duration, mapping, number, plain, string
+from engine.domain import Json
+
+REDRAW_S = 0.05
+"""A streamed answer is drawn no more often than this; people do not read faster, and each drawing is a message."""
+
+
+class Piece(Protocol):
+    """A piece of a streamed answer."""
+
+    @property
+    def text(self) -> str:
+        """What it adds."""
+        ...
+
+
+P = TypeVar("P", bound=Piece)
+
+
+def stream_text(pieces: Iterable[P], waiting: str) -> P | None:
+    """Show an answer while it is written; returns the last piece, which carries the whole answer.
+
+    Leaving the page ends the script at the next drawing, which closes `pieces` and so stops the model.
+    """
+    place = st.empty()
+    place.caption(waiting)
+    said, drawn_at = "", 0.0
+    last: P | None = None
+    for piece in pieces:
+        said += piece.text
+        last = piece
+        now = time.monotonic()
+        if said and now - drawn_at >= REDRAW_S:
+            drawn_at = now
+            place.text(said)
+    if said:
+        place.text(said)
+    else:
+        place.caption("No answer.")
+    return last
+
+
+def stored_figures(details: Mapping[str, Json]) -> str:
+    """Who gave a stored answer, how fast and with how many tokens, as Markdown for a caption."""
+    timings, usage = mapping(details, "timings"), mapping(details, "usage")
+    parts = [plain(name) for name in (string(details, "model"), string(details, "adapter")) if name]
+    total, tokens = number(timings, "total_s"), number(usage, "completion_tokens")
+    if total:
+        parts.append(duration(total))
+    if tokens:
+        parts.append(f"{tokens:.0f} tokens")
+    return " · ".join(parts)

@@ -1,0 +1,71 @@
+"""Ask: questions answered from the documents of a collection, with proof."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.answers import stream_text
+from app.components.citations import figures, show_citations, show_notice
+from app.components.empty import empty_state
+from app.components.pickers import adapter_picker, collection_picker
+from app.resources import shared_engine
+from app.state import Exchange, tab_state
+from engine.domain import Answer, Collection
+
+
+def render() -> None:
+    """Show the page."""
+    st.title("Ask")
+    st.caption("Answers come from the documents alone, with the sentences that support them.")
+    if not shared_engine().collections():
+        empty_state(
+            "quick_reference_all", "Nothing to ask yet", "Add a document first.", page="documents", label="Add documents"
+        )
+        return
+    left, right = st.columns(2)
+    with left:
+        collection = collection_picker(key="ask-collection")
+    with right:
+        adapter = adapter_picker(key="ask-adapter")
+    if collection is not None:
+        _conversation(collection, adapter)
+
+
+def _conversation(collection: Collection, adapter: str | None) -> None:
+    state = tab_state()
+    exchanges = [exchange for exchange in state.exchanges if exchange.collection == collection.name]
+    question = st.chat_input(f"Ask {collection.name}", max_chars=16_000)
+    if not exchanges and not question:
+        empty_state("forum", "Ask a question", "For instance one that an approved pair answers, in other words.")
+    for exchange in exchanges:
+        _question(exchange.question)
+        with st.chat_message("assistant", avatar=":material/menu_book:"):
+            st.text(exchange.answer.text)
+            _support(exchange.answer)
+    if question:
+        _answer(question, collection, adapter)
+
+
+def _answer(question: str, collection: Collection, adapter: str | None) -> None:
+    _question(question)
+    with st.chat_message("assistant", avatar=":material/menu_book:"):
+        pieces = shared_engine().ask(question, collection.name, adapter=adapter)
+        last = stream_text(pieces, "Reading the documents…")
+        if last is None or last.answer is None:
+            return
+        _support(last.answer)
+        tab_state().exchanges.append(Exchange(question, collection.name, last.answer))
+
+
+def _question(text: str) -> None:
+    with st.chat_message("user", avatar=":material/person:"):
+        st.text(text)
+
+
+def _support(answer: Answer) -> None:
+    """Everything below the words of an answer."""
+    show_notice(answer.notice)
+    if not answer.found:
+        st.info("The documents do not say.", icon=":material/search_off:")
+    show_citations(answer.citations)
+    st.caption(figures(answer.model, answer.adapter, answer.usage, answer.timings))

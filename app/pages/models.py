@@ -1,0 +1,101 @@
+"""Models: what is in the models folder, and the adapters made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.boundary import show_error
+from app.components.empty import empty_state
+from app.components.text import clock, counted, plain, size
+from app.resources import shared_engine
+from engine.domain import ModelInfo
+from engine.errors import InputError
+
+
+def render() -> None:
+    """Show the page."""
+    engine = shared_engine()
+    st.title("Models")
+    st.caption("One file does everything: the model that answers is also the one that is fine-tuned.")
+    models = engine.registry.list()
+    if models:
+        _table(models)
+    else:
+        empty_state("deployed_code", "No models", "Run `make setup` to get the default ones.")
+    for damaged in engine.registry.damaged():
+        show_error(damaged.error)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _add()
+    with right:
+        _remove([model.name for model in models])
+    _adapters()
+
+
+def _table(models: list[ModelInfo]) -> None:
+    default = {shared_engine().settings.default_model, shared_engine().settings.default_encoder}
+    st.dataframe(
+        {
+            "Name": [model.name for model in models],
+            "Default": [model.name in default for model in models],
+            "Kind": [model.kind for model in models],
+            "Family": [model.family for model in models],
+            "Parameters": [_millions(model.parameters) for model in models],
+            "Quantisation": [model.quantisation for model in models],
+            "Context": [model.context_length for model in models],
+            "Size": [size(model.size) for model in models],
+            "Chat template": [model.chat_template for model in models],
+            "Licence": [model.licence for model in models],
+        },
+        hide_index=True,
+    )
+
+
+def _millions(parameters: int) -> str:
+    return f"{parameters / 1e9:.1f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
+
+
+def _add() -> None:
+    folder = shared_engine().settings.models_dir
+    with st.container(border=True, height="stretch"):
+        st.subheader("Add a model")
+        st.markdown(f"Copy a GGUF file into `{folder}`, and it is listed here. Or give its path on this machine:")
+        path = st.text_input("Path", placeholder="/home/me/Downloads/model.gguf", label_visibility="collapsed")
+        if st.button("Copy it into the models folder", disabled=not path, icon=":material/add:"):
+            with st.spinner("Copying"):
+                added = shared_engine().registry.add(Path(path))
+            st.toast(f"{plain(added.name)} is there.")
+            st.rerun()
+
+
+def _remove(names: list[str]) -> None:
+    with st.container(border=True, height="stretch"):
+        st.subheader("Remove a model")
+        st.markdown("Its file is deleted. Adapters made for it stay, and work again when it comes back.")
+        name = st.selectbox("Model", names, index=None, placeholder="Choose a model", label_visibility="collapsed")
+        sure = st.checkbox("Delete the file for good", disabled=name is None)
+        if st.button("Remove", disabled=name is None or not sure, icon=":material/delete:") and name is not None:
+            if name == shared_engine().settings.default_model:
+                raise InputError(f"{name} is the default model", hint="Name another one in NEXUS_DEFAULT_MODEL first.")
+            shared_engine().registry.remove(name)
+            st.rerun()
+
+
+def _adapters() -> None:
+    st.subheader("Adapters")
+    adapters = shared_engine().repositories.adapters.list()
+    if not adapters:
+        empty_state("model_training", "No adapters yet", "A fine-tune makes one.", page="finetune", label="Fine-tune")
+        return
+    st.dataframe(
+        {
+            "Name": [adapter.name for adapter in adapters],
+            "Base model": [adapter.base_model for adapter in adapters],
+            "Made": [clock(adapter.created_at) for adapter in adapters],
+            "File": [str(adapter.path) for adapter in adapters],
+        },
+        hide_index=True,
+    )
+    st.caption(counted(len(adapters), "adapter"))
