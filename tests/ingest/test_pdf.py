@@ -188,6 +188,26 @@ class TestRefusals:
             read_document(tmp_path / "a.pdf")
         assert "OCR" in (caught.value.hint or "")
 
+    @pytest.mark.parametrize("repeats", [40_000, 400_000])
+    def test_compression_bomb(self, tmp_path: Path, repeats: int) -> None:
+        with pymupdf.open() as document:
+            page = document.new_page()
+            page.insert_text((72, 72), "Open.")
+            show = b"(" + b"a" * 90 + b") Tj "
+            document.update_stream(page.get_contents()[0], b"BT /helv 11 Tf " + show * repeats + b"ET")
+            document.save(tmp_path / "a.pdf", deflate=True)
+        with pytest.raises(DocumentError, match="compression bomb"):
+            read_document(tmp_path / "a.pdf")
+
+    def test_stream_that_is_compressed_twice(self, tmp_path: Path) -> None:
+        with pymupdf.open() as document:
+            page = document.new_page()
+            page.insert_text((72, 72), "Open.")
+            document.xref_set_key(page.get_contents()[0], "Filter", "[/FlateDecode /FlateDecode]")
+            document.save(tmp_path / "a.pdf")
+        with pytest.raises(DocumentError, match="compression bomb"):
+            read_document(tmp_path / "a.pdf")
+
     def test_no_pages(self, tmp_path: Path) -> None:
         (tmp_path / "a.pdf").write_bytes(
             b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"

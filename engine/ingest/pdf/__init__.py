@@ -1,6 +1,6 @@
 """From the marks on a PDF's pages to text in reading order.
 
-`extraction` asks MuPDF for lines and tables, `furniture` drops running headers and footers, `style` tells headings from
-body text, `order` finds the reading order, and `paragraphs` puts lines together. The loader that runs them is
-`engine.ingest.loaders.pdf`.
+`streams` refuses compression bombs, `extraction` asks MuPDF for lines and tables, `furniture` drops running headers and
+footers, `style` tells headings from body text, `order` finds the reading order, and `paragraphs` puts lines together. The
+loader that runs them is `engine.ingest.loaders.pdf`.
 """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from engine.errors import DocumentError
 from engine.ingest.pdf.layout import Element, Line, PageLayout, Table
+from engine.ingest.pdf.streams import check_streams
 from engine.ingest.source import Source
 from engine.ingest.structure import BoundingBox
 from engine.ingest.tables import table_pieces
@@ -79,9 +80,10 @@ class PdfFile:
             if self._document.is_repaired:
                 source.warnings.append("The file was damaged and has been repaired; parts of it may be missing.")
             count = int(self._document.page_count)
+            source.check_page_count(count)
+            check_streams(source, self._document)
         if count == 0:
             raise DocumentError(f"{source.name} has no pages.", hint="Check that the right file was chosen.")
-        source.check_page_count(count)
         return count
 
     def outline(self) -> list[tuple[int, str, int]]:
