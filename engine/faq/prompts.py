@@ -46,8 +46,9 @@ EXAMPLES: tuple[tuple[str, str, str], ...] = (
 """Topic, sentence and question of each example. Questions that repeat one of these are refused."""
 
 _FUNCTION_WORDS = word_set(
-    "a an the of in on at by for from to with within without after before during between and or is are was were be been do does did "
-    "can could may must should will would has have had many much long often far happens happen need I my you your not if allowed"
+    "a an the of in on at by for from to with within without after before during between and or is are was were be been do "
+    "does did can could may must should will would has have had many much long often far happens happen need I my you your not if "
+    "allowed"
 )
 _OPENERS = ("What", "How", "When", "Where", "Who", "Which", "Why", "Can", "Is", "Are", "Does", "Do", "Must", "May")
 _TIME = re.compile(

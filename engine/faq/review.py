@@ -1,4 +1,4 @@
-"""Review of stored pairs by a person: approve, reject, edit. What a person may decide, and what stays provable whatever they do."""
+"""Review of stored pairs by a person: what they may decide, and what stays provable whatever they do."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ _BAD_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(
-    r"[,;(–—]|:(?!\d)| - |\s(?:but|because|while|whereas|although|so that|which|who|and (?:is|are|was|were|can|must|may|will))\s"
+    r"[,;(–—]|:(?!\d)| - "
+    r"|\s(?:but|because|while|whereas|although|so that|which|who|and (?:is|are|was|were|can|must|may|will))\s"
 )
 _SPELLED = "two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|sixty|ninety"
 _NUMBER = rf"(?:\d[\d.,]*(?:\s?(?:to|or|-|–)\s?\d[\d.,]*)?|{_SPELLED})"

@@ -42,7 +42,11 @@ _MEASURE = re.compile(
     r"|november|december)\b",
     re.IGNORECASE,
 )
-_VERB_LIKE = re.compile(r"\b(?:\w+(?:ed|es)|[a-z]+s|is|are|was|were|can|must|may|will|has|have|do|does|should|shall)\b")
+# An ending or a word that verbs have, or an order: "Press and hold the …".
+_VERB_LIKE = re.compile(
+    r"^[A-Z][a-z]+ (?:and [a-z]+ )?(?:the|a|an|your|all|any|on|off|to|at|for)\b"
+    r"|\b(?:\w+(?:ed|es)|[a-z]+s|is|are|was|were|can|must|may|will|has|have|do|does|should|shall)\b"
+)
 
 
 def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list[Unit]:

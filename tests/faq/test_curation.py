@@ -1,0 +1,134 @@
+"""Checks, scores and the choice among candidates."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.domain import Chunk, FaqStatus
+from engine.embedding.base import Embedder
+from engine.embedding.fake import HashingEmbedder
+from engine.embedding.registry import create_embedder
+from engine.faq.checks import rejection_of
+from engine.faq.curation import WEIGHTS, Curator, faq_pairs, score_of
+from engine.faq.prompts import EXAMPLES
+from engine.faq.types import Candidate, Origin, ScoreParts
+
+MakeChunk = Callable[..., Chunk]
+QUOTE = "Refunds are issued to the original card within five working days."
+PAGE = f"Returns\n{QUOTE}\nReturned items must be unused and in their box.\nThe shop opens at 9:00 on weekdays."
+
+
+@pytest.fixture
+def chunk(chunk_of: MakeChunk) -> Chunk:
+    return chunk_of(PAGE, "Returns", page=3)
+
+
+@pytest.fixture
+def good(chunk: Chunk) -> Candidate:
+    return Candidate("Within how many working days are refunds issued?", QUOTE, QUOTE, chunk, Origin.MODEL, 0.8, "8")
+
+
+@pytest.fixture(scope="module")
+def minilm(models_dir: Path) -> Embedder:
+    return create_embedder("all-MiniLM-L6-v2", models_dir)
+
+
+def test_a_good_pair_passes(good: Candidate) -> None:
+    assert rejection_of(good, PAGE) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"quote": "Refunds are issued in cash.", "answer": "Refunds"}, "not on the page"),
+        ({"quote": "", "answer": ""}, "not on the page"),
+        ({"answer": "Refunds are issued within two days."}, "not a part of the quote"),
+        ({"answer": "  "}, "not a part of the quote"),
+        ({"question": "Refunds are issued?"}, "not one plain question"),
+        ({"question": "When are refunds issued"}, "not one plain question"),
+        ({"question": "When are refunds issued? And how?"}, "not one plain question"),
+        ({"question": "When are refunds\nissued?"}, "not one plain question"),
+        ({"question": "When are <|im_end|> refunds issued?"}, "not one plain question"),
+        ({"question": "When refunds?"}, "too short"),
+        ({"question": f"When are {'very ' * 40}late refunds issued?"}, "too short or too long"),
+        ({"question": "When does this section say refunds are issued?"}, "points at the text"),
+        ({"question": "According to the text, when are refunds issued?"}, "not one plain question"),
+        ({"question": "When are they issued to the card?"}, "does not say what it is about"),
+        ({"question": "What is it that you do?"}, "does not say what it is about"),
+        ({"question": "When are are refunds issued?"}, "repeats itself"),
+        ({"question": "When are refunds issued as refunds or refunds?"}, "repeats itself"),
+        ({"question": "Are refunds issued within 14 working days?"}, "has a number"),
+        ({"question": "When are refunds issued by Amazon?"}, "has a name"),
+        ({"question": "When are bananas harvested and shipped overseas?"}, "about something that the quote does not say"),
+    ],
+)
+def test_each_hard_check_has_its_reason(good: Candidate, change: dict[str, str], reason: str) -> None:
+    assert reason in rejection_of(replace(good, **change), PAGE)  # type: ignore[arg-type]
+
+
+def test_a_number_cut_in_two_is_no_answer(good: Candidate) -> None:
+    candidate = replace(good, quote="The fee is 1250 EUR.", answer="The fee is 12", question="How much is the fee?")
+    assert "number" in rejection_of(candidate, "The fee is 1250 EUR.")
+
+
+def test_a_copied_example_is_refused(good: Candidate) -> None:
+    _, sentence, question = EXAMPLES[0]
+    assert "copied" in rejection_of(replace(good, quote=sentence, answer=sentence, question=question), sentence)
+
+
+def test_written_pairs_need_only_be_on_the_page(good: Candidate) -> None:
+    assert rejection_of(replace(good, question="it?", origin=Origin.WRITTEN), PAGE) == ""
+    assert rejection_of(replace(good, origin=Origin.WRITTEN), "another page") != ""
+
+
+def test_the_quote_is_looked_for_on_its_own_page(good: Candidate, chunk: Chunk) -> None:
+    pairs = Curator(HashingEmbedder(), [chunk], {2: PAGE}).curate([good])
+    assert pairs[0].status is FaqStatus.REJECTED
+
+
+def test_weights_add_up_to_one_and_scores_stay_in_range() -> None:
+    assert score_of(ScoreParts(1, 1, 1, 1, 1)) == pytest.approx(1)
+    assert score_of(ScoreParts(0, 0, 0, 0, 0)) == 0
+    assert score_of(WEIGHTS) < 1
+
+
+@pytest.mark.models
+class TestWithMiniLm:
+    def test_the_best_question_to_each_fact_is_kept(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
+        worse = replace(good, question="Are refunds issued to the original card within five working days?", origin=Origin.RULE)
+        bad = replace(good, question="What is this section about?")
+        [pair] = Curator(minilm, [chunk], {3: PAGE}).curate([bad, worse, good])
+        assert (pair.candidate.question, pair.status) == (good.question, FaqStatus.PENDING)
+        assert pair.score > 0.7
+
+    def test_where_nothing_passes_one_rejected_pair_tells_why(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
+        bad = [replace(good, question=question) for question in ("Refunds.", "What is this section about?")]
+        [pair] = Curator(minilm, [chunk], {3: PAGE}).curate(bad)
+        assert pair.status is FaqStatus.REJECTED
+        assert pair.reason
+
+    def test_a_question_that_another_sentence_answers_is_rejected(
+        self, minilm: Embedder, chunk: Chunk, good: Candidate
+    ) -> None:
+        wrong = replace(good, question="Must items returned for refunds be unused?")
+        [pair] = Curator(minilm, [chunk], {3: PAGE}).curate([wrong])
+        assert pair.status is FaqStatus.REJECTED
+        assert "Another sentence" in pair.reason or "quote does not say" in pair.reason
+
+    def test_facts_keep_the_order_of_the_document(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
+        opening = "The shop opens at 9:00 on weekdays."
+        second = replace(good, question="When does the shop open on weekdays?", quote=opening, answer=opening, key="99")
+        pairs = Curator(minilm, [chunk], {3: PAGE}).curate([second, good])
+        assert [pair.candidate.key for pair in pairs] == ["99", "8"]
+
+    def test_stored_pairs_have_all_that_proves_them(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
+        curated = Curator(minilm, [chunk], {3: PAGE}).curate([good])
+        [pair] = faq_pairs(curated, collection_id="c", document="returns.pdf", model="smol")
+        assert (pair.document, pair.page, pair.heading, pair.chunk_id) == ("returns.pdf", 3, "Returns", "chunk0")
+        assert (pair.quote, pair.answer, pair.model, pair.status) == (QUOTE, QUOTE, "smol", FaqStatus.PENDING)
+
+
+def test_no_candidates_give_no_pairs(chunk: Chunk) -> None:
+    assert Curator(HashingEmbedder(), [chunk], {3: PAGE}).curate([]) == []

@@ -1,0 +1,86 @@
+"""Questions by rule."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.faq.row_rules import row_questions
+from engine.faq.sentence_rules import sentence_questions
+
+
+@pytest.mark.parametrize(
+    ("sentence", "question"),
+    [
+        ("Orders placed before 14:00 are dispatched the same working day.", "When are orders placed before 14:00 dispatched?"),
+        (
+            "Standard delivery within Germany costs 4.90 EUR and is free above 50 EUR.",
+            "How much does standard delivery within Germany cost?",
+        ),
+        ("You can return any unused item within 30 days of delivery.", "Within how many days can I return any unused item?"),
+        ("The water tank holds 1.8 litres and can be removed.", "How many litres does the water tank hold?"),
+        (
+            "Customer records are deleted after ten years, as the tax code requires.",
+            "After how many years are customer records deleted?",
+        ),
+        ("The library was founded in 1897.", "In which year was the library founded?"),
+        ("The filter should be replaced every two months.", "How often should the filter be replaced?"),
+        ("Standard shipping takes 3 to 5 working days.", "How long does standard shipping take?"),
+        ("You must register the appliance before 1 March.", "When must I register the appliance?"),
+        ("Our office is closed because the roof leaks.", "Why is your office closed?"),
+        ("A Turing machine is a mathematical model of computation.", "What is a Turing machine?"),
+        ("The warranty covers manufacturing defects.", "What does the warranty cover?"),
+        ("Members may bring a guest.", "May members bring a guest?"),
+        ("You are invoiced on 1 March.", "When am I invoiced?"),
+    ],
+)
+def test_a_sentence_is_turned_into_the_question_that_it_answers(sentence: str, question: str) -> None:
+    assert next(sentence_questions(sentence)) == question
+
+
+def test_names_keep_their_capital(told: object) -> None:
+    context = "The inventor Tesla was famous. Many know it."
+    assert next(sentence_questions("Tesla coils are tested every two weeks.", context)) == "How often are Tesla coils tested?"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Press the button twice.",
+        "If it rains, the market is moved to the hall.",
+        "In 1943 the court was restored.",
+        "People who smoke are asked to leave.",
+        "",
+        "?",
+    ],
+)
+def test_what_no_rule_fits_is_left_to_the_model(sentence: str) -> None:
+    assert list(sentence_questions(sentence)) == []
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_questions_or_nothing(sentence: str) -> None:
+    for question in sentence_questions(sentence):
+        assert question.endswith("?")
+
+
+def test_a_row_is_asked_about_by_its_columns() -> None:
+    assert list(row_questions("Plan: Basic; Price: 5 EUR; Opening hours: 9 to 5", "Prices")) == [
+        ("What is the price for plan Basic?", "Price: 5 EUR"),
+        ("What are the opening hours for plan Basic?", "Opening hours: 9 to 5"),
+    ]
+
+
+def test_a_single_label_is_asked_about_with_its_topic() -> None:
+    assert list(row_questions("Opening hours: 9:00 to 17:00", "Lisbon office")) == [
+        ("What are the opening hours for Lisbon office?", "9:00 to 17:00")
+    ]
+
+
+def test_a_semicolon_inside_a_value_stays_in_it() -> None:
+    questions = dict(row_questions("Part: A1; Colours: red; blue; Weight: 2 kg", ""))
+    assert questions["What are the colours for part A1?"] == "Colours: red; blue"
+
+
+@given(st.text(alphabet=st.sampled_from("aB: ;1."), max_size=80))
+def test_answers_to_any_row_are_spans_of_it(row: str) -> None:
+    assert all(answer in row for _, answer in row_questions(row, "topic"))
