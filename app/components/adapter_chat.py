@@ -7,7 +7,7 @@ import streamlit as st
 from app.components.answers import stream_text
 from app.components.citations import figures, show_notice
 from app.components.empty import empty_state
-from app.components.pickers import adapter_picker
+from app.components.pickers import Responder, responder_picker
 from app.components.text import plain
 from app.components.transcript import MODEL, bubble, conversation_list, show_transcript
 from app.resources import shared_engine
@@ -28,41 +28,43 @@ def adapter_chat() -> None:
             state.conversation = chosen
             st.rerun()
     with right:
-        adapter = _controls()
+        responder = _controls()
         with st.container(height=420, border=True):
-            _messages(adapter, st.session_state.get("chat-input"))
+            _messages(responder, st.session_state.get("chat-input"))
         st.chat_input("Message", key="chat-input", max_chars=16_000)
 
 
-def _controls() -> str | None:
+def _controls() -> Responder:
     state = tab_state()
     picker, button = st.columns([4, 1], vertical_alignment="bottom")
     with picker:
-        adapter = adapter_picker("Who answers", key="chat-adapter")
+        responder = responder_picker("Who answers", key="chat-adapter")
     with button:
         if st.button("Delete", disabled=state.conversation is None, icon=":material/delete:") and state.conversation:
             shared_engine().repositories.conversations.delete(state.conversation)
             state.conversation = None
             st.rerun()
-    return adapter
+    return responder
 
 
-def _messages(adapter: str | None, message: str | None) -> None:
+def _messages(responder: Responder, message: str | None) -> None:
     state = tab_state()
     if state.conversation is not None:
         show_transcript(shared_engine().repositories.conversations.history(state.conversation))
     elif not message:
         empty_state("forum", "Start a conversation", "Write below. Conversations are kept until you delete them.")
     if message:
-        _answer(message, adapter)
+        _answer(message, responder)
 
 
-def _answer(message: str, adapter: str | None) -> None:
+def _answer(message: str, responder: Responder) -> None:
     state = tab_state()
     bubble("user", message)
     with st.chat_message("assistant", avatar=MODEL):
-        pieces = shared_engine().chat(message, adapter=adapter, conversation=state.conversation)
-        last = stream_text(pieces, f"{plain(adapter or 'The base model')} is thinking…")
+        pieces = shared_engine().chat(
+            message, model=responder.model, adapter=responder.adapter, conversation=state.conversation
+        )
+        last = stream_text(pieces, f"{plain(responder.title)} is thinking…")
         if last is None:
             return
         is_new = state.conversation is None

@@ -13,6 +13,7 @@ from app.components.text import counted, plain
 from app.resources import shared_engine
 from app.state import tab_state
 from engine.domain import Collection, FaqPair, FaqStatus
+from engine.faq.review import MAX_ANSWER, MAX_QUESTION
 
 MOST_ROWS = 12
 STATUS_COLOURS: dict[FaqStatus, Literal["gray", "green", "red"]] = {
@@ -42,7 +43,7 @@ def faq_review(collection: Collection) -> None:
         with bar:
             _bulk_actions(shown, selected)
     with right:
-        _detail(collection, selected)
+        _detail(selected)
 
 
 def _bulk_actions(shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None:
@@ -62,7 +63,7 @@ def _done(count: int, what: str) -> None:
     st.rerun()
 
 
-def _detail(collection: Collection, selected: Sequence[FaqPair]) -> None:
+def _detail(selected: Sequence[FaqPair]) -> None:
     if len(selected) != 1:
         text = "Select a row to see its proof and to edit it." if not selected else f"{len(selected)} pairs selected."
         with st.container(border=True):
@@ -71,7 +72,7 @@ def _detail(collection: Collection, selected: Sequence[FaqPair]) -> None:
     pair = selected[0]
     with st.container(border=True):
         _proof(pair)
-        _editor(collection, pair)
+        _editor(pair)
 
 
 def _proof(pair: FaqPair) -> None:
@@ -88,16 +89,18 @@ def _proof(pair: FaqPair) -> None:
         st.warning(plain(pair.reason), icon=":material/flag:")
 
 
-def _editor(collection: Collection, pair: FaqPair) -> None:
+def _editor(pair: FaqPair) -> None:
     review = shared_engine().review
     with st.form(f"edit-{pair.id}", border=False):
-        question = st.text_area("Question", pair.question, height=68, max_chars=2000)
-        answer = st.text_area("Answer", pair.answer, height=100, max_chars=8000)
-        save, approve, reject = st.columns(3)
-        if save.form_submit_button("Save", icon=":material/save:", width="stretch"):
-            review.edit(collection.name, pair.id, question=question, answer=answer)
+        question = st.text_area("Question", pair.question, height=68, max_chars=MAX_QUESTION)
+        answer = st.text_area("Answer", pair.answer, height=100, max_chars=MAX_ANSWER)
+        buttons = st.container(horizontal=True)
+        if buttons.form_submit_button("Save", icon=":material/save:"):
+            review.edit(pair.id, question=question, answer=answer)
             _done(1, "saved")
-        if approve.form_submit_button("Approve", icon=":material/check:", width="stretch"):
+        if pair.status is not FaqStatus.APPROVED and buttons.form_submit_button("Approve", icon=":material/check:"):
             _done(review.approve([pair.id]), "approved")
-        if reject.form_submit_button("Reject", icon=":material/close:", width="stretch"):
+        if pair.status is not FaqStatus.REJECTED and buttons.form_submit_button("Reject", icon=":material/close:"):
             _done(review.reject([pair.id]), "rejected")
+        if pair.status is not FaqStatus.PENDING and buttons.form_submit_button("Review again", icon=":material/undo:"):
+            _done(review.reopen([pair.id]), "to be reviewed again")

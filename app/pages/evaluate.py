@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from app.components.empty import empty_state
 from app.components.jobs import job_cards
 from app.components.pickers import collection_picker
-from app.components.text import clock, mapping, number, plain
+from app.components.text import clock, counted, number, plain, sentence, string
 from app.resources import shared_engine
 from engine.db.repositories.evaluations import StoredEvaluation
 from engine.domain import Collection, Json
@@ -96,16 +96,25 @@ def _history() -> None:
 
 
 def _result(evaluation: StoredEvaluation) -> None:
-    scores = {name: row for name, row in mapping(evaluation.summary, "targets").items() if isinstance(row, dict)}
+    targets = evaluation.summary.get("targets")
+    rows = [row for row in targets if isinstance(row, dict)] if isinstance(targets, list) else []
+    scores = {string(row, "target"): row for row in rows}
+    st.caption(_conditions(evaluation.summary))
     st.table(score_table(scores), hide_index=True, border="horizontal")
     metrics = [key for key in METRICS if any(number(row, key) is not None for row in scores.values())]
     chart: dict[str, list[str] | list[float]] = {"metric": [METRICS[key] for key in metrics]}
     for name, row in scores.items():
         chart[target_title(name)] = [number(row, key) or 0.0 for key in metrics]
     if metrics:
-        st.bar_chart(
-            chart, x="metric", y=[name for name in chart if name != "metric"], stack=False, horizontal=True, height=300
-        )
+        series = [name for name in chart if name != "metric"]
+        st.bar_chart(chart, x="metric", y=series, x_label="", y_label="", stack=False, horizontal=True, height=300)
+
+
+def _conditions(summary: Mapping[str, Json]) -> str:
+    """On how many questions the targets were measured, and whether any of them could have learnt those."""
+    questions = counted(int(number(summary, "examples") or 0), "question")
+    kept = "kept back from training" if summary.get("held_out") else "not kept back from training"
+    return " · ".join(filter(None, (f"{questions}, {kept}", plain(sentence(string(summary, "notice"))))))
 
 
 def score_table(scores: Mapping[str, Mapping[str, Json]]) -> dict[str, list[str]]:

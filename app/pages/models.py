@@ -79,6 +79,7 @@ def _remove(names: list[str]) -> None:
         if st.button("Remove", disabled=name is None or not sure, icon=":material/delete:") and name is not None:
             if name == shared_engine().settings.default_model:
                 raise InputError(f"{name} is the default model", hint="Name another one in NEXUS_DEFAULT_MODEL first.")
+            shared_engine().models.discard(name)
             shared_engine().registry.remove(name)
             st.rerun()
 
