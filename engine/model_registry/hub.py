@@ -38,14 +38,21 @@ class Hub(Protocol):
 
 
 class HuggingFaceHub:
-    """The public hub, through huggingface_hub and its own settings (HF_ENDPOINT, HF_TOKEN)."""
+    """The public hub, through huggingface_hub and its own settings (HF_ENDPOINT, HF_TOKEN).
+
+    Args:
+        endpoint: another address of the hub than the environment's.
+    """
+
+    def __init__(self, endpoint: str | None = None) -> None:
+        self._endpoint = endpoint
 
     def files(self, repo: str) -> list[HubFile]:
         """The files of a repository."""
         from huggingface_hub import HfApi, RepoFile
 
         with _translated(repo):
-            entries = list(HfApi().list_repo_tree(repo, recursive=True))
+            entries = list(HfApi(self._endpoint).list_repo_tree(repo, recursive=True))
         found = [entry for entry in entries if isinstance(entry, RepoFile)]
         return [HubFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None) for entry in found]
 
@@ -54,7 +61,7 @@ class HuggingFaceHub:
         from huggingface_hub import hf_hub_download
 
         with _translated(f"{repo}/{file}"):
-            return Path(hf_hub_download(repo, file, local_dir=folder))
+            return Path(hf_hub_download(repo, file, local_dir=folder, endpoint=self._endpoint))
 
 
 @contextmanager
@@ -69,6 +76,8 @@ def _translated(what: str) -> Iterator[None]:
     except errors.GatedRepoError as exc:
         hint = "Accept its terms on the hub and set HF_TOKEN."
         raise NotFoundError(f"{what} asks for a login.", hint=hint) from exc
+    except errors.LocalEntryNotFoundError as exc:
+        raise _unreachable(exc) from exc
     except (errors.RepositoryNotFoundError, errors.EntryNotFoundError, errors.HFValidationError) as exc:
         raise NotFoundError(f"The hub has no {what}.", hint="Check the spelling: OWNER/NAME and the file's name.") from exc
     except (errors.HfHubHTTPError, httpx.HTTPError) as exc:

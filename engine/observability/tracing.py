@@ -91,7 +91,7 @@ def configure_tracing(settings: Settings) -> Tracing:
 
 
 @contextmanager
-def span(name: str, **attributes: object) -> Iterator[Span]:
+def span(name: str, /, **attributes: object) -> Iterator[Span]:
     """Record the block as a step of the current trace, or as a trace of its own where there is none.
 
     Args:
