@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import cast
 
 from engine.domain import CancelToken, Completion, Delta, FinishReason, Json, Message
-from engine.errors import AdapterError, ModelError, ProviderError
+from engine.errors import AdapterError, InputError, ModelError, ProviderError
 from engine.llm.base import Capabilities, ChatModel, Constraint, GenerationParams, JsonSchema, Request
 from engine.llm.cloud.access import Endpoint
 from engine.llm.cloud.answer import Chunk, IncomingAnswer
@@ -134,6 +134,8 @@ class LiteLlmModel(ChatModel):
     def _check(self, params: GenerationParams) -> None:
         if self._closed.is_set():
             raise ModelError("The model was closed.", hint="Load it again.")
+        if params.max_tokens < 1:
+            raise InputError(f"An answer needs at least one token, not {params.max_tokens}.")
         if params.adapter is not None:
             raise AdapterError(f"{self._name} cannot take a local adapter.", hint="Choose a local model.")
         self._endpoint.check_allowed(self._offline)
