@@ -1,0 +1,6 @@
+"""Smart agents: they answer customers from a collection and collect leads.
+
+Lives here: making an agent and its model (`library`, `factory`), a turn of its conversation (`agent`), finding lead fields in a
+customer's words (`leads` and what it is made of), and the fixed phrases (`phrases`). Finding and checking answers is
+`engine.rag`'s; rows are `engine.db`'s.
+"""
