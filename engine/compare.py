@@ -10,10 +10,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from engine.domain import Answer, AnswerDelta, CancelToken
+from engine.domain import Answer, AnswerDelta, CancelToken, Completion, Message
 from engine.errors import ErrorInfo, GenerationTimeout, NexusError
+from engine.llm.base import ChatModel, GenerationParams
 from engine.observability.tracing import in_current_trace, span, traced
 
 Target = Callable[[CancelToken], Iterator[AnswerDelta]]
@@ -70,6 +71,28 @@ def compare(targets: Mapping[str, Target], timeout_s: float) -> Iterator[Compare
         for run in runs.values():
             if run.thread is not None:
                 run.thread.join(GRACE_S)
+
+
+def model_target(model: ChatModel, question: str, params: GenerationParams) -> Target:
+    """A model that answers the question by itself, as a target."""
+
+    def answer(cancel: CancelToken) -> Iterator[AnswerDelta]:
+        for delta in model.stream((Message("user", question),), replace(params, cancel=cancel)):
+            yield AnswerDelta(delta.text, None if delta.completion is None else _as_answer(delta.completion))
+
+    return answer
+
+
+def _as_answer(completion: Completion) -> Answer:
+    return Answer(
+        text=completion.text,
+        found=bool(completion.text.strip()),
+        model=completion.model,
+        adapter=completion.adapter,
+        usage=completion.usage,
+        timings=completion.timings,
+        notice=completion.notice,
+    )
 
 
 def _collect(

@@ -1,185 +1,39 @@
-"""The composition root: `Engine(settings)` wires every part; the pages and the command line call it and nothing else.
+"""The engine as the pages and the command line see it: every operation of the product, and nothing else.
 
-Parts are made when they are first used, so that a command pays only for what it needs. Long work is submitted as a job and
-done by the worker of any process that has the home open.
+Long work is submitted as a job and done by the worker of any process that has the home open.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from pydantic import BaseModel
 
 from engine import requests
-from engine.config import Settings
-from engine.db.repositories import Repositories
-from engine.db.session import Database
-from engine.domain import AgentConfig, CancelToken, Collection, FaqPair, FaqStatus, Job, Lead
+from engine.domain import AgentConfig, Answer, AnswerDelta, CancelToken, Collection, Completion, FaqPair, FaqStatus, Job, Lead
 from engine.errors import ConflictError, NexusError
-from engine.handlers import HandlerContext, handlers
-from engine.jobs import JobQueue, Worker
-from engine.observability.metrics import Metrics
-from engine.observability.tracing import configure_tracing
+from engine.llm.base import GenerationParams
+from engine.observability.metrics import Target
 from engine.requests import StagedFile, checked
-from engine.uploads import Uploads
+from engine.wiring import Wiring
 
 if TYPE_CHECKING:
-    from engine.agents import AgentDelta, AgentLibrary
-    from engine.chat import Chat, ChatDelta
+    from engine.agents import AgentDelta
+    from engine.chat import ChatDelta
     from engine.compare import CompareEvent
-    from engine.embedding.base import Embedder
-    from engine.faq.review import FaqReview
-    from engine.knowledge import DocumentLibrary, KnowledgeIndex
-    from engine.llm.base import ChatModel
-    from engine.llm.registry import ChatModels
-    from engine.model_registry import ModelRegistry
-    from engine.observability.traces import TraceLog
-    from engine.rag import AnswerDelta, RagPipeline
 
 Preset = Literal["quick", "balanced", "thorough"]
 
+ANSWER_TOKENS = 256
+"""Longest answer of each side of a comparison, in tokens."""
 
-class Engine:
-    """Everything that AI Nexus does, over one home folder. Safe to call from any thread; close it at the end."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the home, made if absent.
-
-        Raises:
-            StorageError: the home cannot be written.
-        """
-        self.settings = settings
-        self.database = Database(settings.database)
-        self.repositories = Repositories.over(self.database)
-        self.jobs = JobQueue(self.database, stale_s=settings.job_stale_s)
-        self.metrics = Metrics()
-        self._tracing = configure_tracing(settings)
-        self._closing = CancelToken()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Begin to work on jobs, and serve metrics if that is switched on."""
-        self.worker.start()
-        if self.settings.metrics_port is not None:
-            self.metrics.serve(self.settings.metrics_port)
-
-    def close(self) -> None:
-        """Interrupt running jobs (they go on at the next start), unload models, write what is left. May be called twice."""
-        self._closing.cancel()
-        if "worker" in self.__dict__:
-            self.worker.stop()
-        if "models" in self.__dict__:
-            self.models.close()
-        self._tracing.close()
-        self.database.close()
-
-    # --- parts ---------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def worker(self) -> Worker:
-        """Runs the jobs of this home on threads of this process."""
-        return Worker(
-            self.jobs,
-            handlers(HandlerContext.of(self)),
-            heartbeat_s=self.settings.job_heartbeat_s,
-            observer=lambda job, seconds: self.metrics.job_ended(job.kind, job.state.value, seconds),
-        )
-
-    @cached_property
-    def registry(self) -> ModelRegistry:
-        """What is in the models folder."""
-        from engine.model_registry import ModelRegistry
-
-        return ModelRegistry(self.settings.models_dir)
-
-    @cached_property
-    def models(self) -> ChatModels:
-        """The chat models that are loaded."""
-        from engine.llm.registry import ChatModels
-
-        return ChatModels(self.settings, self.registry.path)
-
-    def model(self, name: str | None = None) -> ChatModel:
-        """The chat model of this name, the default one for None.
-
-        Raises:
-            NotFoundError: there is no such model.
-        """
-        return self.models.get(name or self.settings.default_model)
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        """The sentence encoder."""
-        from engine.embedding.registry import create_embedder
-
-        return create_embedder("sentence-transformers", self.settings.models_dir / self.settings.default_encoder)
-
-    @cached_property
-    def uploads(self) -> Uploads:
-        """Files that wait for their job."""
-        return Uploads(self.settings)
-
-    @cached_property
-    def documents(self) -> DocumentLibrary:
-        """Documents and the collections that hold them."""
-        from engine.knowledge import DocumentLibrary
-
-        return DocumentLibrary(self.repositories, self.settings)
-
-    @cached_property
-    def index(self) -> KnowledgeIndex:
-        """The vector indexes of all collections."""
-        from engine.knowledge import KnowledgeIndex
-        from engine.vectorstore.registry import open_store
-
-        return KnowledgeIndex(self.repositories, lambda: self.embedder, open_store, self.settings)
-
-    @cached_property
-    def rag(self) -> RagPipeline:
-        """Answers from documents."""
-        from engine.rag import RagPipeline
-
-        return RagPipeline(self.index, lambda: self.embedder, self.model)
-
-    @cached_property
-    def chats(self) -> Chat:
-        """Conversations with models."""
-        from engine.chat import Chat
-
-        return Chat(
-            self.repositories.conversations, self.repositories.adapters, self.model, timeout_s=self.settings.answer_timeout_s
-        )
-
-    @cached_property
-    def agents(self) -> AgentLibrary:
-        """Smart agents."""
-        from engine.agents import AgentLibrary
-
-        return AgentLibrary(self.repositories, self.index, self.rag, self.model, self.settings)
-
-    @cached_property
-    def review(self) -> FaqReview:
-        """Review of FAQ pairs."""
-        from engine.faq.review import FaqReview
-
-        return FaqReview(self.repositories)
-
-    @cached_property
-    def traces(self) -> TraceLog:
-        """What was recorded of past work."""
-        from engine.observability.traces import TraceLog
-
-        return TraceLog(self.settings.events_dir)
+class Engine(Wiring):
+    """Everything that AI Nexus does, over one home folder."""
 
     # --- jobs ----------------------------------------------------------------------------------------------------------
 
@@ -316,7 +170,7 @@ class Engine:
 
     def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None) -> Job:
         job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock)
-        if "worker" in self.__dict__:
+        if self.has("worker"):
             self.worker.notify()
         return job
 
@@ -359,7 +213,10 @@ class Engine:
     ) -> Iterator[ChatDelta]:
         """Answer a chat message, piece by piece; see `engine.chat.Chat.stream`."""
         request = checked(requests.ChatRequest, message=message, model=model, adapter=adapter, conversation=conversation)
-        yield from self.chats.stream(request, cancel=cancel)
+        for delta in self.chats.stream(request, cancel=cancel):
+            if delta.completion is not None:
+                self._count("finetuned" if delta.completion.adapter else "base", delta.completion)
+            yield delta
 
     def ask(
         self,
@@ -381,14 +238,17 @@ class Engine:
         request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
         target = self.collection(request.collection)
         self.index.sync(target.id, cancel=cancel)
-        yield from self.rag.stream(
+        for delta in self.rag.stream(
             request.question,
             target.id,
             model=request.model,
             adapter=self._adapter_path(request.adapter),
             cancel=cancel,
             timeout_s=self.settings.answer_timeout_s,
-        )
+        ):
+            if delta.answer is not None:
+                self._count("rag", delta.answer)
+            yield delta
 
     def compare(
         self, question: str, collection: str, adapter: str | None = None, *, model: str | None = None
@@ -399,11 +259,21 @@ class Engine:
             InputError: the question is empty or too long.
             NotFoundError: no such collection, model or adapter.
         """
-        from engine.compare import compare
-        from engine.comparison_targets import targets
+        from engine.compare import compare, model_target
 
         request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
-        yield from compare(request.question, targets(self, request), self.settings.compare_timeout_s)
+        self.collection(request.collection)
+        tuned = None if adapter is None else self.repositories.adapters.by_name(adapter)
+        base = self.model(request.model or (tuned.base_model if tuned else None))
+        params = GenerationParams(max_tokens=ANSWER_TOKENS, timeout_s=self.settings.compare_timeout_s)
+        targets = {"base": model_target(base, request.question, params)}
+        if tuned is not None:
+            targets["finetuned"] = model_target(base, request.question, replace(params, adapter=tuned.path))
+        targets["rag"] = lambda cancel: self.ask(request.question, request.collection, model=base.name, cancel=cancel)
+        for event in compare(targets, self.settings.compare_timeout_s):
+            if event.answer is not None and event.target != "rag":  # `ask` has counted that one
+                self._count(cast(Target, event.target), event.answer)
+            yield event
 
     def agent_reply(
         self, agent: str, message: str, *, conversation: str | None = None, cancel: CancelToken | None = None
@@ -415,7 +285,16 @@ class Engine:
             NotFoundError: no such agent or conversation.
         """
         request = checked(requests.ChatRequest, message=message, conversation=conversation)
-        yield from self.agents.agent(agent).stream(request.message, request.conversation, cancel=cancel)
+        for delta in self.agents.agent(agent).stream(request.message, request.conversation, cancel=cancel):
+            if delta.reply is not None:
+                self.metrics.answered("agent", delta.reply.timings.total_s)
+            yield delta
+
+    def _count(self, target: Target, answer: Answer | Completion) -> None:
+        outcome = answer.finish_reason.value if isinstance(answer, Completion) else "found" if answer.found else "not_found"
+        first = answer.timings.first_token_s
+        self.metrics.generation(answer.model, target, outcome, usage=answer.usage, first_token_s=first)
+        self.metrics.answered(target, answer.timings.total_s)
 
     def _adapter_path(self, name: str | None) -> Path | None:
         return None if name is None else self.repositories.adapters.by_name(name).path

@@ -22,4 +22,4 @@ def ingest(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     request = IngestionRequest.model_validate(context.job.payload)
     collection = parts.repositories.collections.by_name(request.collection)
     report = parts.index.sync(collection.id, progress=context.progress, cancel=context.cancel)
-    return {"collection": request.collection, "added": report.added, "removed": report.removed, "entries": report.entries}
+    return {"collection": request.collection, "added": report.added, "removed": report.removed, "entries": report.total}

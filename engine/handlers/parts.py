@@ -11,9 +11,10 @@ from engine.uploads import Uploads
 
 if TYPE_CHECKING:
     from engine.embedding.base import Embedder
-    from engine.knowledge import DocumentLibrary, KnowledgeIndex
+    from engine.knowledge.documents import DocumentLibrary
+    from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
-    from engine.model_registry import ModelRegistry
+    from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
 
 

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from engine.domain import CancelToken, Job, Json
 from engine.errors import CancelledError, ErrorInfo, NexusError, StorageError
@@ -62,8 +63,15 @@ class JobContext:
 Handler = Callable[[JobContext], Mapping[str, Json]]
 """Does a job and returns its result. It may run again after a crash, so it goes on from what is stored."""
 
-Observer = Callable[[Job, float], None]
-"""Told of each job that ended, with its seconds."""
+
+class Observer(Protocol):
+    """Is told when jobs begin and end."""
+
+    def job_started(self, kind: str) -> None:
+        """A job of this kind began to run."""
+
+    def job_ended(self, kind: str, state: str, seconds: float) -> None:
+        """A job stopped running after `seconds`, in this state; `queued` when it will be tried again."""
 
 
 class Worker:
@@ -147,6 +155,8 @@ class Worker:
         context = JobContext(job, self._queue, owner)
         self._running[job.id] = context
         started = time.monotonic()
+        if self._observer is not None:
+            self._observer.job_started(job.kind)
         try:
             with self._alive(context, owner):
                 result = self._handlers[job.kind](context)
@@ -158,7 +168,7 @@ class Worker:
         finally:
             self._running.pop(job.id, None)
         if self._observer is not None:
-            self._observer(self._queue.get(job.id), time.monotonic() - started)
+            self._observer.job_ended(job.kind, self._queue.get(job.id).state.value, time.monotonic() - started)
 
     def _stopped(self, job: Job, owner: str) -> None:
         if self._stopping.is_set() and not self._queue.get(job.id).cancel_requested:
