@@ -31,8 +31,15 @@ _POINTS_AT_TEXT = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those)\b", re.IGNORECASE)
+_BROKEN = re.compile(
+    r"\b(?:and|or|of|the|a|an|after|before|if|not|than|as|is|are|was|were|my|your)\?$|\b(?:do|does|did)\b.*\bbe\b"
+    r"|\b(?:in|on|at|by|for|of|from|to|with|the|a|an)\s(?:in|on|at|by|for|of|to|with|is|are|was|were)\b",
+    re.IGNORECASE,
+)
+"""Signs of a sentence that a small model lost its way in: a dangling word, "does … be", two prepositions in a row."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]|<\|")
-_LEAST_ENGLISH = 6
+_LEAST_ENGLISH = 10
 
 
 def rejection_of(candidate: Candidate, page_text: str) -> str:
@@ -69,6 +76,10 @@ def _shape(candidate: Candidate, _page_text: str) -> str:
     if not _MIN_WORDS <= len(words(question)) <= _MAX_WORDS or len(question) > _MAX_CHARACTERS:
         return "The question is too short or too long."
     return ""
+
+
+def _grammatical(candidate: Candidate, _page_text: str) -> str:
+    return "The question is not a whole sentence." if _BROKEN.search(candidate.question) else ""
 
 
 def _stands_alone(candidate: Candidate, _page_text: str) -> str:
@@ -123,4 +134,12 @@ def _same_language(candidate: Candidate, _page_text: str) -> str:
 
 _Check = Callable[[Candidate, str], str]
 _PROOF: tuple[_Check, ...] = (_quote_on_page, _answer_in_quote)
-_QUESTION: tuple[_Check, ...] = (_shape, _stands_alone, _no_repetition, _not_an_example, _nothing_invented, _same_language)
+_QUESTION: tuple[_Check, ...] = (
+    _shape,
+    _grammatical,
+    _stands_alone,
+    _no_repetition,
+    _not_an_example,
+    _nothing_invented,
+    _same_language,
+)

@@ -28,6 +28,9 @@ _FULL_LEAD = 0.15
 WEIGHTS = ScoreParts(relevance=0.35, lead=0.15, grounded=0.2, form=0.2, fact=0.1)
 """What each part of the score counts for; they add up to 1."""
 
+_MODEL_FORM = 0.8
+"""The default model words about one question in four badly, the rules about one in thirty (counted by reading)."""
+
 _PREFERRED_WORDS = range(5, 19)
 _YES_NO = re.compile(
     r"(?:can|could|is|are|was|were|does|do|did|must|may|might|will|would|should|shall|has|have|am)\b", re.IGNORECASE
@@ -126,6 +129,8 @@ def form_of(candidate: Candidate) -> float:
     score = min(1.0, new / 0.3)
     if _YES_NO.match(candidate.question):
         score *= 0.6
+    if candidate.origin is Origin.MODEL:
+        score *= _MODEL_FORM
     return score if len(words(candidate.question)) in _PREFERRED_WORDS else score * 0.7
 
 

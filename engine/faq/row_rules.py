@@ -26,8 +26,9 @@ def row_questions(row: str, topic: str) -> Iterator[tuple[str, str]]:
     if len(subject) > _MAX_SUBJECT:
         return
     # Most tables have their subject in the first column; its name tells what the subject is.
+    kind = "" if first_label.split()[-1].lower() in subject.lower() else f"{_as_noun(first_label)} "
     for label, _value, span in cells[1 : 1 + _MAX_QUESTIONS_OF_A_ROW]:
-        yield f"{_what_is(label)} for {_as_noun(first_label)} {subject}?", span
+        yield f"{_what_is(label)} for {kind}{subject}?", span
 
 
 def _cells(row: str) -> list[tuple[str, str, str]]:

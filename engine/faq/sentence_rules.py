@@ -18,7 +18,9 @@ _MODALS = frozenset({"can", "could", "must", "may", "should", "shall"})
 _SPLIT = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,70}}?)\s(?P<verb>{_AUXILIARIES})\s(?P<rest>.+)", re.DOTALL)
 # Verbs whose third person and whose plural are hardly ever nouns; of the last line only the third person.
 _BOTH_FORMS = word_set("take last cover include contain require start begin need receive expire apply cost provide")
-_THIRD_ONLY = word_set("hold weigh open close end offer support measure run produce use work")
+_THIRD_ONLY = word_set(
+    "hold weigh open close end offer support measure run produce use work allow leave arrive answer pay keep give return stay"
+)
 _PLAIN_VERBS = {verb: verb for verb in _BOTH_FORMS} | {
     (f"{verb[:-1]}ies" if verb.endswith("y") else f"{verb}s"): verb for verb in _BOTH_FORMS | _THIRD_ONLY
 }
@@ -28,6 +30,8 @@ _BAD_SUBJECT = re.compile(
     r"|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
     re.IGNORECASE,
 )
+# After such a word the "verb" before was a noun: "free returns are possible".
+_BAD_REST = re.compile(rf"(?:{_AUXILIARIES}|have|has|had|and|or|of|which|that|who)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(
     r"[,;(–—]|:(?!\d)| - "
     r"|\s(?:but|because|while|whereas|although|so that|which|who|and (?:is|are|was|were|can|must|may|will))\s"
@@ -47,7 +51,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"\s(?P<prep>within|after|for|in)\s(?:the\sfirst\s)?{_NUMBER}\s(?P<unit>{_PERIOD})\b.*", re.IGNORECASE),
         "{Prep} how many {unit}",
     ),
-    (re.compile(rf"\s(?:every|each)\s(?:{_NUMBER}\s)?(?:{_PERIOD}|{_DAY})\b.*", re.IGNORECASE), "How often"),
+    (re.compile(rf"(?<!\bof)(?<!\bfor)\s(?:every|each)\s(?:{_NUMBER}\s)?(?:{_PERIOD}|{_DAY})\b.*", re.IGNORECASE), "How often"),
     (re.compile(rf"\s(?:once|twice|{_NUMBER}\stimes)\s(?:a|per|every)\s\w+.*", re.IGNORECASE), "How often"),
     (re.compile(rf"\s(?:at|from|until|before|by|between)\s(?:about\s)?{_CLOCK}.*", re.IGNORECASE), "When"),
     (re.compile(rf"\s(?:(?:on|from|until)\s{_DAY}|{_SAME_DAY})\b.*", re.IGNORECASE), "When"),
@@ -59,9 +63,10 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\sby\s[a-z]+ing\b.*", re.IGNORECASE), "How"),
 )
 _AMOUNT = re.compile(
-    rf"(?:(?:about|around|up\sto|at\sleast|exactly|only)\s)*(?:(?P<money>{_MONEY})|{_NUMBER}\s(?P<unit>(?:{_PERIOD}|[a-z]+)))\b",
+    rf"(?:(?:about|around|up\sto|at\sleast|at\smost|exactly|only)\s)*(?:(?P<money>{_MONEY})|{_NUMBER}\s(?P<unit>(?:{_PERIOD}|[a-z]+)))\b",
     re.IGNORECASE,
 )
+_NO_OBJECT = re.compile(rf"(?:(?:on|at|from|in|for|to|until|with|every|each|by|as)\s|{_DAY}\b)", re.IGNORECASE)
 _REASON = re.compile(r"\sbecause\s.+", re.IGNORECASE)
 _PERSONS = {
     "i": "you",
@@ -109,7 +114,7 @@ def _split(sentence: str) -> _Clause | None:
     """The first clause of a sentence, cut at whichever verb comes first; None where it cannot be told."""
     found = [match for match in (_SPLIT.fullmatch(sentence), _PLAIN.fullmatch(sentence)) if match]
     match = min(found, key=lambda match: match.start("verb"), default=None)
-    if match is None or _BAD_SUBJECT.search(match["subject"]):
+    if match is None or _BAD_SUBJECT.search(match["subject"]) or _BAD_REST.match(match["rest"]):
         return None
     base = _PLAIN_VERBS.get(match["verb"])
     if base is None:
@@ -123,26 +128,34 @@ def _asked(clause: _Clause) -> Iterator[tuple[str, str]]:
         yield "Why", _REASON.sub("", clause.rest)
     first = _CLAUSE_END.split(clause.rest, maxsplit=1)[0].strip()
     yield from _amount(clause, first)
-    for pattern, asks in _PHRASES:
-        match = pattern.search(f" {first}")
-        if match and not clause.rest.lower().startswith(("not ", "no ")):
-            found = match.groupdict()
-            words = asks.format(Prep=(found.get("prep") or "").capitalize(), unit=found.get("unit") or "")
-            yield words, f" {first}"[: match.start()].strip()
+    if not clause.rest.lower().startswith(("not ", "no ")):
+        yield from _phrase(f" {first}")
     yield from _plain(clause, first)
 
 
+def _phrase(first: str) -> Iterator[tuple[str, str]]:
+    """The question for the earliest phrase that can be asked for, which takes with it all that follows."""
+    found = [(match, asks) for pattern, asks in _PHRASES if (match := pattern.search(first))]
+    if found:
+        match, asks = min(found, key=lambda pair: pair[0].start())
+        named = match.groupdict()
+        yield asks.format(Prep=(named.get("prep") or "").capitalize(), unit=named.get("unit")), first[: match.start()].strip()
+
+
 def _amount(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
-    """How much or how many, where the verb is directly followed by a number."""
-    match = _AMOUNT.match(first)
-    if match is None or not clause.main:
+    """How much or how many, where a number follows the plain verb, or a verb after a modal one ("can cover 36 months")."""
+    modal = clause.auxiliary in _MODALS
+    verb, _, following = first.partition(" ") if modal else (clause.main, "", first)
+    match = _AMOUNT.match(following)
+    if match is None or not verb:
         return
-    if match["money"] or clause.main in {"cost", "weigh"}:
-        yield "How much", ""
-    elif clause.main in {"take", "last"}:
-        yield "How long", ""
+    left = verb if modal else ""
+    if match["money"] or verb in {"cost", "weigh"}:
+        yield "How much", left
+    elif verb in {"take", "last"}:
+        yield "How long", left
     else:
-        yield f"How many {match['unit']}", ""
+        yield f"How many {match['unit']}", left
 
 
 def _plain(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
@@ -151,7 +164,7 @@ def _plain(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
         yield "", first
         return
     defines = clause.auxiliary in {"is", "are"} and re.match(r"(?:a|an|the|one of)\s", first)
-    has_object = clause.main and not _AMOUNT.match(first) and not re.match(r"(?:on|at|from|in|for|to|until|with)\s", first)
+    has_object = clause.main and not _AMOUNT.match(first) and not _NO_OBJECT.match(first)
     if defines or has_object:
         yield "What", ""
 

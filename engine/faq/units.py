@@ -24,7 +24,8 @@ _BOILERPLATE = re.compile(
 )
 # A sentence that begins so, or says so, is about something that another sentence names.
 _LEANS_ON_OTHERS = re.compile(
-    r"^(?:[A-Z]\w+,? )?(?:it|they|he|she|this|these|those|that|such|his|her|their|its|both|also|another|others|in this|in that"
+    r"^[A-Z]\w+ (?:it|they|he|she|this|these)\b"
+    r"|^(?:[A-Z]\w+, )?(?:it|they|he|she|this|these|those|that|such|his|her|their|its|both|also|another|others|in this|in that"
     r"|for this|as a result|therefore|thus|hence|consequently|moreover|furthermore|in addition|additionally|likewise|similarly"
     r"|otherwise|instead|however|then|here|there,|and|but|or|so)\b|^most of them\b"
     r"|\b(?:the (?:former|latter|above|following|text|passage)|aforementioned|as follows)\b",

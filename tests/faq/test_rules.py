@@ -31,6 +31,13 @@ from engine.faq.sentence_rules import sentence_questions
         ("The warranty covers manufacturing defects.", "What does the warranty cover?"),
         ("Members may bring a guest.", "May members bring a guest?"),
         ("You are invoiced on 1 March.", "When am I invoiced?"),
+        ("Reports can cover at most 36 months.", "How many months can reports cover?"),
+        (
+            "The programming interface allows 600 requests per minute.",
+            "How many requests does the programming interface allow?",
+        ),
+        ("The shuttle bus leaves every 40 minutes.", "How often does the shuttle bus leave?"),
+        ("Breakfasts are served from 6.30 a.m. to 10 a.m. on weekdays.", "When are breakfasts served?"),
     ],
 )
 def test_a_sentence_is_turned_into_the_question_that_it_answers(sentence: str, question: str) -> None:
@@ -48,6 +55,7 @@ def test_names_keep_their_capital(told: object) -> None:
         "Press the button twice.",
         "If it rains, the market is moved to the hall.",
         "In 1943 the court was restored.",
+        "Free returns are possible.",
         "People who smoke are asked to leave.",
         "",
         "?",
@@ -68,6 +76,10 @@ def test_a_row_is_asked_about_by_its_columns() -> None:
         ("What is the price for plan Basic?", "Price: 5 EUR"),
         ("What are the opening hours for plan Basic?", "Opening hours: 9 to 5"),
     ]
+
+
+def test_a_subject_that_names_its_own_kind_is_not_doubled() -> None:
+    assert next(row_questions("Room: Family room; Rate: 180 euros", ""))[0] == "What is the rate for Family room?"
 
 
 def test_a_single_label_is_asked_about_with_its_topic() -> None:
