@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from engine.errors import ConfigError
+
 if TYPE_CHECKING:
     from engine.container import Engine
+
+logger = logging.getLogger(__name__)
 
 
 def _close(engine: Engine) -> None:
@@ -24,12 +29,12 @@ def shared_engine() -> Engine:
     """
     from engine.config import load_settings
     from engine.container import Engine
-    from engine.observability.logging import configure_logging
 
-    settings = load_settings()
-    configure_logging(settings, stderr=True)
-    engine = Engine(settings)
-    engine.start()
+    engine = Engine(load_settings(), log_to_stderr=True)
+    try:
+        engine.start()
+    except ConfigError as exc:  # the metrics port is taken; everything else works
+        logger.warning("%s %s", exc.message, exc.hint)
     return engine
 
 
