@@ -69,8 +69,10 @@ def make_dataset(examples: Sequence[TrainingExample], eval_fraction: float) -> D
     Raises:
         InputError: nothing is left to learn from.
     """
-    unique = {_key(example): example for example in reversed(examples)}  # reversed: the first of equal ones stays
-    ordered = [unique[key] for key in reversed(unique)]
+    unique: dict[str, TrainingExample] = {}
+    for example in examples:
+        unique.setdefault(_key(example), example)
+    ordered = list(unique.values())
     if not ordered:
         raise InputError("There is nothing to train on.", hint="Approve some FAQ pairs, or choose a file with examples.")
     count = min(round(len(ordered) * eval_fraction), len(ordered) - 1)

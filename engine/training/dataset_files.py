@@ -44,16 +44,10 @@ def read_examples(path: Path) -> tuple[TrainingExample, ...]:
         InputError: the file is missing, too large, not UTF-8, or a line makes no sense.
     """
     text = _read_text(path)
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text)
-    examples: list[TrainingExample] = []
-    for line, row in rows:
-        try:
-            found = examples_from_row(row)
-        except InputError as exc:
-            raise InputError(f"{path.name}, line {line}: {exc.message}", hint=exc.hint) from exc
-        examples.extend(found)
-        if len(examples) > MAX_ROWS:
-            raise InputError(f"{path.name} has more than {MAX_ROWS} examples.", hint="Split it.")
+    try:
+        examples = _examples_from_rows(_csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text))
+    except InputError as exc:
+        raise InputError(f"{path.name}, {exc.message}", hint=exc.hint) from exc
     if not examples:
         raise InputError(f"{path.name} holds no examples.", hint=SHAPES_HINT)
     return tuple(examples)
@@ -78,6 +72,19 @@ def examples_from_row(row: Mapping[str, Json]) -> tuple[TrainingExample, ...]:
     raise InputError("this is no known kind of example.", hint=SHAPES_HINT)
 
 
+def _examples_from_rows(rows: Iterator[tuple[int, Mapping[str, Json]]]) -> list[TrainingExample]:
+    """The examples of all rows; complaints begin with the line."""
+    examples: list[TrainingExample] = []
+    for line, row in rows:
+        try:
+            examples.extend(examples_from_row(row))
+        except InputError as exc:
+            raise InputError(f"line {line}: {exc.message}", hint=exc.hint) from exc
+        if len(examples) > MAX_ROWS:
+            raise InputError(f"line {line}: this makes more than {MAX_ROWS} examples.", hint="Split the file.")
+    return examples
+
+
 def _read_text(path: Path) -> str:
     """The whole file, bounded."""
     try:
@@ -99,7 +106,7 @@ def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Json]]]:
         try:
             value: Json = json.loads(content)
         except (ValueError, RecursionError) as exc:
-            raise InputError(f"line {line} is not JSON: {exc}", hint="Each line is one JSON object.") from exc
+            raise InputError(f"line {line} is not JSON: {str(exc)[:200]}", hint="Each line is one JSON object.") from exc
         if not isinstance(value, dict):
             raise InputError(f"line {line} is not a JSON object.", hint=SHAPES_HINT)
         yield line, value
@@ -111,7 +118,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Json]]]:
     try:
         names = {name.strip().lower(): name for name in reader.fieldnames or ()}
         if not {"question", "answer"} <= names.keys():
-            raise InputError("The columns question and answer are missing.", hint=SHAPES_HINT)
+            raise InputError("line 1: the columns question and answer are missing.", hint=SHAPES_HINT)
         for row in reader:
             yield reader.line_num, {key: row[name] or "" for key, name in names.items()}
     except csv.Error as exc:
