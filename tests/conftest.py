@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from engine.config import PROJECT_ROOT, Settings
+
+# Speed is no property to be tested here: a busy machine must not fail a test.
+hypothesis.settings.register_profile("nexus", deadline=None)
+hypothesis.settings.load_profile("nexus")
 
 
 @pytest.fixture(scope="session")

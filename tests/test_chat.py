@@ -1,0 +1,135 @@
+"""Chat: history, routing, the fall-back, and what is kept when an answer breaks off."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.chat import Chat, ChatDelta, fit
+from engine.db.repositories import Repositories
+from engine.db.session import Database
+from engine.domain import Adapter, Completion, Delta, Message, new_id, utc_now
+from engine.errors import AdapterError, ConflictError, NotFoundError, ProviderError
+from engine.llm.base import GenerationParams
+from engine.llm.fake import FakeChatModel
+from engine.requests import ChatRequest
+
+
+class FailingModel(FakeChatModel):
+    """Says some words, then fails."""
+
+    def __init__(self, name: str, error: Exception, words: Sequence[str] = ()) -> None:
+        super().__init__(name=name)
+        self.error = error
+        self.words = words
+
+    def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
+        yield from (Delta(word) for word in self.words)
+        raise self.error
+
+
+@pytest.fixture
+def repositories(tmp_path: Path) -> Repositories:
+    return Repositories.over(Database(tmp_path / "nexus.db"))
+
+
+def make_chat(repositories: Repositories, *models: FakeChatModel) -> Chat:
+    """A chat over some models; the first is the default one."""
+    by_name = {model.name: model for model in models}
+
+    def find(name: str | None) -> FakeChatModel:
+        return models[0] if name is None else by_name[name]
+
+    return Chat(repositories.conversations, repositories.adapters, find, timeout_s=30)
+
+
+def whole(deltas: Iterator[ChatDelta]) -> tuple[str, Completion]:
+    received = list(deltas)
+    assert received[-1].completion is not None
+    return received[-1].conversation_id, received[-1].completion
+
+
+def test_a_conversation_goes_on_with_its_history(repositories: Repositories) -> None:
+    model = FakeChatModel(["Hello Bo.", "You are Bo."])
+    chat = make_chat(repositories, model)
+    conversation, first = whole(chat.stream(ChatRequest(message="I am Bo.")))
+    assert first.text == "Hello Bo."
+    again, _ = whole(chat.stream(ChatRequest(message="Who am I?", conversation=conversation)))
+    assert again == conversation
+    assert [message.content for message in model.requests[1].messages] == ["I am Bo.", "Hello Bo.", "Who am I?"]
+    stored = repositories.conversations.history(conversation)
+    assert [turn.message.content for turn in stored] == ["I am Bo.", "Hello Bo.", "Who am I?", "You are Bo."]
+    assert stored[1].details["model"] == model.name
+
+
+def test_the_answer_arrives_in_pieces(repositories: Repositories) -> None:
+    chat = make_chat(repositories, FakeChatModel(["one two three"]))
+    pieces = [delta.text for delta in chat.stream(ChatRequest(message="Count."))]
+    assert "".join(pieces) == "one two three"
+    assert len(pieces) > 2
+
+
+def test_an_adapter_is_named_not_its_file(repositories: Repositories, tmp_path: Path) -> None:
+    model = FakeChatModel(["tuned"], name="tiny")
+    path = tmp_path / "adapters" / "a" / "adapter.gguf"
+    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", path, utc_now()))
+    _, completion = whole(make_chat(repositories, model).stream(ChatRequest(message="Hi", adapter="shop")))
+    assert model.requests[0].params.adapter == path
+    assert completion.adapter == "shop"
+
+
+def test_an_adapter_of_another_base_is_refused(repositories: Repositories, tmp_path: Path) -> None:
+    chat = make_chat(repositories, FakeChatModel(name="tiny"), FakeChatModel(name="other"))
+    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now()))
+    with pytest.raises(ConflictError):
+        list(chat.stream(ChatRequest(message="Hi", adapter="shop", model="other")))
+
+
+@pytest.mark.parametrize("error", [ProviderError("no route"), AdapterError("wrong shape")])
+def test_a_failing_model_is_replaced_by_the_default_one(repositories: Repositories, error: Exception) -> None:
+    chat = make_chat(repositories, FakeChatModel(["local answer"], name="tiny"), FailingModel("openai/x", error))
+    _, completion = whole(chat.stream(ChatRequest(message="Hi", model="openai/x")))
+    assert completion.text == "local answer"
+    assert "tiny instead" in completion.notice
+
+
+def test_an_answer_that_began_is_not_replaced_but_kept(repositories: Repositories) -> None:
+    failing = FailingModel("openai/x", ProviderError("cut off"), ["Half", " an"])
+    chat = make_chat(repositories, FakeChatModel(name="tiny"), failing)
+    with pytest.raises(ProviderError):
+        list(chat.stream(ChatRequest(message="Hi", model="openai/x")))
+    conversation = repositories.conversations.list("chat")[0].id
+    assert [turn.message.content for turn in repositories.conversations.history(conversation)] == ["Hi", "Half an"]
+
+
+def test_the_default_model_has_no_stand_in(repositories: Repositories) -> None:
+    chat = make_chat(repositories, FailingModel("tiny", ProviderError("down")))
+    with pytest.raises(ProviderError):
+        list(chat.stream(ChatRequest(message="Hi")))
+
+
+def test_a_closed_stream_keeps_what_was_said(repositories: Repositories) -> None:
+    stream = make_chat(repositories, FakeChatModel(["one two three"])).stream(ChatRequest(message="Count."))
+    first = next(stream)
+    stream.close()
+    stored = repositories.conversations.history(first.conversation_id)
+    assert [turn.message.content for turn in stored] == ["Count.", "one"]
+
+
+def test_an_unknown_conversation_is_not_found_and_nothing_is_stored(repositories: Repositories) -> None:
+    with pytest.raises(NotFoundError):
+        list(make_chat(repositories, FakeChatModel()).stream(ChatRequest(message="Hi", conversation="nothing")))
+    assert list(repositories.conversations.list("chat")) == []
+
+
+def test_the_oldest_turns_are_left_out_when_there_is_no_room() -> None:
+    model = FakeChatModel(context_tokens=120)
+    system = Message("system", "Be kind.")
+    turns = [Message("user" if at % 2 == 0 else "assistant", f"turn {at} " + "word " * 20) for at in range(9)]
+    kept, notice = fit([system, *turns], model, 40)
+    assert kept[0] is system
+    assert kept[1:] == turns[-len(kept) + 1 :]
+    assert kept[-1] is turns[-1]
+    assert 1 < len(kept) < 10
+    assert f"{10 - len(kept)} oldest" in notice
+    assert fit([turns[0]], FakeChatModel(), 40) == ([turns[0]], None)
