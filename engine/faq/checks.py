@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from engine.faq.prompts import EXAMPLES
 from engine.faq.types import Candidate, Origin
-from engine.faq.words import STOP_WORDS, content_stems, names, numbers, words
+from engine.faq.words import STOP_WORDS, content_stems, names, numbers, stem, words
 from engine.ingest import locate_quote
 
 MIN_GROUNDED = 0.6
@@ -37,6 +37,31 @@ _BROKEN = re.compile(
     re.IGNORECASE,
 )
 """Signs of a sentence that a small model lost its way in: a dangling word, "does … be", two prepositions in a row."""
+
+_FITTING: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(asked, re.IGNORECASE), re.compile(needed))
+    for asked, needed in (
+        (
+            r"when\b",
+            r"(?i:\b\d{1,2}[:.]\d\d\b|\b(?:[ap]\.?m\b|1\d\d\d|20\d\d|noon|midnight|before|after|until|since|daily|century|days?\b|\w+day\b"
+            r"|january|february|march|april|may|june|july|august|september|october|november|december))",
+        ),
+        (
+            r"how long\b",
+            r"(?i:\b(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|centur\w+|k?m|metres?|miles?)\b)",
+        ),
+        (r"how often\b", r"(?i:\b(?:every|each|once|twice|times|daily|weekly|monthly|yearly|annual\w*|always|never|per)\b)"),
+        (r"how much\b", r"\d|(?i:\bfree\b)"),
+        (r"who(?:m|se)?\b", r"\b[A-Z]\w+|(?i:\b(?:adults?|members?|customers?|guests?|staff|we|you|person|people|everyone)\b)"),
+        (r"where\b", r"(?i:\b(?:in|at|on|near|behind|beside|under|between|from|to|into|outside|inside)\b)"),
+        (r"why\b", r"(?i:\b(?:because|since|so|due|as|reason|to|therefore)\b)"),
+    )
+)
+"""A question's first words, and what the quote must have to answer it."""
+
+_HOW_MANY = re.compile(r"how many (?P<noun>\w+)", re.IGNORECASE)
+_COUNTED_WITHIN = 2
+"""So many words may stand between a number and the noun that it counts."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]|<\|")
 _LEAST_ENGLISH = 10
@@ -80,6 +105,25 @@ def _shape(candidate: Candidate, _page_text: str) -> str:
 
 def _grammatical(candidate: Candidate, _page_text: str) -> str:
     return "The question is not a whole sentence." if _BROKEN.search(candidate.question) else ""
+
+
+def _fits_kind(candidate: Candidate, _page_text: str) -> str:
+    """Whether the quote has what the question asks for: a time for "when", a number of something for "how many"."""
+    question, quote = candidate.question, candidate.quote
+    if any(asked.match(question) and not needed.search(quote) for asked, needed in _FITTING):
+        return "The quote does not have what the question asks for."
+    counted = _HOW_MANY.match(question)
+    if counted and not _counts(quote, counted["noun"]):
+        return "The quote does not have what the question asks for."
+    return ""
+
+
+def _counts(quote: str, noun: str) -> bool:
+    """Whether the quote gives a number of this noun: "88 tackles", "tackles (118)"."""
+    found = words(quote)
+    places = [at for at, word in enumerate(found) if stem(word) == stem(noun)]
+    near = (found[max(0, at - 1 - _COUNTED_WITHIN) : at + 2 + _COUNTED_WITHIN] for at in places)
+    return any(numbers(" ".join(window)) for window in near)
 
 
 def _stands_alone(candidate: Candidate, _page_text: str) -> str:
@@ -137,6 +181,7 @@ _PROOF: tuple[_Check, ...] = (_quote_on_page, _answer_in_quote)
 _QUESTION: tuple[_Check, ...] = (
     _shape,
     _grammatical,
+    _fits_kind,
     _stands_alone,
     _no_repetition,
     _not_an_example,

@@ -18,7 +18,7 @@ from engine.llm.base import GenerationParams, Regex, Request
 JOB_PRIORITY = 10
 _MAX_TOKENS = 48
 _MAX_TELLING = 9
-_ASKING_NOUNS = ("purpose", "name", "kind", "reason")
+_ASKING_NOUNS = ("purpose",)
 """What a question may ask for although the sentence does not say the word."""
 
 _ENDINGS = "have|do|need|from|to|for|in|on|with"

@@ -61,11 +61,19 @@ def test_a_good_pair_passes(good: Candidate) -> None:
         ({"question": "When are refunds issued as refunds or refunds?"}, "repeats itself"),
         ({"question": "Are refunds issued within 14 working days?"}, "has a number"),
         ({"question": "When are refunds issued by Amazon?"}, "has a name"),
+        ({"question": "When are refunds issued to the?"}, "not a whole sentence"),
+        ({"question": "When does the refund be issued?"}, "not a whole sentence"),
+        ({"question": "How often are refunds issued to the card?"}, "does not have what the question asks for"),
+        ({"question": "How many refunds are issued to the card?"}, "does not have what the question asks for"),
+        (
+            {"question": "Why are refunds issued on the card?", "quote": "Refunds are issued by card.", "answer": "card"},
+            "does not have",
+        ),
         ({"question": "When are bananas harvested and shipped overseas?"}, "about something that the quote does not say"),
     ],
 )
 def test_each_hard_check_has_its_reason(good: Candidate, change: dict[str, str], reason: str) -> None:
-    assert reason in rejection_of(replace(good, **change), PAGE)  # type: ignore[arg-type]
+    assert reason in rejection_of(replace(good, **change), f"{PAGE}\nRefunds are issued by card.")  # type: ignore[arg-type]
 
 
 def test_a_number_cut_in_two_is_no_answer(good: Candidate) -> None:
