@@ -17,6 +17,11 @@ _ROW = re.compile(
     r"(?:.*?;\s)?(?:q|question|frage):\s(?P<question>.+?);\s(?:a|answer|antwort):\s(?P<answer>.+?)(?:;\s[\w ]{1,30}:\s.*)?",
     re.IGNORECASE,
 )
+_ONE_LINE = re.compile(
+    r"\W{0,3}(?:Q|Question|Frage)\s?\d{0,3}\s?[:.)]\s+(?P<question>\S[^?]*\?)\s+(?:A|Answer|Antwort)\s?\d{0,3}\s?[:.)]\s+(?P<answer>\S.*)",
+    re.IGNORECASE,
+)
+"""Question and answer in one line, as when Markdown joins the two lines of a paragraph."""
 _MARKER = re.compile(r"(?:[-#*•]+|\(?\d{1,3}[.)])\s+")
 
 
@@ -60,7 +65,7 @@ def _lines(text: str) -> Iterator[_Line]:
 
 
 def _row_pair(line: _Line) -> WrittenPair | None:
-    match = _ROW.fullmatch(line.text)
+    match = _ROW.fullmatch(line.text) or _ONE_LINE.fullmatch(line.text)
     if match is None:
         return None
     return WrittenPair(match["question"].strip(), match["answer"].strip(), line.start, line.end)

@@ -59,3 +59,8 @@ def test_answers_are_verbatim_whatever_the_text(chunk_of: MakeChunk, text: str) 
     for pair in written_pairs(chunk_of(text)):
         assert pair.answer in text[pair.start : pair.end]
         assert pair.question in text
+
+
+def test_question_and_answer_in_one_line(chunk_of: MakeChunk) -> None:
+    text = "Q: Is it open? A: Yes, until 5.\nQ: What does it cost? A: 5 EUR."
+    assert pairs(chunk_of(text)) == [("Is it open?", "Yes, until 5."), ("What does it cost?", "5 EUR.")]

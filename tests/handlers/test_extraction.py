@@ -1,0 +1,201 @@
+"""The extraction job: what it stores, what it leaves behind when it fails, and how it goes on."""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.container import Engine
+from engine.domain import Completion, FaqStatus, Job, JobState
+from engine.errors import ConflictError, InputError, ModelError, NotFoundError
+from engine.ingest import locate_quote
+from engine.llm.base import Request
+from engine.llm.fake import FakeChatModel
+
+TERMS = """# Delivery
+
+Parcels arrive within 3 working days. Express delivery costs 12 euros.
+
+# Returns
+
+You may return any kettle within 45 days. A refund takes 6 working days.
+
+# Warranty
+
+Every kettle has a warranty of 5 years. A repair costs 29 euros after that.
+"""
+
+WRITTEN = """# Questions
+
+Q: When does the shop open?
+A: The shop opens at nine.
+
+Q: How long are returns free?
+A: Returns are free for 45 days.
+
+Q: What does a repair cost?
+A: A repair costs 29 euros.
+"""
+"""Pairs that are taken over word for word, so that their number does not hang on a model or an encoder."""
+
+
+def run(engine: Engine, job: Job) -> Job:
+    ended = engine.worker.run_one(job.id)
+    assert ended is not None
+    return ended
+
+
+def upload(name: str, text: str | bytes) -> tuple[str, io.BytesIO]:
+    return name, io.BytesIO(text.encode() if isinstance(text, str) else text)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+
+
+def test_pairs_are_stored_with_their_proof(engine: Engine) -> None:
+    job = run(engine, engine.extract([upload("terms.md", TERMS), upload("faq.md", WRITTEN)], "shop"))
+    assert job.state is JobState.SUCCEEDED, job.error
+    pairs = [pair for pair in engine.faqs("shop") if pair.status is FaqStatus.PENDING]
+    assert len(pairs) == job.result["pairs"] >= 3
+    assert {"terms.md", "faq.md"} >= {pair.document for pair in pairs}
+    for pair in pairs:
+        page = engine.repositories.documents.page(pair.document_id, pair.page)
+        assert locate_quote(page.text, pair.quote) is not None
+    told = [faq_id for _, event in engine.jobs.events(job.id) for faq_id in event["pairs"]]
+    assert sorted(told) == sorted(pair.id for pair in pairs)
+    assert files_in(engine.settings.home / "uploads") == []
+    assert engine.collection("shop").status == "ready"
+
+
+def test_the_same_file_twice_is_one_document_and_asks_nothing_again(engine: Engine) -> None:
+    run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
+    before = engine.faqs("shop")
+    again = run(engine, engine.extract([upload("copy.md", TERMS)], "shop"))
+    assert again.result["pairs"] == 0
+    assert list(engine.faqs("shop")) == list(before)
+    assert engine.collection("shop").document_count == 1
+
+
+def test_a_limit_holds(engine: Engine) -> None:
+    job = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop", max_pairs=2))
+    assert job.result["pairs"] == 2
+    assert len(engine.faqs("shop")) == 2
+    rest = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    assert rest.result["pairs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("broken.pdf", b"%PDF-1.7\nnothing more"), ("blank.txt", b"  \n "), ("x.docx", b"PK\x03\x04junk")]
+)
+def test_an_unreadable_file_leaves_nothing(engine: Engine, name: str, content: bytes) -> None:
+    job = run(engine, engine.extract([upload("terms.md", TERMS), upload(name, content)], "shop"))
+    assert job.state is JobState.FAILED
+    assert job.error["code"] == "document_unreadable"
+    assert job.error["hint"]
+    assert list(engine.collections()) == []
+    assert list(engine.repositories.documents.list()) == []
+    assert files_in(engine.settings.home / "uploads") == []
+    assert files_in(engine.settings.documents_dir) == []
+
+
+def test_an_unreadable_file_does_not_harm_what_was_there(engine: Engine) -> None:
+    run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
+    before = list(engine.faqs("shop"))
+    job = run(engine, engine.extract([upload("terms.md", TERMS), upload("broken.pdf", b"%PDF-")], "shop"))
+    assert job.state is JobState.FAILED
+    assert list(engine.faqs("shop")) == before
+    assert engine.collection("shop").document_count == 1
+
+
+class BreaksOnce(FakeChatModel):
+    """Fails at the first call, works afterwards."""
+
+    broken = False
+
+    def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        if not self.broken:
+            self.broken = True
+            raise ModelError("the model is gone")
+        return super().generate_many(requests)
+
+
+def test_a_job_that_failed_goes_on(engine: Engine) -> None:
+    model = BreaksOnce(name="fake/echo")
+    engine.made["models"] = type("Models", (), {"get": lambda self, name: model, "close": lambda self: None})()
+    job = engine.extract([upload("terms.md", TERMS)], "shop")
+    failed = run(engine, job)
+    assert (failed.state, failed.error["message"]) == (JobState.FAILED, "the model is gone")
+    assert len(files_in(engine.settings.home / "uploads")) == 1
+    engine.jobs.resume(job.id)
+    done = run(engine, job)
+    assert done.state is JobState.SUCCEEDED
+    assert len(engine.faqs("shop")) >= 3
+    questions = [pair.question for pair in engine.faqs("shop")]
+    assert len(questions) == len(set(questions))
+
+
+def test_a_stopped_job_keeps_its_finished_passages(engine: Engine) -> None:
+    job = engine.extract([upload("terms.md", TERMS)], "shop")
+    stored = engine.repositories.faqs.add
+
+    def add_then_cancel(pairs: object, **kwargs: object) -> None:
+        stored(pairs, **kwargs)
+        for context in engine.worker._running.values():
+            context.cancel.cancel()
+
+    engine.repositories.faqs.add = add_then_cancel  # type: ignore[method-assign]
+    stopped = run(engine, job)
+    engine.repositories.faqs.add = stored  # type: ignore[method-assign]
+    assert stopped.state is JobState.ABORTED
+    kept = list(engine.faqs("shop"))
+    assert len(engine.repositories.faqs.extracted_chunks(engine.collection("shop").id)) == 1
+    engine.jobs.resume(job.id)
+    assert run(engine, job).state is JobState.SUCCEEDED
+    assert list(engine.faqs("shop"))[: len(kept)] == kept
+
+
+@pytest.mark.parametrize("collection", ["", "a/b", "x" * 81, "new\nline"])
+def test_a_collection_name_is_checked_before_anything_is_stored(engine: Engine, collection: str) -> None:
+    with pytest.raises(InputError):
+        engine.extract([upload("terms.md", TERMS)], collection)
+    assert files_in(engine.settings.home / "uploads") == []
+    assert list(engine.jobs.list()) == []
+
+
+def test_a_bad_upload_takes_the_good_ones_with_it(engine: Engine) -> None:
+    with pytest.raises(InputError):
+        engine.extract([upload("terms.md", TERMS), upload("empty.md", "")], "shop")
+    assert files_in(engine.settings.home / "uploads") == []
+
+
+def test_an_unknown_model_is_not_found(engine: Engine) -> None:
+    with pytest.raises(NotFoundError):
+        engine.extract([upload("terms.md", TERMS)], "shop", model="nothing")
+
+
+def test_fine_tuning_needs_pairs(engine: Engine) -> None:
+    engine.repositories.collections.ensure("empty")
+    with pytest.raises(ConflictError):
+        engine.finetune("tuned", collection="empty")
+    with pytest.raises(InputError):
+        engine.finetune("tuned")
+
+
+def test_evaluating_rag_and_base_without_an_adapter(engine: Engine) -> None:
+    run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
+    job = run(engine, engine.evaluate(["base", "rag"], collection="shop", limit=2))
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert [target["target"] for target in job.result["targets"]] == ["base", "rag"]
+    assert job.result["examples"] == 2
+    assert len(engine.repositories.evaluations.list()) == 1
+    lines = (engine.settings.events_dir / f"evaluations-{job.id}.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("targets", [["nonsense"], []])
+def test_an_unknown_target_is_refused(engine: Engine, targets: list[str]) -> None:
+    run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
+    with pytest.raises(InputError):
+        engine.evaluate(targets, collection="shop")
