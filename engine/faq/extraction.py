@@ -94,8 +94,13 @@ def _choose(chunks: Sequence[Chunk], max_pairs: int | None) -> list[list[Unit]]:
     if max_pairs is None:
         return units
     room = max(0, math.ceil((max_pairs - written) * _SPARE))
-    ranked = ((unit.fact, -index, -unit.start) for index, found in enumerate(units) for unit in found)
-    kept = {(-index, -start) for _, index, start in heapq.nlargest(room, ranked)}
+    # The best unit of each passage first, then each one's second best: few pairs should cover the whole document.
+    ranked = (
+        (rank, -unit.fact, index, unit.start)
+        for index, found in enumerate(units)
+        for rank, unit in enumerate(sorted(found, key=lambda unit: -unit.fact))
+    )
+    kept = {(index, start) for _, _, index, start in heapq.nsmallest(room, ranked)}
     return [[unit for unit in found if (index, unit.start) in kept] for index, found in enumerate(units)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -143,43 +144,56 @@ class _Extraction:
         self._from = progress_from
         self._share = progress_share
         self._made = 0
+        self._model_name = ""
         self._embedder = RememberingEmbedder(parts.embedder)
         pages = {page.number: page.text for page in parts.repositories.documents.pages(document.id)}
         self._curator = Curator(self._embedder, chunks, pages)
 
     def run(self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None) -> None:
-        """Extract pairs from the chunks, storing those of each chunk at once."""
-        model = self._parts.model(model_name)
+        """Extract pairs from the chunks, storing those of each chunk at once.
+
+        With a limit each chunk first gives its share, so that few pairs cover the whole document; what is then missing is
+        taken from the best of the rest.
+        """
         stored = list(self._parts.repositories.faqs.list(self._collection.id))
+        share = None if wanted is None else math.ceil(wanted / max(1, len(chunks)))
+        rest: list[ScoredPair] = []
         for done, (index, pairs) in enumerate(self._curated(chunks, model_name, wanted), start=1):
-            kept = self._kept(pairs, stored, wanted, model.name)
+            if wanted is not None:
+                pairs = _best(pairs)
+                pairs, spare = pairs[:share], pairs[share:]
+                rest += spare
             # With a limit only some sentences of a chunk are tried, so the chunk is not done with.
             finished = (self._collection.id, chunks[index].id) if wanted is None else None
-            self._parts.repositories.faqs.add(kept, finished_chunk=finished)
-            stored.extend(kept)
-            self._count(kept)
+            self._store(pairs, stored, wanted, finished)
             made = self._tally.pending
             message = f"{self._document.name}: passage {done} of {len(chunks)}, {made} {'pair' if made == 1 else 'pairs'}"
             self._context.progress(self._from + self._share * done / len(chunks), message)
+        if rest:
+            self._store(_best(rest), stored, wanted, None)
 
     def _curated(
         self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None
     ) -> Iterator[tuple[int, list[ScoredPair]]]:
         model = self._parts.model(model_name)
+        self._model_name = model.name
         with span("faq.extract", document=self._document.name, chunks=len(chunks), model=model.name):
             for index, candidates in extract_pairs(chunks, model=model, max_pairs=wanted, cancel=self._context.cancel):
                 yield index, self._curator.curate(candidates)
 
-    def _kept(self, pairs: list[ScoredPair], stored: Sequence[FaqPair], wanted: int | None, model: str) -> list[FaqPair]:
-        """The pairs of a chunk that are stored: no duplicates, and no more than are wanted."""
+    def _store(
+        self, pairs: Sequence[ScoredPair], stored: list[FaqPair], wanted: int | None, finished: tuple[str, str] | None
+    ) -> None:
+        """Store what is no duplicate and still wanted, in one transaction with the mark that the chunk is finished."""
         unique = drop_duplicates(pairs, embedder=self._embedder, stored=stored)
         self._tally.duplicates += len(pairs) - len(unique)
-        made = faq_pairs(unique, collection_id=self._collection.id, document=self._document.name, model=model)
-        if wanted is None:
-            return list(made)
-        room = wanted - self._made
-        good = [pair for pair in made if pair.status is not FaqStatus.REJECTED]
-        return sorted(good, key=lambda pair: -pair.score)[: max(room, 0)]
+        room = len(unique) if wanted is None else max(0, wanted - self._made)
+        kept = list(
+            faq_pairs(unique[:room], collection_id=self._collection.id, document=self._document.name, model=self._model_name)
+        )
+        self._parts.repositories.faqs.add(kept, finished_chunk=finished)
+        stored.extend(kept)
+        self._count(kept)
 
     def _count(self, pairs: Sequence[FaqPair]) -> None:
         good: list[Json] = [pair.id for pair in pairs if pair.status is not FaqStatus.REJECTED]
@@ -190,3 +204,8 @@ class _Extraction:
         self._parts.metrics.faq_pairs("rejected", len(pairs) - len(good))
         if good:
             self._context.emit({"pairs": good})
+
+
+def _best(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
+    """Those that were not rejected, best first."""
+    return sorted((pair for pair in pairs if pair.status is not FaqStatus.REJECTED), key=lambda pair: -pair.score)
