@@ -47,7 +47,7 @@ class FaqFilter:
 
 def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
     """Controls for what to show, side by side."""
-    search, status, document, score = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    search, status, document, score = st.columns([5, 9, 5, 3], vertical_alignment="bottom")
     text = search.text_input("Search", key=f"{key}-search", placeholder="Words in question, answer or quote")
     with status:
         chosen = _status_control(pairs, key=f"{key}-status")

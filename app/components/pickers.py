@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -32,11 +33,15 @@ def collection_picker(label: str = "Collection", *, key: str) -> Collection | No
     collections = {collection.name: collection for collection in shared_engine().collections()}
     if not collections:
         return None
-    state = tab_state()
-    names = list(collections)
-    index = names.index(state.collection) if state.collection in collections else 0
-    chosen = st.selectbox(label, names, index=index, key=key, format_func=lambda name: describe(collections[name]))
-    state.collection = chosen
+    _follow(key, tab_state().collection, list(collections))
+    chosen = st.selectbox(
+        label,
+        list(collections),
+        key=key,
+        format_func=lambda name: describe(collections[name]),
+        on_change=_remember_collection,
+        args=(key,),
+    )
     return collections[chosen]
 
 
@@ -48,31 +53,40 @@ def describe(collection: Collection) -> str:
 
 def adapter_picker(label: str = "Model", *, key: str, without: str = BASE) -> str | None:
     """Let the person choose one of the fine-tuned adapters, or none of them, which is called `without`."""
-    names = [adapter.name for adapter in shared_engine().repositories.adapters.list()]
-    options = [without, *names]
-    state = tab_state()
-    index = options.index(state.adapter) if state.adapter in names else 0
-    chosen = st.selectbox(label, options, index=index, key=key)
-    state.adapter = None if chosen == without else chosen
-    return state.adapter
+    options = [without, *(adapter.name for adapter in shared_engine().repositories.adapters.list())]
+    _follow(key, tab_state().adapter or without, options)
+    chosen = st.selectbox(label, options, key=key, on_change=_remember_adapter, args=(key, without))
+    return None if chosen == without else chosen
 
 
 def responder_picker(label: str, *, key: str) -> Responder:
     """Let the person choose an adapter, a local model, or (where remotes are allowed) any `provider/model`."""
     engine = shared_engine()
-    default = engine.settings.default_model
+    default, remotes = engine.settings.default_model, not engine.settings.offline
     responders = [Responder(), *(Responder(adapter=adapter.name) for adapter in engine.repositories.adapters.list())]
     responders += [
         Responder(model=info.name) for info in engine.registry.list() if info.kind == "chat" and info.name != default
     ]
     options = {responder.title: responder for responder in responders}
-    state = tab_state()
-    index = list(options).index(state.adapter) if state.adapter in options else 0
-    remotes = not engine.settings.offline
     tip = (
         "Type provider/model, such as openai/gpt-4o-mini, for a provider whose key is in the environment." if remotes else None
     )
-    chosen = st.selectbox(label, list(options), index=index, key=key, accept_new_options=remotes, help=tip)
-    responder = options.get(chosen or BASE) or Responder(model=chosen)
-    state.adapter = responder.adapter
-    return responder
+    chosen = st.selectbox(label, list(options), key=key, accept_new_options=remotes, help=tip)
+    return options.get(chosen or BASE) or Responder(model=chosen)
+
+
+def _follow(key: str, wanted: str | None, options: Sequence[str]) -> None:
+    """Make a widget show what was chosen elsewhere in the tab, as far as it is still there."""
+    if wanted in options:
+        st.session_state[key] = wanted
+    elif st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+
+
+def _remember_collection(key: str) -> None:
+    tab_state().collection = st.session_state[key]
+
+
+def _remember_adapter(key: str, without: str) -> None:
+    chosen = st.session_state[key]
+    tab_state().adapter = None if chosen == without else chosen
