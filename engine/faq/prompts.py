@@ -91,8 +91,8 @@ def question_requests(sentence: str, chunk: Chunk, *, count: int, grammar: bool,
 
 
 def topic_of(chunk: Chunk) -> str:
-    """The innermost two headings of a chunk, outermost first."""
-    return ": ".join(" ".join(heading.split()) for heading in chunk.heading_path[-2:])
+    """The innermost heading of a chunk; the outer ones are mostly the document's title, which small models then ask about."""
+    return " ".join(chunk.heading_path[-1].split()) if chunk.heading_path else ""
 
 
 def openers_of(sentence: str) -> list[tuple[str, ...]]:

@@ -27,7 +27,7 @@ _PLAIN_VERBS = {verb: verb for verb in _BOTH_FORMS} | {
 _PLAIN = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,60}}?)\s(?P<verb>{'|'.join(_PLAIN_VERBS)})\s(?P<rest>.+)", re.DOTALL)
 _BAD_SUBJECT = re.compile(
     r"\b(?:that|which|who|whose|if|when|while|because|since|although|where|and then|there|to|not|do|does|did|has|have|had)\b"
-    r"|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
+    r"|\band$|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
     re.IGNORECASE,
 )
 # After such a word the "verb" before was a noun: "free returns are possible".
@@ -66,7 +66,9 @@ _AMOUNT = re.compile(
     rf"(?:(?:about|around|up\sto|at\sleast|at\smost|exactly|only)\s)*(?:(?P<money>{_MONEY})|{_NUMBER}\s(?P<unit>(?:{_PERIOD}|[a-z]+)))\b",
     re.IGNORECASE,
 )
-_NO_OBJECT = re.compile(rf"(?:(?:on|at|from|in|for|to|until|with|every|each|by|as)\s|{_DAY}\b)", re.IGNORECASE)
+_NO_OBJECT = re.compile(
+    rf"(?:(?:on|at|from|in|for|to|until|with|every|each|by|as)\s|(?:place|part|effect|{_DAY})\b)", re.IGNORECASE
+)
 _REASON = re.compile(r"\sbecause\s.+", re.IGNORECASE)
 _PERSONS = {
     "i": "you",

@@ -56,6 +56,8 @@ def test_names_keep_their_capital(told: object) -> None:
         "If it rains, the market is moved to the hall.",
         "In 1943 the court was restored.",
         "Free returns are possible.",
+        "Orders of 20 kettles count as wholesale and receive a discount.",
+        "Guided tours take place in the workshop.",
         "People who smoke are asked to leave.",
         "",
         "?",
