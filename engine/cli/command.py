@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+HOME_HELP = "Folder of data and adapters; default: data/."
+HomeOption = Annotated[Path | None, typer.Option("--home", envvar="NEXUS_HOME", help=HOME_HELP, metavar="DIR")]
+HomeBelow = Annotated[Path | None, typer.Option("--home", help=HOME_HELP, metavar="DIR")]
+"""The same after the command; the environment is looked at once, above."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 
 
@@ -74,14 +78,14 @@ def command(
 ) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[Concatenate[Run, P], None]]:
     """Make a function a command of a group. Its first parameter is the run; the others are options and arguments.
 
-    The command also takes `--json`, sends everything that libraries print to stderr, and ends with exit code 1 after a
-    `NexusError`.
+    The command also takes `--home` and `--json`, as the program itself does, sends everything that libraries print to stderr,
+    and ends with exit code 1 after a `NexusError`.
     """
 
     def register(function: Callable[Concatenate[Run, P], None]) -> Callable[Concatenate[Run, P], None]:
-        def call(ctx: typer.Context, as_json: bool, **arguments: object) -> None:
+        def call(ctx: typer.Context, home: Path | None, as_json: bool, **arguments: object) -> None:
             options = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
-            with running(options.home, as_json or options.as_json) as run:
+            with running(home or options.home, as_json or options.as_json) as run:
                 function(run, **arguments)  # type: ignore[arg-type, call-arg]  # Typer has made them after the signature below
 
         call.__doc__ = function.__doc__
@@ -108,9 +112,12 @@ def running(home: Path | None, as_json: bool) -> Iterator[Run]:
 
 
 def _signature(function: Callable[..., None]) -> inspect.Signature:
-    """What Typer is shown: the function's own parameters, with the context before and `--json` after them."""
+    """What Typer is shown: the function's own parameters, with the context before and the common options after them."""
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
     kind = inspect.Parameter.KEYWORD_ONLY
     context = inspect.Parameter("ctx", kind, annotation=typer.Context)
-    as_json = inspect.Parameter("as_json", kind, annotation=AsJson, default=False)
-    return inspect.Signature([context, *(parameter.replace(kind=kind) for parameter in own), as_json])
+    common = (
+        inspect.Parameter("home", kind, annotation=HomeBelow, default=None),
+        inspect.Parameter("as_json", kind, annotation=AsJson, default=False),
+    )
+    return inspect.Signature([context, *(parameter.replace(kind=kind) for parameter in own), *common])

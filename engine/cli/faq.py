@@ -56,9 +56,9 @@ def list_pairs(
 def approve(
     run: Run, collection: CollectionOption, ids: Ids = None, every: AllOption = False, min_score: MinScore = 0.0
 ) -> None:
-    """Approve pairs: those named, else all that wait for review."""
+    """Approve the pairs named, or all that wait for review (also without --all)."""
     chosen = _chosen(run, collection, ids, every, min_score)
-    run.engine.review.approve([faq.id for faq in chosen])
+    run.engine.review.approve(chosen)
     _report(run, collection, "approved", len(chosen))
 
 
@@ -66,11 +66,11 @@ def approve(
 def reject(
     run: Run, collection: CollectionOption, ids: Ids = None, every: AllOption = False, min_score: MinScore = 0.0
 ) -> None:
-    """Reject pairs: those named, or with --all every pair of the collection."""
+    """Reject the pairs named, or with --all those that wait for review."""
     if not ids and not every:
         raise typer.BadParameter("name the pairs to reject, or give --all")
     chosen = _chosen(run, collection, ids, every, min_score)
-    run.engine.review.reject([faq.id for faq in chosen])
+    run.engine.review.reject(chosen)
     _report(run, collection, "rejected", len(chosen))
 
 
@@ -81,11 +81,13 @@ def edit(
     collection: CollectionOption,
     question: Annotated[str | None, typer.Option(metavar="TEXT", help="The new question.")] = None,
     answer: Annotated[str | None, typer.Option(metavar="TEXT", help="The new answer.")] = None,
+    quote: Annotated[str | None, typer.Option(metavar="TEXT", help="The new quote, word for word from the page.")] = None,
 ) -> None:
-    """Change the question or the answer of a pair."""
-    if question is None and answer is None:
-        raise typer.BadParameter("give --question or --answer, or both")
-    run.out.record(shapes.pair(run.engine.review.edit(collection, faq_id, question=question, answer=answer)))
+    """Change a pair's question, answer or quote."""
+    if question is None and answer is None and quote is None:
+        raise typer.BadParameter("give --question, --answer or --quote")
+    (known,) = _chosen(run, collection, [faq_id])
+    run.out.record(shapes.pair(run.engine.review.edit(known, question=question, answer=answer, quote=quote)))
 
 
 @command(group, "export")
@@ -134,27 +136,23 @@ class _Landing:
             self._run.out.text(f"Q: {faq.question}\nA: {faq.answer}\n   [{faq.document}{page}; {faq.id}]\n")
 
 
-def _chosen(run: Run, collection: str, ids: Sequence[str] | None, every: bool, min_score: float) -> list[FaqPair]:
-    """The pairs of the collection that are meant.
+def _chosen(run: Run, collection: str, ids: Sequence[str] | None, every: bool = False, min_score: float = 0.0) -> list[str]:
+    """The identifiers of the pairs that are meant: those named, else those that wait for review.
 
     Raises:
-        NotFoundError: an identifier is none of this collection's.
+        NotFoundError: a pair is none of this collection's.
     """
-    pairs = run.engine.faqs(collection)
-    unknown = set(ids or ()) - {faq.id for faq in pairs}
+    if ids and every:
+        raise typer.BadParameter("give either identifiers or --all")
+    pairs = {faq.id: faq for faq in run.engine.faqs(collection)}
+    unknown = [faq_id for faq_id in ids or () if faq_id not in pairs]
     if unknown:
-        raise NotFoundError(
-            f"no FAQ pair {', '.join(sorted(unknown))} in {collection!r}", hint="List the pairs with `nexus faq list`."
-        )
-    if ids:
-        chosen = [faq for faq in pairs if faq.id in ids]
-    else:
-        chosen = [faq for faq in pairs if every or faq.status is FaqStatus.PENDING]
-    return [faq for faq in chosen if faq.score >= min_score]
+        raise NotFoundError(f"no FAQ pair {unknown[0]} in {collection!r}", hint="List the pairs with `nexus faq list`.")
+    chosen = ids or [faq.id for faq in pairs.values() if faq.status is FaqStatus.PENDING]
+    return [faq_id for faq_id in chosen if pairs[faq_id].score >= min_score]
 
 
 def _report(run: Run, collection: str, done: str, count: int) -> None:
     now = run.engine.collection(collection)
-    run.out.record(
-        {"collection": collection, done: count, "approved_in_all": now.approved_count, "pairs_in_all": now.faq_count}
-    )
+    in_all = {"approved_in_all": now.approved_count, "pairs_in_all": now.faq_count}
+    run.out.record({"collection": collection, done: count, **in_all})

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from engine.cli import agents, answers, evaluation, faq, finetuning, jobs, launch, leads, models
-from engine.cli.command import AsJson, GlobalOptions
+from engine.cli.command import AsJson, GlobalOptions, HomeOption
 
 root = typer.Typer(
     name="nexus",
@@ -20,14 +17,7 @@ root = typer.Typer(
 
 
 @root.callback()
-def global_options(
-    ctx: typer.Context,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", envvar="NEXUS_HOME", help="Folder of data and adapters; default: data/.", metavar="DIR"),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+def global_options(ctx: typer.Context, home: HomeOption = None, as_json: AsJson = False) -> None:
     """Take the options that stand before the command."""
     ctx.obj = GlobalOptions(home, as_json)
 
