@@ -80,6 +80,7 @@ _PERSONS = {
     "us": "you",
     "yourself": "myself",
 }
+_OBJECT_YOU = re.compile(r"\b(to|for|with|from|by|at|on|of|about|give|gives|send|tell|help) you\b")
 _DETERMINERS = word_set("the a an all any every each our your my its no some most both orders customers members")
 
 
@@ -188,5 +189,6 @@ def _lowered(subject: str, context: str) -> str:
 
 
 def _turned(text: str) -> str:
-    """The text as the person who asks would say it: "you" becomes "I", "our" becomes "your"."""
-    return " ".join(_PERSONS.get(word.lower(), word) if word.lower() in _PERSONS else word for word in text.split())
+    """The text as the person who asks would say it: "you" becomes "I" or "me", "our" becomes "your"."""
+    turned = _OBJECT_YOU.sub(r"\1 me", text)
+    return " ".join(_PERSONS.get(word.lower(), word) for word in turned.split())

@@ -31,6 +31,7 @@ from engine.faq.sentence_rules import sentence_questions
         ("The warranty covers manufacturing defects.", "What does the warranty cover?"),
         ("Members may bring a guest.", "May members bring a guest?"),
         ("You are invoiced on 1 March.", "When am I invoiced?"),
+        ("Your parcel is sent to you within two days.", "Within how many days is my parcel sent to me?"),
         ("Reports can cover at most 36 months.", "How many months can reports cover?"),
         (
             "The programming interface allows 600 requests per minute.",
