@@ -1,4 +1,4 @@
-"""What `streamlit run app` serves: the script `main.py`, an engine that lives as long as the server, and response headers."""
+"""What `streamlit run app` serves: the script `shell/main.py`, an engine that lives as long as the server, and response headers."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ async def lifespan(server: App) -> AsyncIterator[None]:
         await asyncio.to_thread(close_engine)
 
 
-app = App(Path(__file__).with_name("main.py"), lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])
+app = App(Path(__file__).with_name("shell") / "main.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

@@ -57,7 +57,7 @@ def test_hostile_text_is_there_to_be_escaped(everything: Engine, open_page: Open
 
 
 def test_first_page_has_navigation_and_what_to_do_next(engine: Engine) -> None:
-    shown = AppTest.from_file("../../app/main.py", default_timeout=30).run()
+    shown = AppTest.from_file("../../app/shell/main.py", default_timeout=30).run()
     assert not shown.exception
     assert shown.title[0].value == "AI Nexus"
     assert any("Add documents" in text for text in markdown_of(shown))
