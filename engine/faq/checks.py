@@ -33,7 +33,8 @@ _POINTS_AT_TEXT = re.compile(
 _PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those)\b", re.IGNORECASE)
 _BROKEN = re.compile(
     r"\b(?:and|or|of|the|a|an|after|before|if|not|than|as|is|are|was|were|my|your)\?$|\b(?:do|does|did)\b.*\bbe\b"
-    r"|\b(?:in|on|at|by|for|of|from|to|with|the|a|an)\s(?:in|on|at|by|for|of|to|with|is|are|was|were)\b",
+    r"|\b(?:in|on|at|by|for|of|from|to|with|than|the|a|an)\s(?:in|on|at|by|for|of|to|with|is|are|was|were)\b"
+    r"|\b(?:the|an?)\s(?:the|an?)\b",
     re.IGNORECASE,
 )
 """Signs of a sentence that a small model lost its way in: a dangling word, "does … be", two prepositions in a row."""
