@@ -33,8 +33,8 @@ _NEGATED = re.compile(
     re.I,
 )
 _INTRODUCTION = re.compile(
-    r"(?:(?:and|or|,|so|please)\s+)*(?:(?:you can|please|just|feel free to)\s+)*(?:(?:my|the|our)\s+)?(?:new |work |direct |contact )?"
-    r"(?:(?:e-?mail|mail|telephone|phone|mobile|cell|tel|number|address|contact|call|reach|write|text|ring|whatsapp|me|us|to|"
+    r"(?:(?:and|or|,|so|please)\s+)*(?:(?:you can|please|just|feel free to)\s+)*(?:(?:my|the|our)\s+)?"
+    r"(?:new |work |direct |contact )?(?:(?:e-?mail|mail|telephone|phone|mobile|cell|tel|number|address|contact|call|reach|write|text|ring|whatsapp|me|us|to|"
     r"at|on|is|under|via|by|it's|it is|number is|using|my)\b[\s.:=-]*)+[<(\[\"'`]*$",
     re.I,
 )

@@ -94,7 +94,7 @@ def _by_rules(field: str, message: str, *, asked: bool) -> Iterator[Found]:
 
 
 def _corrections(field: str, message: str, old: str | None) -> Iterator[Found]:
-    """"It's Jon, not John", where the field's value so far has to do with what is called wrong."""
+    """ "It's Jon, not John", where the field's value so far has to do with what is called wrong."""
     if old is None:
         return
     for match in _CORRECTION.finditer(message):
@@ -105,4 +105,6 @@ def _corrections(field: str, message: str, old: str | None) -> Iterator[Found]:
 
 def _is_taken(found: Found, field: str, taken: Sequence[Found]) -> bool:
     """Whether another field has the value already: a name is not a company as well."""
-    return kind_of(field) is FieldKind.COMPANY and any(other == replace(found, field=other.field) or other.value == found.value for other in taken)
+    return kind_of(field) is FieldKind.COMPANY and any(
+        other == replace(found, field=other.field) or other.value == found.value for other in taken
+    )

@@ -13,7 +13,7 @@ _Q = "['’]"
 _TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr)\b\.? )?"
 
 _STRONG = re.compile(
-    rf"(?:\bmy (?:full |real |first |last )?names?(?:{_Q}s| is|:| =)?(?: is)?:?,?|\b(?:the|under) name(?: it{_Q}s under)? (?:is|of)|"
+    rf"(?:\bmy (?:full |real |first |last )?names?(?:{_Q}s| is|:| =)?(?: is)?:?,?|\b(?:the|under) name is|"
     rf"\bi(?:{_Q}m| am) (?:called|named)|\b(?:you can|please|just) call me|\b(?:in|under|on|for|go by|use) (?:the |my )?"
     rf"name(?: of| is)?[:,]?|(?:^|[.,!?\n] ?)(?:full )?name(?:{_Q}s| is| ?[:=-])|\b(?:first|last) name(?: is|:)?)\s+[\"“']?",
     re.I,
@@ -21,8 +21,8 @@ _STRONG = re.compile(
 """Words after which a name follows, in capitals or not."""
 
 _WEAK = re.compile(
-    rf"(?:\bi(?:{_Q}m| am)|\bthis is|(?:^|[.!?,\n] ?)(?:it{_Q}?s|it is|it should be|hi it{_Q}s)(?: just| for| under)?|\bcall me|"
-    rf"\bhere is|\bwe(?:{_Q}re| are)|\bunder)\s+(?:just |i think ){{0,1}}{_TITLE}",
+    rf"(?:\bi(?:{_Q}m| am)|\bthis is|(?:^|[.!?,\n] ?)(?:it{_Q}?s|it is|it should be|hi it{_Q}s)(?: just| for| under)?|"
+    rf"\bcall me|\bhere is|\bwe(?:{_Q}re| are)|\bunder)\s+(?:just |i think )?{_TITLE}",
     re.I,
 )
 """Words after which a name may follow: only words with capitals are taken for one."""
@@ -38,20 +38,25 @@ _NOT_MINE = re.compile(
 )
 """Words before a cue that make it no introduction: "pretend my name is …"."""
 
-_AFTER = re.compile(rf"\s+(?:is (?:my|the) (?:full |first |last )?name|here|speaking|on the (?:line|phone)|party)\b(?!{_Q})", re.I)
+_AFTER = re.compile(
+    rf"\s+(?:is (?:my|the) (?:full |first |last )?name|here|speaking|on the (?:line|phone)|party)\b(?!{_Q})", re.I
+)
 """Words that follow a name."""
 
 _SIGNATURE = re.compile(
-    r"(?:\b(?:(?:best|kind|warm|many)\s+)?(?:regards|wishes|greetings)|\bcheers|\bsincerely|\bthanks|\bthank you|\byours|\bbest|"
-    r"(?:^|\s)[-–—]{1,2})\s*[,!.]?\s*(?P<name>[^\n,.!?@]{2,60}?)[.\s]*(?:$|\n)",
+    r"(?:\b(?:(?:best|kind|warm|many)\s+)?(?:regards|wishes|greetings)|\bcheers|\bsincerely|\bthanks|\bthank you|\byours|"
+    r"\bbest|(?:^|\s)[-–—]{1,2})\s*[,!.]?\s*(?P<name>[^\n,.!?@]{2,60}?)[.\s]*(?:$|\n)",
     re.I,
 )
 _SEGMENT = re.compile(r"[^,;\n|]+")
 _LEAD_IN = re.compile(
-    rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|hi|hello|well|no problem|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|this is|"
-    rf"(?:my |the )?(?:full |first |last )?name(?:{_Q}s| is)?|just|call me|you can call me|mr|mrs|ms|miss|dr)\b[\s,.!:-]*)*",
+    rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|hi|hello|well|no problem|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|"
+    rf"this is|(?:my |the )?(?:full |first |last )?name(?:{_Q}s| is)?|just|call me|you can call me|mr|mrs|ms|miss|dr)\b[\s,.!:-]*)*",
     re.I,
 )
+_SHAKY = re.compile(rf"\b(?:it{_Q}s|it is|that{_Q}s|that is|i{_Q}m|i am|this is)\W*$", re.I)
+"""Words that begin other answers as well: "it's silly"."""
+
 _LEAD_OUT = re.compile(r"(?:[\s,.!-]*\b(?:please|thanks|thank you|here|is (?:my|the) name)\b)*[\s.!,]*$", re.I)
 
 
@@ -126,7 +131,7 @@ def _after_cues(cues: re.Pattern[str], field: str, message: str, *, loose: bool)
 
 
 def _after_booking(field: str, message: str) -> Iterator[Found]:
-    """"A table for Ana López": a full name, for a single word may be anything."""
+    """ "A table for Ana López": a full name, for a single word may be anything."""
     for match in _FOR.finditer(message):
         name = read_name(message[match.end() :], loose=False)
         if " " in name and _BOOKING.search(message[: match.start()]):
@@ -134,7 +139,7 @@ def _after_booking(field: str, message: str) -> Iterator[Found]:
 
 
 def _before_cues(field: str, message: str) -> Iterator[Found]:
-    """"Ana López here", "Ana López is my name"."""
+    """ "Ana López here", "Ana López is my name"."""
     for match in _AFTER.finditer(message):
         head = message[: match.start()]
         for start in (word.start() for word in re.finditer(r"(?:^|(?<=[\s,.!]))\S", head)):
@@ -154,13 +159,14 @@ def _whole_answer(field: str, message: str) -> Iterator[Found]:
         start = segment.start() + _length(_LEAD_IN.match(segment.group().lstrip())) + _indent(segment.group())
         tail = _LEAD_OUT.search(message, start, segment.end())
         text = message[start : tail.start() if tail else segment.end()]
-        if text and _is_whole_name(text, capitals=False):
+        guessed = _SHAKY.search(message[:start]) is not None
+        if text and _is_whole_name(text, capitals=guessed):
             yield Found(field, text, segment.start(), segment.end())
             return
 
 
 def _card(field: str, message: str) -> Iterator[Found]:
-    """"Ana López, ana@lopez.es": a part that is a full name, beside an e-mail address or a telephone number."""
+    """ "Ana López, ana@lopez.es": a part that is a full name, beside an e-mail address or a telephone number."""
     if "@" not in message and not re.search(r"[0-9]{3}", message):
         return
     for segment in _SEGMENT.finditer(message):

@@ -78,7 +78,7 @@ def span_grammar(message: str) -> Lark:
 
 def looks_like_giving(field: str, message: str, *, asked: bool) -> bool:
     """Whether a message may give a field's value in a way that the rules do not know."""
-    if len(message) > LONGEST_MESSAGE or _ORDERS.search(message) or "?" in message and asked:
+    if len(message) > LONGEST_MESSAGE or _ORDERS.search(message) or ("?" in message and asked):
         return False
     kind = kind_of(field)
     if kind is FieldKind.OTHER:
@@ -104,5 +104,3 @@ def _is_plausible(field: str, value: str) -> bool:
     return bool(words) and all(
         (is_capitalised(word) or is_particle(word)) and is_name_word(word) and word.casefold() not in PLACES for word in words
     )
-
-

@@ -34,8 +34,8 @@ _ABBREVIATION = re.compile(rf"(?:{_SUFFIX}|Co|\w)\.")
 
 _END = re.compile(r"\s*(?:[.!?](?:\s|$)|[;\n,]|\s(?:and|but|so)\s|\snot\s|\s+[-–—]\s|$)", re.I)
 _LEAD_IN = re.compile(
-    rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|well|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|we are|we{_Q}re|i work|around|"
-    r"about|at|for|with|called|just|the (?:company|name) is)\b[\s,.!:-]*)*",
+    rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|well|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|we are|we{_Q}re|i work|"
+    r"around|about|at|for|with|called|just|the (?:company|name) is)\b[\s,.!:-]*)*",
     re.I,
 )
 _LEAD_OUT = re.compile(r"(?:[\s,.!-]*\b(?:please|thanks|thank you)\b)*[\s.!,]*$", re.I)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text that lists them with spaces between."""
+    return frozenset(text.split())
+
+
 LETTER = r"(?:[^\W\d_][\u0300-\u036f]*|[\u0900-\u0e7f])"
 """A letter of any script, with its combining marks; Indic and Thai vowel signs are no letters to `re`."""
 
 NAME_WORD = re.compile(rf"{LETTER}+(?:['’·-]{LETTER}+)*\.?")
 
-_PARTICLES = frozenset(
-    "van der den de del della di da dos das do du la le von zu zur af av al el bin ibn ben abu ap mac st ten ter y e".split()
+_PARTICLES = word_set(
+    "van der den de del della di da dos das do du la le von zu zur af av al el bin ibn ben abu ap mac st ten ter y e"
 )
 """Lower-case words inside of surnames."""
 
@@ -67,15 +73,15 @@ _NATIONALITIES = (
 _GIVEN_NAMES = frozenset({"may", "april", "june"})
 """Given names that are other words, too: the capital decides."""
 
-NOT_A_NAME = frozenset(f"{_FUNCTION_WORDS} {_TALK} {_TIMES} {_ACTIONS} {_THINGS} {_NATIONALITIES}".split()) - _GIVEN_NAMES
+NOT_A_NAME = word_set(f"{_FUNCTION_WORDS} {_TALK} {_TIMES} {_ACTIONS} {_THINGS} {_NATIONALITIES}") - _GIVEN_NAMES
 """Words, in lower case, that no name consists of."""
 
-NOT_A_VALUE = frozenset(f"{_FUNCTION_WORDS} {_TALK} unknown anonymous n/a na nil secret private self-employed".split())
+NOT_A_VALUE = word_set(f"{_FUNCTION_WORDS} {_TALK} unknown anonymous n/a na nil secret private self-employed")
 """Words, in lower case, that are no value of a field on their own."""
 
-PLACES = frozenset(
-    "africa albania amsterdam argentina asia athens atlanta australia austria bangalore bangkok barcelona beijing belgium berlin "
-    "birmingham boston brazil bristol britain brussels bucharest budapest bulgaria cairo california canada chicago chile china "
+PLACES = word_set(
+    "africa albania amsterdam argentina asia athens atlanta australia austria bangalore bangkok barcelona beijing belgium "
+    "berlin birmingham boston brazil bristol britain brussels bucharest budapest bulgaria cairo california canada chicago chile china "
     "cologne colombia copenhagen croatia dallas delhi denmark denver dubai dublin edinburgh egypt england estonia europe "
     "finland florida france frankfurt geneva germany ghana glasgow greece hamburg helsinki houston hungary iceland india "
     "indonesia ireland israel istanbul italy jakarta japan johannesburg kenya korea lagos latvia leeds lisbon lithuania london "
@@ -83,7 +89,7 @@ PLACES = frozenset(
     "netherlands nigeria norway oslo pakistan paris philadelphia philippines poland portugal prague rome romania russia "
     "scotland seattle serbia seoul shanghai singapore slovakia slovenia spain stockholm stuttgart sweden switzerland sydney "
     "taiwan texas thailand tokyo toronto tunisia turkey turin uk ukraine usa vancouver vienna vietnam wales warsaw washington "
-    "york zagreb zurich zürich münchen wien köln".split()
+    "york zagreb zurich zürich münchen wien köln"
 )
 """Countries and large cities: "I'm Ana from Berlin" names no company."""
 

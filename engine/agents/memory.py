@@ -1,0 +1,40 @@
+"""What an agent remembers of a conversation, read from its stored turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.db.repositories.conversations import StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where a conversation stands.
+
+    `asked` is the field that the last turn asked for, `question` the last question that was looked up; `declined` says that
+    the customer does not want to be asked any more.
+    """
+
+    asked: str | None = None
+    question: str | None = None
+    declined: bool = False
+
+
+def recall(turns: Sequence[StoredMessage]) -> Memory:
+    """The state of a conversation after these turns."""
+    asked: str | None = None
+    question: str | None = None
+    declined = False
+    for turn in turns:
+        if turn.message.role != "assistant":
+            continue
+        asked = _text(turn, "asked")
+        question = _text(turn, "question") or question
+        declined = declined or turn.details.get("declined") is True
+    return Memory(asked, question, declined)
+
+
+def _text(turn: StoredMessage, key: str) -> str | None:
+    value = turn.details.get(key)
+    return value if isinstance(value, str) else None
