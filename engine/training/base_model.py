@@ -77,6 +77,7 @@ def load_base(folder: Path, dtype: str) -> PreTrainedModel:
 def _write_copy(gguf_path: Path, folder: Path) -> None:
     """Dequantise with Transformers and save as safetensors."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
@@ -92,7 +93,10 @@ def _write_copy(gguf_path: Path, folder: Path) -> None:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None
-    model.save_pretrained(folder, safe_serialization=True)
+    try:
+        model.save_pretrained(folder, safe_serialization=True)
+    except SafetensorError as exc:  # how a full disk shows itself
+        raise OSError(str(exc)) from exc
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tens
     Raises:
         TrainingError: the disk refused it.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = folder / f"step-{position.step:08d}"
@@ -46,7 +47,7 @@ def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tens
         (temporary / "position.json").write_text(json.dumps(asdict(position)), "utf-8")
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)
-    except OSError as exc:
+    except (OSError, SafetensorError) as exc:
         raise TrainingError(f"A checkpoint could not be written: {exc}", hint="Free some disk space and resume.") from exc
     for old in _newest_first(folder)[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -125,7 +125,11 @@ PRESETS: dict[str, TrainingConfig] = {
     "balanced": TrainingConfig(),
     "thorough": TrainingConfig(rank=32, alpha=64, epochs=40, learning_rate=5e-4, dropout=0.05),
 }
-"""Named settings. `quick` is measured: see its figures in `docs/fine-tuning.md`."""
+"""Named settings. All are measured on the default model (135M) with 30 question-and-answer pairs of about 56 tokens.
+
+`quick` reaches its aim after 9 epochs, 36 steps of about 2 s on two free cores, and then gives all 30 answers word for word;
+so do twice the learning rate (no sooner, and less smoothly) and batches of 6 (9 epochs too, 45 steps).
+"""
 
 
 def preset(name: str, **changes: Json) -> TrainingConfig:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AdapterError, StorageError
+from engine.model_registry.gguf_file import read_gguf
 
 if TYPE_CHECKING:
-    from gguf import GGUFReader
+    from gguf import TensorNameMap
 
 Matrix = NDArray[np.float32]
 _PREFIX = "base_model.model."
@@ -83,7 +84,8 @@ def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
     settings = _read_settings(peft_dir)
     base = read_base_shape(base_gguf)
     matrices = _read_matrices(peft_dir)
-    converted = dict(_convert(module, pair, base) for module, pair in matrices.items())
+    names = _tensor_names(base)
+    converted = dict(_convert(module, pair, base, names) for module, pair in matrices.items())
     temporary = out.with_name(out.name + ".tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,38 +101,28 @@ def read_base_shape(base_gguf: Path) -> BaseShape:
     """Read what matters of the base file.
 
     Raises:
-        AdapterError: no GGUF, or an architecture without rules.
+        ModelFileError: no GGUF.
+        AdapterError: an architecture without rules.
     """
-    from gguf import GGUFReader
-
-    try:
-        reader = GGUFReader(base_gguf)
-        architecture = str(reader.fields["general.architecture"].contents())
-        if architecture not in ROW_RULES:
-            raise AdapterError(
-                f"Adapters for the architecture {architecture!r} cannot be converted yet.",
-                hint=f"Choose a base of one of these: {', '.join(ROW_RULES)}.",
-            )
-        heads = _number(reader, f"{architecture}.attention.head_count")
-        return BaseShape(
-            architecture=architecture,
-            blocks=_number(reader, f"{architecture}.block_count"),
-            heads=heads,
-            kv_heads=_number(reader, f"{architecture}.attention.head_count_kv", heads),
-            matrices={
-                tensor.name: (int(tensor.shape[1]), int(tensor.shape[0])) for tensor in reader.tensors if len(tensor.shape) == 2
-            },
+    header = read_gguf(base_gguf)
+    architecture = header.architecture
+    if architecture not in ROW_RULES:
+        raise AdapterError(
+            f"Adapters for the architecture {architecture!r} cannot be converted yet.",
+            hint=f"Choose a base of one of these: {', '.join(ROW_RULES)}.",
         )
-    except (OSError, ValueError, KeyError, IndexError) as exc:
-        raise AdapterError(f"{base_gguf.name} is not a usable GGUF base: {exc}") from exc
-
-
-def _number(reader: GGUFReader, key: str, default: int | None = None) -> int:
-    """An integer of the file's metadata."""
-    field = reader.fields.get(key)
-    if field is None and default is not None:
-        return default
-    return int(reader.fields[key].contents())
+    heads = header.integer(f"{architecture}.attention.head_count")
+    kv_heads = header.metadata.get(f"{architecture}.attention.head_count_kv", heads)
+    if heads < 1 or not isinstance(kv_heads, int) or kv_heads < 1:
+        raise AdapterError(f"{base_gguf.name} does not have one number of attention heads for all its layers.")
+    return BaseShape(
+        architecture=architecture,
+        blocks=header.integer(f"{architecture}.block_count"),
+        heads=heads,
+        kv_heads=kv_heads,
+        # GGUF counts dimensions from the fastest: inputs, outputs.
+        matrices={tensor.name: (tensor.dims[1], tensor.dims[0]) for tensor in header.tensors if len(tensor.dims) == 2},
+    )
 
 
 def _read_settings(peft_dir: Path) -> dict[str, object]:
@@ -176,14 +168,18 @@ def _read_matrices(peft_dir: Path) -> dict[str, dict[str, Matrix]]:
     return pairs
 
 
-def _convert(module: str, pair: dict[str, Matrix], base: BaseShape) -> tuple[str, tuple[Matrix, Matrix]]:
-    """The base's tensor name of a module, and its matrices in llama.cpp's order."""
+def _tensor_names(base: BaseShape) -> TensorNameMap:
+    """From Transformers' names to llama.cpp's."""
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     architecture = next(arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture)
-    mapped = get_tensor_name_map(architecture, base.blocks).get_name(module)
-    name = f"{mapped}.weight"
-    if mapped is None or name not in base.matrices:
+    return get_tensor_name_map(architecture, base.blocks)
+
+
+def _convert(module: str, pair: dict[str, Matrix], base: BaseShape, names: TensorNameMap) -> tuple[str, tuple[Matrix, Matrix]]:
+    """The base's tensor name of a module, and its matrices in llama.cpp's order."""
+    name = f"{names.get_name(module)}.weight"
+    if name not in base.matrices:
         raise AdapterError(f"The base has no matrix for the adapter's {module!r}.", hint="Choose the base it was trained on.")
     if pair.keys() != {"A", "B"}:
         raise AdapterError(f"The adapter has only one of the two matrices for {module!r}.")

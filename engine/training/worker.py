@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.domain import Json, utc_now
-from engine.errors import NexusError, TrainingError
+from engine.errors import NexusError, StorageError, TrainingError
 from engine.training.base_model import file_sha256, training_copy
 from engine.training.data import Dataset, make_dataset
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
@@ -47,8 +47,9 @@ def main(arguments: list[str]) -> int:
 
     try:
         run(Path(arguments[0]), emit)
-    except NexusError as exc:
-        error: dict[str, Json] = {**exc.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
+    except (NexusError, OSError) as exc:
+        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
+        error: dict[str, Json] = {**failure.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
         emit({"event": "error", "error": error})
         return 1
     emit({"event": "done"})
@@ -65,7 +66,7 @@ def run(run_dir: Path, emit: Progress) -> None:
     dataset = make_dataset(examples, spec.config.eval_fraction)
     durations: dict[str, Json] = {}
     with _timed("prepare_s", durations):
-        read_base_shape(spec.base_gguf)  # refuse a base whose adapter could not be converted before training it
+        base = read_base_shape(spec.base_gguf)  # refuses a base whose adapter could not be converted, before training it
         data = _encode(spec, dataset)
         emit({"event": "message", "text": "Preparing the training copy of the model."})
         paths = TrainingPaths(training_copy(spec.base_gguf, spec.cache_dir), run_dir)
@@ -80,7 +81,11 @@ def run(run_dir: Path, emit: Progress) -> None:
     with _timed("parity_s", durations):
         emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
         parity = _parity(spec, paths, adapter, [*data.held_out.items, *data.train.items][:PARITY_EXAMPLES])
-    card = _card(spec, dataset, data, result) | {"strategy": trainer.name, "parity": parity.to_json(), "durations": durations}
+    card = _card(spec, base.architecture, dataset, data, result) | {
+        "strategy": trainer.name,
+        "parity": parity.to_json(),
+        "durations": durations,
+    }
     (paths.output / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
 
 
@@ -102,7 +107,7 @@ def _parity(spec: RunSpec, paths: TrainingPaths, adapter: Path, examples: list[E
         served.close()
 
 
-def _card(spec: RunSpec, dataset: Dataset, data: TrainingData, result: TrainingResult) -> dict[str, Json]:
+def _card(spec: RunSpec, architecture: str, dataset: Dataset, data: TrainingData, result: TrainingResult) -> dict[str, Json]:
     """What is known of how the adapter was made."""
     curve: list[Json] = [dict(row) for row in result.curve]
     measured = [row["eval_loss"] for row in result.curve if row.get("eval_loss") is not None]
@@ -113,7 +118,7 @@ def _card(spec: RunSpec, dataset: Dataset, data: TrainingData, result: TrainingR
         "base": {
             "file": spec.base_gguf.name,
             "sha256": file_sha256(spec.base_gguf),
-            "architecture": read_base_shape(spec.base_gguf).architecture,
+            "architecture": architecture,
         },
         "dataset": {
             "sha256": dataset.sha256(),

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import pytest
 
 from engine.config import PROJECT_ROOT
 from engine.domain import CancelToken, Message
-from engine.errors import AdapterError, CancelledError, InputError, TrainingError
+from engine.errors import CancelledError, InputError, ModelFileError, TrainingError
+from engine.training import worker
 from engine.training.config import TrainingConfig, preset
 from engine.training.data import examples_from_pairs
 from engine.training.finetune import FinetuneSpec, finetune
 from engine.training.process import Event, OnEvent
-from engine.training.run_folder import RunSpec, read_run, write_run
+from engine.training.run_folder import RunSpec, read_artifact, read_run, write_run
 from engine.training.trainer import AdapterArtifact
 
 CONFIG = TrainingConfig(rank=4, alpha=8, epochs=6, batch_size=4, learning_rate=1e-2, dropout=0.1, checkpoint_every=2)
@@ -62,7 +62,7 @@ def go(tmp_path: Path, training_cache: Path) -> Callable[..., AdapterArtifact]:
 class TestKilled:
     @pytest.mark.slow
     def test_kill_9_then_resume_ends_as_if_nothing_had_happened(
-        self, go: Callable[..., AdapterArtifact], spec: FinetuneSpec, tmp_path: Path
+        self, go: Callable[..., AdapterArtifact], spec: FinetuneSpec, tmp_path: Path, training_cache: Path
     ) -> None:
         with pytest.raises(TrainingError, match="killed") as caught:
             go(spec, on_event=at_step(7, lambda: children()[0].kill()))
@@ -71,7 +71,9 @@ class TestKilled:
 
         messages: list[str] = []
         resumed = go(spec, on_event=lambda event: messages.append(str(event.get("text"))))
-        straight = go(FinetuneSpec("tiny", spec.base, EXAMPLES, CONFIG, id="run-2"))
+        write_run(tmp_path / "straight", RunSpec("run-2", "tiny", spec.base, training_cache, CONFIG), EXAMPLES)
+        worker.run(tmp_path / "straight", lambda event: None)
+        straight = read_artifact(tmp_path / "straight" / "output")
 
         assert any(message.startswith("Resumed at step") for message in messages)
         curve = [row["loss"] for row in resumed.card["curve"]]
@@ -100,7 +102,7 @@ class TestCancelled:
             raise KeyError("listener")
 
         with pytest.raises(KeyError):
-            go(spec, on_event=at_step(1, fail))
+            go(spec, on_event=lambda event: fail())
         assert children() == []
 
 
@@ -137,7 +139,7 @@ class TestRefused:
     def test_the_childs_error_comes_back_as_itself(self, go: Callable[..., AdapterArtifact], tmp_path: Path) -> None:
         base = tmp_path / "broken.gguf"
         base.write_bytes(b"GGUF" + bytes(100))
-        with pytest.raises(AdapterError, match=r"broken\.gguf"):
+        with pytest.raises(ModelFileError, match=r"broken\.gguf"):
             go(FinetuneSpec("x", base, EXAMPLES, CONFIG))
 
     def test_an_end_without_an_error_shows_the_log(
@@ -182,11 +184,9 @@ def test_the_default_model_learns_six_facts_and_serves_them(chat_gguf: Path, tmp
     from engine.llm.base import GenerationParams
     from engine.llm.llamacpp import LlamaCppModel
 
-    started = time.monotonic()
     spec = FinetuneSpec("museum", chat_gguf, examples_from_pairs(FACTS), preset("quick", batch_size=6, epochs=20))
     folders = {name: tmp_path / name for name in ("runs_dir", "cache_dir", "adapters_dir")}
     artifact = finetune(spec, **folders, on_event=lambda event: None, cancel=CancelToken())
-    print(f"fine-tune: {time.monotonic() - started:.0f} s, {artifact.card['durations']}, {artifact.card['parity']}")  # noqa: T201
 
     model = LlamaCppModel(chat_gguf, context_tokens=1024, max_sequences=2)
     try:

@@ -9,7 +9,7 @@ import torch
 from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
-from engine.errors import AdapterError
+from engine.errors import AdapterError, ModelError, ModelFileError
 from engine.training.base_model import load_base
 from engine.training.config import LINEAR_LAYERS
 from engine.training.encoding import EncodedExample
@@ -120,9 +120,9 @@ class TestRefusals:
     def peft(self, tiny_copy: Path, tmp_path: Path) -> Path:
         return make_adapter(tiny_copy, tmp_path / "peft", ("q_proj",))
 
-    def refuse(self, peft: Path, base: Path, message: str) -> None:
+    def refuse(self, peft: Path, base: Path, message: str, error: type[ModelError] = AdapterError) -> None:
         out = peft.parent / "adapter.gguf"
-        with pytest.raises(AdapterError, match=message):
+        with pytest.raises(error, match=message):
             write_gguf_adapter(peft, base, out)
         assert list(out.parent.glob("adapter.gguf*")) == []
 
@@ -170,4 +170,4 @@ class TestRefusals:
 
     def test_base_that_is_no_gguf(self, peft: Path, tmp_path: Path) -> None:
         (tmp_path / "base.gguf").write_bytes(b"GGUF but no more")
-        self.refuse(peft, tmp_path / "base.gguf", "not a usable GGUF")
+        self.refuse(peft, tmp_path / "base.gguf", r"base\.gguf", ModelFileError)
