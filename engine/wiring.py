@@ -189,7 +189,12 @@ class Wiring:
         """Answers from documents."""
         from engine.rag import RagPipeline
 
-        return RagPipeline(self.index, lambda: self.embedder, self.model)
+        return RagPipeline(self.index, lambda: self.embedder, self.model, parameters=self._parameters)
+
+    def _parameters(self, name: str | None) -> int:
+        """The size of a model; 0 where a provider keeps it to itself."""
+        wanted = name or self.settings.default_model
+        return 0 if "/" in wanted else self.registry.info(wanted).parameters
 
     @part
     def chats(self) -> Chat:
