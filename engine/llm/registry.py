@@ -1,4 +1,7 @@
-"""From a model's name to the model: which strategy serves it, and one instance of each that is in use."""
+"""From a model's name to the model: which strategy serves it, and one instance of each that is in use.
+
+Each strategy is imported when a model of it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from pathlib import Path
 from engine.config import Settings
 from engine.errors import InputError, ModelError
 from engine.llm.base import ChatModel
-from engine.llm.cloud import LiteLlmModel
-from engine.llm.fake import FakeChatModel
-from engine.llm.llamacpp import LlamaCppModel
 
 Resolve = Callable[[str], Path]
 """The GGUF file of a local model's name; raises NotFoundError where there is none."""
@@ -20,6 +20,8 @@ Factory = Callable[[str, Settings, Resolve], ChatModel]
 
 
 def _local(name: str, settings: Settings, resolve: Resolve) -> ChatModel:
+    from engine.llm.llamacpp import LlamaCppModel
+
     return LlamaCppModel(
         resolve(name.removeprefix("local/")),
         name=name,
@@ -32,10 +34,14 @@ def _local(name: str, settings: Settings, resolve: Resolve) -> ChatModel:
 
 
 def _cloud(name: str, settings: Settings, _resolve: Resolve) -> ChatModel:
+    from engine.llm.cloud import LiteLlmModel
+
     return LiteLlmModel(name, offline=settings.offline, timeout_s=settings.answer_timeout_s)
 
 
 def _fake(name: str, _settings: Settings, _resolve: Resolve) -> ChatModel:
+    from engine.llm.fake import FakeChatModel
+
     return FakeChatModel(name=name)
 
 

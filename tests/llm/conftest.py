@@ -54,6 +54,7 @@ class PlayedProvider:
 
     def __init__(self) -> None:
         self.script = ["ok"]
+        self.retry_after = "0.01"
         self.answer: Callable[[dict], str] = _echo
         self.requests: list[dict] = []
         self.keys: list[str] = []
@@ -91,7 +92,7 @@ def _handler(provider: PlayedProvider) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("content-type", kind)
             if status == 429:
-                self.send_header("retry-after", "0.01")
+                self.send_header("retry-after", provider.retry_after)
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -120,7 +121,7 @@ def provider() -> Iterator[PlayedProvider]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(played))
     server.daemon_threads = True
     played.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield played
     played.ended.set()

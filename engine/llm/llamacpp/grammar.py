@@ -38,9 +38,18 @@ class GrammarTokenizer:
 class Grammar:
     """What one sequence may still say."""
 
-    def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocabulary_size: int, *, looks_ahead: bool) -> None:
+        """Begin at the start of a grammar.
+
+        Args:
+            matcher: fresh, without an error.
+            vocabulary_size: tokens in a mask.
+            looks_ahead: refuse a token after which no other fits, because the grammar then asks for bytes that no token
+                has. Costs a mask for each token.
+        """
         self._matcher = matcher
         self._size = vocabulary_size
+        self._looks_ahead = looks_ahead
 
     @property
     def complete(self) -> bool:
@@ -58,19 +67,29 @@ class Grammar:
             ModelError: the grammar became too complex, or admits nothing.
         """
         token = sampler.choose(logits)
-        if self._matcher.try_consume_tokens([token]) == 1:
+        if self._take(token):
             return token
         logits[~self._allowed()] = -np.inf
-        token = sampler.choose(logits)
-        if self._matcher.try_consume_tokens([token]) != 1:
-            raise self._error()
-        return token
+        while not np.isneginf(logits.max()):
+            token = sampler.choose(logits)
+            if self._take(token):
+                return token
+            logits[token] = -np.inf
+        raise self._error()
 
     def forced(self) -> list[Token]:
         """The tokens that must come next whatever the model says; they are taken."""
-        tokens = [] if self.complete else self._matcher.compute_ff_tokens()
+        tokens = [] if self.complete or self._looks_ahead else self._matcher.compute_ff_tokens()
         taken = self._matcher.try_consume_tokens(tokens) if tokens else 0
         return tokens[:taken]
+
+    def _take(self, token: Token) -> bool:
+        if self._matcher.try_consume_tokens([token]) != 1:
+            return False
+        if self._looks_ahead and not self.complete and not self._allowed().any():
+            self._matcher.rollback(1)
+            return False
+        return True
 
     def _allowed(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         mask = self._matcher.compute_bitmask()
@@ -90,6 +109,7 @@ class GrammarCompiler:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._size = vocabulary.size
         self._tokenizer = _build_tokenizer(vocabulary)
+        self._unspeakable = set(range(256)) - {piece[0] for piece in vocabulary.pieces if len(piece) == 1}
 
     def compile(self, constraint: Constraint) -> Grammar:
         """A fresh grammar for one sequence.
@@ -99,10 +119,11 @@ class GrammarCompiler:
         """
         from llguidance import LLMatcher
 
-        matcher = LLMatcher(self._tokenizer, grammar_text(constraint), log_level=0)
+        text = grammar_text(constraint)
+        matcher = LLMatcher(self._tokenizer, text, log_level=0)
         if matcher.is_error():
             raise InputError(f"The constraint is not valid: {matcher.get_error()}")
-        return Grammar(matcher, self._size)
+        return Grammar(matcher, self._size, looks_ahead=not self._unspeakable.isdisjoint(text.encode()))
 
 
 def _build_tokenizer(vocabulary: Vocabulary) -> LLTokenizer:

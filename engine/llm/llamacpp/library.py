@@ -14,8 +14,8 @@ from types import ModuleType
 
 logger = logging.getLogger(__name__)
 
-_LOG_LEVELS = {2: logging.INFO, 3: logging.WARNING}
-"""GGML_LOG_LEVEL_WARN and _ERROR; one step lower than llama.cpp has it, for whoever called gets the error itself."""
+_LOG_LEVELS = {3: logging.INFO}
+"""GGML_LOG_LEVEL_ERROR is worth a line; whoever called gets an exception. All else is for finding bugs."""
 
 _SPIN_COUNT = "1000"
 """How often a thread of llama.cpp's OpenMP team looks before it sleeps until the others are there, some hundred times a

@@ -29,6 +29,9 @@ CHATML = (
 )
 """Used where a model file has no template."""
 
+_FAILURES = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What running a template from a file can raise: its own refusals, and any mistake of its author."""
+
 
 class ChatTemplate:
     """Turns conversations into prompts for one model. Safe to use from any thread."""
@@ -66,13 +69,13 @@ class ChatTemplate:
         """The conversation as the template accepts it, and rendered."""
         try:
             return messages, self._text(messages)
-        except TemplateError as exc:
+        except _FAILURES as exc:
             merged = merge_system_messages(messages)
             if merged == list(messages):
                 raise self._refusal(exc) from exc
         try:
             return merged, self._text(merged)
-        except TemplateError as exc:
+        except _FAILURES as exc:
             raise self._refusal(exc) from exc
 
     def _text(self, messages: Sequence[Message]) -> str:
@@ -98,7 +101,7 @@ class ChatTemplate:
         return [token for token in tokens if token in self._vocabulary.control_tokens]
 
     @staticmethod
-    def _refusal(exc: TemplateError) -> ModelError:
+    def _refusal(exc: Exception) -> ModelError:
         return ModelError(
             f"The model's chat template refuses this conversation: {exc}",
             hint="Most templates ask for user and assistant to take turns, the user first.",
