@@ -210,7 +210,9 @@ class Wiring:
         """Smart agents."""
         from engine.agents import AgentLibrary
 
-        return AgentLibrary(self.repositories, self.index, self.rag, self.model, self.settings)
+        return AgentLibrary(
+            self.repositories, self.index, self.rag, self.model, self.settings, lead_stored=self.metrics.lead_stored
+        )
 
     @part
     def review(self) -> FaqReview:

@@ -184,7 +184,7 @@ def test_fine_tuning_needs_pairs(engine: Engine) -> None:
 
 
 def test_evaluating_rag_and_base_without_an_adapter(engine: Engine) -> None:
-    run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
     job = run(engine, engine.evaluate(["base", "rag"], collection="shop", limit=2))
     assert job.state is JobState.SUCCEEDED, job.error
     assert [target["target"] for target in job.result["targets"]] == ["base", "rag"]
