@@ -50,7 +50,7 @@ def ask(
             run.out.text(delta.text)
     given = _whole(given)
     if run.out.as_json:
-        run.out.record({"question": question, **shapes.answer(given)})
+        run.out.record({"question": question, **shapes.answer(given, adapter)})
         return
     # What counts is the whole answer: a check may have replaced what was streamed.
     run.out.text("\n" if said.strip() == given.text.strip() else f"\n{given.text}\n")
@@ -88,7 +88,7 @@ def compare(
     results: dict[str, Record | None] = dict.fromkeys(COMPARED)
     for event in run.engine.compare(question, collection, adapter, model=model):
         if event.last:
-            results[event.target] = _compared(event)
+            results[event.target] = _compared(event, adapter)
             if not run.out.as_json:
                 _show_compared(run, event)
     if run.out.as_json:
@@ -131,9 +131,9 @@ def _chat_turn(run: Run, deltas: Iterator[ChatDelta]) -> str:
     return last.conversation_id
 
 
-def _compared(event: CompareEvent) -> Record:
+def _compared(event: CompareEvent, adapter: str | None) -> Record:
     """The end of one side; `error` is null where it answered."""
-    return {**shapes.answer(event.answer or Answer(text="", found=False)), "error": event.error}
+    return {**shapes.answer(event.answer or Answer(text="", found=False), adapter), "error": event.error}
 
 
 def _show_compared(run: Run, event: CompareEvent) -> None:

@@ -43,15 +43,15 @@ def cost(usage: Usage, timings: Timings) -> Record:
     return {"usage": asdict(usage), "timings": asdict(timings)}
 
 
-def answer(given: Answer) -> Record:
-    """An answer from documents."""
+def answer(given: Answer, adapter: str | None) -> Record:
+    """An answer. `adapter` is the name of the one that was asked for; the answer itself knows only its file."""
     return {
         "answer": given.text,
         "found": given.found,
         "citations": [citation(cited) for cited in given.citations],
         **cost(given.usage, given.timings),
         "model": given.model,
-        "adapter": given.adapter,
+        "adapter": adapter if given.adapter else None,
         "notice": given.notice,
     }
 
