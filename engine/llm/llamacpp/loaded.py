@@ -35,6 +35,8 @@ class LoadedModel:
         if not self._pointer:
             hint = "Get the file again; if it is whole, memory may be short or its architecture is not supported."
             raise ModelFileError(f"{path.name} cannot be loaded.", hint=hint)
+        self.on_gpu = bool(gpu_layers and library.llama_supports_gpu_offload())
+        """Whether layers are computed by a GPU."""
         self.keeps_history = not (
             library.llama_model_is_recurrent(self._pointer) or library.llama_model_is_hybrid(self._pointer)
         )
