@@ -19,6 +19,10 @@ from engine.requests import ChatRequest
 ANSWER_TOKENS = 512
 """Longest answer of a chat turn, in tokens."""
 
+REPEAT_PENALTY = 1.1
+"""llama.cpp's long-standing default: a small model that always takes the likeliest token otherwise goes in circles. Not for an
+adapter, which is to repeat its training answers word for word."""
+
 FALL_BACK_ON = (ProviderError, ConfigError, OfflineError, AdapterError)
 """Failures of a model that the default model can stand in for."""
 
@@ -85,6 +89,7 @@ class Chat:
             )
         params = GenerationParams(
             max_tokens=ANSWER_TOKENS,
+            repeat_penalty=REPEAT_PENALTY if adapter is None else 1.0,
             adapter=None if adapter is None else adapter.path,
             timeout_s=self._timeout_s,
             cancel=cancel,

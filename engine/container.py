@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 from pydantic import BaseModel
 
 from engine import requests
+from engine.chat import REPEAT_PENALTY
 from engine.domain import AgentConfig, Answer, AnswerDelta, CancelToken, Collection, Completion, FaqPair, FaqStatus, Job, Lead
 from engine.errors import ConflictError, NexusError
 from engine.llm.base import GenerationParams
@@ -266,7 +267,7 @@ class Engine(Wiring):
         tuned = None if adapter is None else self.repositories.adapters.by_name(adapter)
         base = self.model(request.model or (tuned.base_model if tuned else None))
         params = GenerationParams(max_tokens=ANSWER_TOKENS, timeout_s=self.settings.compare_timeout_s)
-        targets = {"base": model_target(base, request.question, params)}
+        targets = {"base": model_target(base, request.question, replace(params, repeat_penalty=REPEAT_PENALTY))}
         if tuned is not None:
             targets["finetuned"] = model_target(base, request.question, replace(params, adapter=tuned.path))
         targets["rag"] = lambda cancel: self.ask(request.question, request.collection, model=base.name, cancel=cancel)

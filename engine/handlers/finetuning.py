@@ -20,6 +20,9 @@ from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
 from engine.training.trainer import AdapterArtifact
 
+TRAINING_SHARE = 0.9
+"""Part of the progress bar that the steps take; the rest is writing the adapter and checking it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Data:
@@ -54,7 +57,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         runs_dir=parts.settings.runs_dir,
         cache_dir=parts.settings.cache_dir,
         adapters_dir=parts.settings.adapters_dir,
-        on_event=lambda event: _relay(context, event),
+        on_event=_Relay(context),
         cancel=context.cancel,
     )
     adapter = _list(parts, request, data, artifact, base, context.job.id)
@@ -93,16 +96,23 @@ def trainable(pairs: Sequence[FaqPair]) -> tuple[list[FaqPair], str | None]:
     return pending, "No pair was approved yet, so all pairs that wait for review were used." if pending else None
 
 
-def _relay(context: JobContext, event: Mapping[str, Json]) -> None:
-    """Pass an event of the child on to the job's row."""
-    if event.get("event") == "message":
-        context.progress(0.0, str(event.get("message", "")))
-        return
-    context.emit({key: value for key, value in event.items() if key != "event"})
-    step, steps = cast(int, event["step"]), max(1, cast(int, event["steps"]))
-    loss = event.get("loss")
-    shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
-    context.progress(0.98 * step / steps, f"Step {step} of {steps}{shown}")
+class _Relay:
+    """Passes the events of the child on to the job's row: steps with their losses, and messages in between."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self._done = 0.0
+
+    def __call__(self, event: Mapping[str, Json]) -> None:
+        if event.get("event") != "progress":
+            self._context.progress(self._done, str(event.get("text", "")))
+            return
+        self._context.emit({key: value for key, value in event.items() if key != "event"})
+        step, steps = cast(int, event["step"]), max(1, cast(int, event["steps"]))
+        loss = event.get("loss")
+        shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
+        self._done = TRAINING_SHARE * step / steps
+        self._context.progress(self._done, f"Step {step} of {steps}{shown}")
 
 
 def _list(parts: Parts, request: FinetuneRequest, data: _Data, artifact: AdapterArtifact, base: Path, job_id: str) -> Adapter:
