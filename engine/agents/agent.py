@@ -12,7 +12,7 @@ from engine.agents.asking import contact_of, next_contact, next_field
 from engine.agents.factory import Mind, Parts, make_mind
 from engine.agents.leads import LeadData, LeadReader
 from engine.agents.memory import Memory, recall
-from engine.agents.messages import Intent, declines, intent_of, question_part, with_context
+from engine.agents.messages import Intent, declines, intent_of, is_follow_up, question_part
 from engine.agents.second_opinion import SecondOpinion
 from engine.agents.small_talk import small_talk
 from engine.db.repositories import Repositories
@@ -58,7 +58,7 @@ class _Turn:
     said: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     answer: Answer | None = None
-    question: str | None = None
+    topic: str | None = None
     asked: str | None = None
 
     @property
@@ -180,13 +180,14 @@ class SmartAgent:
     def _look_up(self, turn: _Turn) -> Iterator[AnswerDelta]:
         """Answer from the collection; a failure becomes an apology with a notice."""
         asked = question_part(turn.message, turn.found.found) or turn.message
-        turn.question = with_context(asked, turn.memory.question)
+        turn.topic = turn.memory.topic if turn.memory.topic and is_follow_up(asked) else asked
+        question = asked if turn.topic == asked else f"{turn.topic} {asked}"
         try:
             yield from grounded(
                 self._with.answers,
                 self._with.parts.model_for,
                 turn.mind,
-                turn.question,
+                question,
                 self.config.collection_id,
                 cancel=turn.cancel,
                 timeout_s=self._with.timeout_s,
@@ -249,7 +250,7 @@ def _details(turn: _Turn, config: AgentConfig) -> dict[str, Json]:
     answer = turn.answer or Answer("", found=False)
     details: dict[str, Json] = {
         "asked": turn.asked,
-        "question": turn.question,
+        "topic": turn.topic,
         "declined": turn.declined,
         "intent": turn.intent.value,
         "found": answer.found,

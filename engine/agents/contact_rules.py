@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.agents.fields import EMAIL
 from engine.agents.found import Found
 
-_PHONE = re.compile(r"(?<![\w@#$€£¥.,:/+-])(?:\+|\(\+)?\(?[0-9][0-9 ()./\u00a0-]{4,22}[0-9](?![\w@%€£$]|[.,:][0-9])")
+_PHONE = re.compile(r"(?<![\w@#$€£¥.,/+-])(?<![0-9]:)(?:\+|\(\+)?\(?[0-9][0-9 ()./\u00a0-]{4,22}[0-9](?![\w@%€£$]|[.,:][0-9])")
 _DATE = re.compile(
     r"(?:[0-9]{4}[-./ ][0-9]{1,2}[-./ ][0-9]{1,2}|[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ](?:[0-9]{4}|[0-9]{2}))(?:[ -].*)?"
 )
@@ -34,7 +34,8 @@ _NEGATED = re.compile(
 )
 _INTRODUCTION = re.compile(
     r"(?:(?:and|or|,|so|please)\s+)*(?:(?:you can|please|just|feel free to)\s+)*(?:(?:my|the|our)\s+)?"
-    r"(?:new |work |direct |contact )?(?:(?:e-?mail|mail|telephone|phone|mobile|cell|tel|number|address|contact|call|reach|write|text|ring|whatsapp|me|us|to|"
+    r"(?:new |work |direct |contact )?(?:(?:e-?mail|mail|telephone|phone|mobile|cell|tel|number|address|contact|call|reach|"
+    r"write|text|ring|whatsapp|me|us|to|"
     r"at|on|is|under|via|by|it's|it is|number is|using|my)\b[\s.:=-]*)+[<(\[\"'`]*$",
     re.I,
 )

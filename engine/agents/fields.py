@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from engine.agents.words import LETTER, NOT_A_NAME, NOT_A_VALUE, name_words
+from engine.agents.words import LETTER, NOT_A_VALUE, is_name_word, name_words
 
 LONGEST_EMAIL = 254
 """Characters of an e-mail address (RFC 5321, the longest path)."""
@@ -65,7 +65,7 @@ def _valid_name(value: str) -> bool:
         1 <= len(words) <= MOST_NAME_WORDS
         and len(value) <= LONGEST_NAME
         and " ".join(words) == value
-        and not any(word.casefold().rstrip(".") in NOT_A_NAME for word in words)
+        and all(is_name_word(word) for word in words)
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from engine.agents.contact_rules import find_emails, find_phones
 from engine.agents.fields import FieldKind, is_valid, kind_of
 from engine.agents.found import Found
+from engine.agents.messages import declines
 from engine.agents.name_rules import find_names
 from engine.agents.second_opinion import SecondOpinion
 from engine.agents.value_rules import find_companies, find_values
@@ -59,6 +60,8 @@ class LeadReader:
             asked: the field that the agent has just asked for.
             known: the values so far; a correction such as "it's Jon, not John" is understood with them.
         """
+        if declines(message, asked=asked is not None):
+            asked = None
         taken: list[Found] = []
         for field in self._fields:
             found = self._find(field, message, asked, known or {})

@@ -12,27 +12,27 @@ from engine.db.repositories.conversations import StoredMessage
 class Memory:
     """Where a conversation stands.
 
-    `asked` is the field that the last turn asked for, `question` the last question that was looked up; `declined` says that
+    `asked` is the field that the last turn asked for, `topic` the last question that made sense alone; `declined` says that
     the customer does not want to be asked any more.
     """
 
     asked: str | None = None
-    question: str | None = None
+    topic: str | None = None
     declined: bool = False
 
 
 def recall(turns: Sequence[StoredMessage]) -> Memory:
     """The state of a conversation after these turns."""
     asked: str | None = None
-    question: str | None = None
+    topic: str | None = None
     declined = False
     for turn in turns:
         if turn.message.role != "assistant":
             continue
         asked = _text(turn, "asked")
-        question = _text(turn, "question") or question
+        topic = _text(turn, "topic") or topic
         declined = declined or turn.details.get("declined") is True
-    return Memory(asked, question, declined)
+    return Memory(asked, topic, declined)
 
 
 def _text(turn: StoredMessage, key: str) -> str | None:

@@ -47,7 +47,7 @@ _NOT_WILLING = r"(?:don['’]?t|do not|won['’]?t|will not|not going to|not gon
 _GIVE = r"(?:give|share|tell|leave|provide|say)"
 _REFUSAL = re.compile(
     rf"\b(?:(?:i['’]?d |i would |i['’]?ll )?(?:rather|prefer) not|not comfortable|none of your business|stop asking|"
-    rf"{_NOT_WILLING} (?:want|wish|like|need|care|{_GIVE})(?: to {_GIVE})?(?: you)? (?:my|any|that|it|this|out|contact|personal)|"
+    rf"{_NOT_WILLING} (?:want|wish|like|need|care|{_GIVE})(?: to {_GIVE})?(?: you)? (?:my|any|that|it|this|out|contact)|"
     r"that['’]?s private|keep (?:it|that|this) private|(?:stay|remain) anonymous|why do you (?:need|want|ask)|"
     r"no need for (?:that|my))",
     re.I,
@@ -57,21 +57,29 @@ _NO = re.compile(
     re.I,
 )
 _BARE_NO = re.compile(
-    r"(?:no|nope|nah|not now|not yet|skip(?: it| this)?|later|maybe later|never ?mind|no,? (?:thanks|thank you)|nothing)[\s.!,]*",
+    r"(?:no|nope|nah|not now|not yet|skip(?: it| this)?|later|maybe later|never ?mind|no,? (?:thanks|thank you)|nothing)"
+    r"[\s.!,]*",
     re.I,
 )
 
 _FILLER = word_set(
     "contact reach email e-mail mail phone telephone mobile cell number name address details detail company call text write "
-    "ring work works working please noted whatsapp new change changed update updated correct correction speaking regards best kind "
-    "interested sign lead info information given here's name's i'd like typo mistake oops add full first last under "
+    "ring work works working please noted whatsapp new change changed update updated correct correction speaking regards "
+    "best kind interested sign lead info information given here's name's i'd like typo mistake oops add full first last under "
     "organisation organization firm employer title ceo cto founder back directly anytime time"
 )
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_OPENING = re.compile(rf"^(?:\s|[,.;:!?)\]>-]|{_HELLO}\b|(?:and|also|so|but)\b(?=[\s,]*(?:and|,|$)))+", re.I)
+_OPENING = re.compile(
+    rf"^(?:\s|[,.;:!?)\]>-]|(?:{_HELLO}|sure|yes|ok(?:ay)?|no|of course)\b(?=[\s,.!]|$)|"
+    r"(?:and|also|so|but)\b(?=[\s,]*(?:and|,|$)))+",
+    re.I,
+)
+_GAP = re.compile(r"\s+(?=[,.;!?])|(?<=[,.;])[,.;\s]+(?=[,.;])")
 _INTERROGATIVE = re.compile(r"\b(?:who|what|when|where|why|which|how|whose)\b|\?", re.I)
 _FOLLOW_UP = re.compile(
-    r"^(?:and|what about|how about|also|or|but|then|same for|is (?:it|that|this)|are (?:they|those|these))\b", re.I
+    r"(?:and|what about|how about|also|or|but|then|same for|is (?:it|that|this)|are (?:they|those|these))\b|"
+    r"(?:on|in|at|for|with|without|from|to|by|during|after|before) (?:\S+ ?){1,3}$",
+    re.I,
 )
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|there|one|ones|same|he|she)\b", re.I)
 _SHORT_QUESTION = 7
@@ -112,20 +120,14 @@ def question_part(message: str, found: Sequence[Found]) -> str:
             kept.append(message[position : span.start])
         position = max(position, span.end)
     rest = " ".join([*kept, message[position:]])
-    return _OPENING.sub("", " ".join(rest.split())).strip()
+    return _OPENING.sub("", _GAP.sub("", " ".join(rest.split()))).strip()
 
 
-def with_context(question: str, previous: str | None) -> str:
-    """The question together with the one before where it makes no sense alone: "and on Sundays?"."""
-    if previous is None or not _is_follow_up(question):
-        return question
-    return f"{previous} {question}"
-
-
-def _is_follow_up(question: str) -> bool:
+def is_follow_up(question: str) -> bool:
+    """Whether a question makes no sense without the one before: "and on Sundays?", "is it free?"."""
     count = len(_WORD.findall(question))
     pointing = count <= _SHORT_QUESTION and _POINTING.search(question) is not None
-    return pointing or count <= 2 or (_FOLLOW_UP.match(question) is not None and count <= 2 * _SHORT_QUESTION)
+    return pointing or (_FOLLOW_UP.match(question) is not None and count <= 2 * _SHORT_QUESTION)
 
 
 def _says_something(rest: str) -> bool:

@@ -20,9 +20,15 @@ _STRONG = re.compile(
 )
 """Words after which a name follows, in capitals or not."""
 
+_ABROAD = re.compile(
+    rf"\b(?:mein name ist|ich hei(?:ß|ss)e|je m{_Q}appelle|mon nom est|me llamo|mi nombre es|mi chiamo|(?:eu )?me chamo)\s+",
+    re.I,
+)
+"""The same in other languages."""
+
 _WEAK = re.compile(
     rf"(?:\bi(?:{_Q}m| am)|\bthis is|(?:^|[.!?,\n] ?)(?:it{_Q}?s|it is|it should be|hi it{_Q}s)(?: just| for| under)?|"
-    rf"\bcall me|\bhere is|\bwe(?:{_Q}re| are)|\bunder)\s+(?:just |i think )?{_TITLE}",
+    rf"\bcall me|\bhere is|\bunder)\s+(?:just |i think )?{_TITLE}",
     re.I,
 )
 """Words after which a name may follow: only words with capitals are taken for one."""
@@ -38,6 +44,8 @@ _NOT_MINE = re.compile(
 )
 """Words before a cue that make it no introduction: "pretend my name is …"."""
 
+_POSSESSIVE = re.compile(rf"{_Q}s\b")
+
 _AFTER = re.compile(
     rf"\s+(?:is (?:my|the) (?:full |first |last )?name|here|speaking|on the (?:line|phone)|party)\b(?!{_Q})", re.I
 )
@@ -51,7 +59,8 @@ _SIGNATURE = re.compile(
 _SEGMENT = re.compile(r"[^,;\n|]+")
 _LEAD_IN = re.compile(
     rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|hi|hello|well|no problem|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|"
-    rf"this is|(?:my |the )?(?:full |first |last )?name(?:{_Q}s| is)?|just|call me|you can call me|mr|mrs|ms|miss|dr)\b[\s,.!:-]*)*",
+    rf"this is|(?:my |the )?(?:full |first |last )?name(?:{_Q}s| is)?|just|call me|you can call me|mr|mrs|ms|miss|dr)\b"
+    r"[\s,.!:-]*)*",
     re.I,
 )
 _SHAKY = re.compile(rf"\b(?:it{_Q}s|it is|that{_Q}s|that is|i{_Q}m|i am|this is)\W*$", re.I)
@@ -69,6 +78,7 @@ def find_names(field: str, message: str, *, asked: bool) -> Iterator[Found]:
         asked: whether the agent has just asked for a name; a message that is nothing but a name is one then.
     """
     yield from _after_cues(_STRONG, field, message, loose=True)
+    yield from _after_cues(_ABROAD, field, message, loose=True)
     yield from _before_cues(field, message)
     yield from _after_cues(_WEAK, field, message, loose=False)
     yield from _after_booking(field, message)
@@ -126,7 +136,8 @@ def _after_cues(cues: re.Pattern[str], field: str, message: str, *, loose: bool)
         if _NOT_MINE.search(message[: match.start()]) or (not loose and message.isupper()):
             continue
         name = read_name(message[match.end() :], loose=loose)
-        if name and name.casefold() not in PLACES:
+        is_anothers = _POSSESSIVE.match(message, match.end() + len(name)) is not None
+        if name and not is_anothers and name.casefold() not in PLACES:
             yield Found(field, name, match.start(), match.end() + len(name))
 
 

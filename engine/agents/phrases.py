@@ -26,6 +26,12 @@ _ASK_CONTACT: Mapping[FieldKind, str] = {
     FieldKind.EMAIL: "To which e-mail address should the answer go?",
     FieldKind.PHONE: "At which telephone number can you be reached?",
 }
+_TITLES: Mapping[FieldKind, str] = {
+    FieldKind.NAME: "your name",
+    FieldKind.EMAIL: "your e-mail address",
+    FieldKind.PHONE: "your telephone number",
+    FieldKind.COMPANY: "your company",
+}
 _NOTED = "Thank you{name}. I have noted {values}."
 
 
@@ -46,7 +52,8 @@ def noted(values: Mapping[str, str]) -> str:
 
 
 def _value(field: str, value: str) -> str:
-    return f"your {label(field)} ({value})"
+    title = _TITLES.get(kind_of(field), f"your {label(field)}")
+    return f"{title} ({value})"
 
 
 def _listed(items: Sequence[str]) -> str:

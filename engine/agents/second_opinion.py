@@ -33,7 +33,11 @@ _EXAMPLES: dict[FieldKind, tuple[tuple[str, str], ...]] = {
     FieldKind.OTHER: (),
 }
 _HINTS: dict[FieldKind, re.Pattern[str]] = {
-    FieldKind.NAME: re.compile(r"\b(?:my|the|under|on|in|by|first|last|full) names?\b|\bcalled\b|\bunder\b|\blisted\b", re.I),
+    FieldKind.NAME: re.compile(
+        r"\b(?:my|first|last|full) names?\b|\bi(?:['’]m| am) (?:called|named)\b|"
+        r"\b(?:booking|booked|reservation|reserved)\b.*\bunder\b",
+        re.I,
+    ),
     FieldKind.COMPANY: re.compile(r"\b(?:we|our|my) (?:company|firm|business|team|shop|employer)\b|\bi work\b", re.I),
 }
 _ORDERS = re.compile(r"\b(?:ignore|instructions?|pretend|write|print|output|store|save|system|prompt|assistant|say)\b", re.I)

@@ -22,6 +22,7 @@ _STRONG = re.compile(
 )
 _WEAK = re.compile(
     rf"\b(?:(?:i|we) work (?:at|for|with)|(?:i{_Q}m|i am|we{_Q}re|we are) (?:calling|writing|employed) (?:with|at|by|from)|"
+    r"(?:calling|writing|speaking) from|"
     r"on behalf of|i represent|representing|employed (?:by|at)|(?:ceo|cto|cfo|founder|co-founder|owner|director|manager|"
     rf"head of \w+|engineer|partner|buyer) (?:at|of)|working (?:at|for)|i (?:run|own)|we{_Q}re|we are)\s+",
     re.I,
@@ -30,7 +31,8 @@ _INTRODUCTION = re.compile(rf"\b(?:i{_Q}m|i am|this is|it{_Q}s|my name is|my nam
 _FROM = re.compile(r",? (?:here )?(?:from|with|at|of)\s+", re.I)
 _WITH_SUFFIX = re.compile(rf"(?:[A-Z0-9][\w&.'’-]* (?:& |and )?){{1,4}}{_SUFFIX}\b\.?(?: & Co\.? KG)?")
 
-_ABBREVIATION = re.compile(rf"(?:{_SUFFIX}|Co|\w)\.")
+_ABBREVIATION = re.compile(r"(?:Co|St|\w)\.")
+"""Words with a full stop that does not end a sentence."""
 
 _END = re.compile(r"\s*(?:[.!?](?:\s|$)|[;\n,]|\s(?:and|but|so)\s|\snot\s|\s+[-–—]\s|$)", re.I)
 _LEAD_IN = re.compile(
@@ -102,9 +104,8 @@ def _read_company(text: str) -> str:
             end = position
         if word.endswith(".") and not _ABBREVIATION.fullmatch(word):
             break
-    name = text[:end] if _ABBREVIATION.fullmatch(text[:end].split(" ")[-1]) else text[:end].rstrip(".'’")
-    words = name.removesuffix("'s").removesuffix("’s").split(" ")
-    is_place = any(word.casefold() in PLACES for word in words) and not re.fullmatch(_SUFFIX, words[-1].rstrip("."))
+    words = text[:end].rstrip(".'’").removesuffix("'s").removesuffix("’s").split(" ")
+    is_place = any(word.casefold() in PLACES for word in words) and not re.fullmatch(_SUFFIX, words[-1])
     return "" if is_place or not any(is_name_word(word) or word.isupper() for word in words) else " ".join(words)
 
 

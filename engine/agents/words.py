@@ -61,7 +61,9 @@ _THINGS = (
     "order owner parking party people person phone pizza place plan price prices pricing problem product question questions "
     "receipt refund reservation restaurant return returns room salad seats service shipping shop someone spot student support "
     "system table tables telephone thing things ticket urgent user website wife husband partner boss colleague mother father "
-    "brother sister mum mom dad wine woman work highchair surname male female he/she none unknown anonymous outside inside"
+    "brother sister mum mom dad wine woman work highchair surname male female he/she none unknown anonymous outside "
+    "inside ceo cto cfo "
+    "founder director engineer ltd limited llc inc corp corporation gmbh plc"
 )
 _NATIONALITIES = (
     "american argentinian australian austrian belgian brazilian british canadian chinese colombian croatian czech danish dutch "
@@ -70,10 +72,10 @@ _NATIONALITIES = (
     "thai turkish ukrainian vietnamese welsh muslim jewish catholic hindu buddhist gluten halal kosher"
 )
 
-_GIVEN_NAMES = frozenset({"may", "april", "june"})
+_GIVEN_NAMES = word_set("April Bill Jan June May Will")
 """Given names that are other words, too: the capital decides."""
 
-NOT_A_NAME = word_set(f"{_FUNCTION_WORDS} {_TALK} {_TIMES} {_ACTIONS} {_THINGS} {_NATIONALITIES}") - _GIVEN_NAMES
+NOT_A_NAME = word_set(f"{_FUNCTION_WORDS} {_TALK} {_TIMES} {_ACTIONS} {_THINGS} {_NATIONALITIES}")
 """Words, in lower case, that no name consists of."""
 
 NOT_A_VALUE = word_set(f"{_FUNCTION_WORDS} {_TALK} unknown anonymous n/a na nil secret private self-employed")
@@ -81,8 +83,9 @@ NOT_A_VALUE = word_set(f"{_FUNCTION_WORDS} {_TALK} unknown anonymous n/a na nil 
 
 PLACES = word_set(
     "africa albania amsterdam argentina asia athens atlanta australia austria bangalore bangkok barcelona beijing belgium "
-    "berlin birmingham boston brazil bristol britain brussels bucharest budapest bulgaria cairo california canada chicago chile china "
-    "cologne colombia copenhagen croatia dallas delhi denmark denver dubai dublin edinburgh egypt england estonia europe "
+    "berlin birmingham boston brazil bristol britain brussels bucharest budapest bulgaria cairo california canada chicago "
+    "chile china cologne colombia copenhagen croatia dallas delhi denmark denver dubai dublin edinburgh egypt england "
+    "estonia europe "
     "finland florida france frankfurt geneva germany ghana glasgow greece hamburg helsinki houston hungary iceland india "
     "indonesia ireland israel istanbul italy jakarta japan johannesburg kenya korea lagos latvia leeds lisbon lithuania london "
     "lyon madrid malaysia manchester melbourne mexico miami milan montreal morocco moscow mumbai munich nairobi naples "
@@ -111,4 +114,4 @@ def is_particle(word: str) -> bool:
 
 def is_name_word(word: str) -> bool:
     """Whether a word may stand in a name."""
-    return word.casefold().rstrip(".").removesuffix("'s").removesuffix("’s") not in NOT_A_NAME
+    return word in _GIVEN_NAMES or word.casefold().rstrip(".").removesuffix("'s").removesuffix("’s") not in NOT_A_NAME
