@@ -1,4 +1,4 @@
-"""What `streamlit run app` serves: the script `shell/main.py`, an engine that lives as long as the server, and response headers."""
+"""What `streamlit run app` serves: the script `shell/main.py`, an engine as long-lived as the server, response headers."""
 
 from __future__ import annotations
 

@@ -64,9 +64,11 @@ def _reply(agent: AgentConfig, message: str, conversation: str | None) -> None:
     bubble("user", message)
     with st.chat_message("assistant", avatar=MODEL):
         pieces = shared_engine().agent_reply(agent.name, message, conversation=conversation)
-        last = stream_text(pieces, f"{plain(agent.name)} is typing…")
+        words = st.empty()
+        last = stream_text(pieces, f"{plain(agent.name)} is typing…", words)
         if last is None or last.reply is None:
             return
+        words.text(last.reply.reply)
         show_notice(last.reply.notice)
         show_citations(last.reply.citations)
     if conversation is None:

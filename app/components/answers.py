@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.components.text import duration, mapping, number, plain, string
 from engine.domain import Json
@@ -27,12 +28,12 @@ class Piece(Protocol):
 P = TypeVar("P", bound=Piece)
 
 
-def stream_text(pieces: Iterable[P], waiting: str) -> P | None:
+def stream_text(pieces: Iterable[P], waiting: str, place: DeltaGenerator | None = None) -> P | None:
     """Show an answer while it is written; returns the last piece, which carries the whole answer.
 
     Leaving the page ends the script at the next drawing, which closes `pieces` and so stops the model.
     """
-    place = st.empty()
+    place = place or st.empty()
     place.caption(waiting)
     said, drawn_at = "", 0.0
     last: P | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.components.text import counted, duration, plain, shortened
-from engine.domain import Citation, Timings, Usage
+from engine.domain import Answer, Citation, Timings, Usage
 
 
 def show_citations(citations: Sequence[Citation]) -> None:
@@ -30,6 +30,15 @@ def figures(model: str, adapter: str | None, usage: Usage, timings: Timings) -> 
     if usage.completion_tokens:
         parts.append(f"{usage.prompt_tokens:,} tokens in, {usage.completion_tokens:,} out")
     return " · ".join(parts) or counted(0, "token")
+
+
+def show_support(answer: Answer) -> None:
+    """Everything below the words of an answer; instead of them where the documents do not say."""
+    show_notice(answer.notice)
+    if not answer.found:
+        st.info(plain(answer.text), icon=":material/search_off:")
+    show_citations(answer.citations)
+    st.caption(figures(answer.model, answer.adapter, answer.usage, answer.timings))
 
 
 def show_notice(notice: str | None) -> None:

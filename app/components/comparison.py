@@ -11,11 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.components.answers import REDRAW_S
 from app.components.boundary import show_stored_error
-from app.components.citations import figures, show_citations, show_notice
+from app.components.citations import show_support
 from app.components.empty import empty_state
 from app.components.pickers import adapter_picker, collection_picker
 from app.resources import shared_engine
-from engine.domain import Answer
 
 if TYPE_CHECKING:
     from engine.compare import CompareEvent
@@ -82,13 +81,8 @@ def _show(event: CompareEvent, side: _Side, column: DeltaGenerator) -> None:
             side.place.empty()
             show_stored_error(event.error)
         elif event.answer is not None:
-            side.place.text(event.answer.text)
-            _below(event.answer)
-
-
-def _below(answer: Answer) -> None:
-    show_notice(answer.notice)
-    if not answer.found:
-        st.info("The documents do not say.", icon=":material/search_off:")
-    show_citations(answer.citations)
-    st.caption(figures(answer.model, answer.adapter, answer.usage, answer.timings))
+            if event.answer.found:
+                side.place.text(event.answer.text)
+            else:
+                side.place.empty()
+            show_support(event.answer)

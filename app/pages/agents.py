@@ -60,7 +60,7 @@ def _create() -> None:
 
 
 def _list() -> None:
-    agents = shared_engine().repositories.agents.list()
+    agents = shared_engine().agents.list()
     if not agents:
         empty_state("support_agent", "No agents yet", "Give one a name and a collection, then talk to it in the next tab.")
     names = {collection.id: collection.name for collection in shared_engine().collections()}
@@ -83,5 +83,5 @@ def _delete(agent: AgentConfig) -> None:
     with st.popover("Delete", icon=":material/delete:", width="content"):
         st.markdown("The agent goes, with its conversations and leads.")
         if st.button("Delete it", key=f"delete-agent-{agent.id}", type="primary"):
-            shared_engine().repositories.agents.delete(agent.id)
+            shared_engine().agents.delete(agent.name)
             st.rerun()

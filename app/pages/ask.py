@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components.answers import stream_text
-from app.components.citations import figures, show_citations, show_notice
+from app.components.citations import show_support
 from app.components.empty import empty_state
 from app.components.pickers import adapter_picker, collection_picker
 from app.resources import shared_engine
 from app.state import Exchange, tab_state
-from engine.domain import Answer, Collection
+from engine.domain import Collection
 
 
 def render() -> None:
@@ -40,8 +40,9 @@ def _conversation(collection: Collection, adapter: str | None) -> None:
     for exchange in exchanges:
         _question(exchange.question)
         with st.chat_message("assistant", avatar=":material/menu_book:"):
-            st.text(exchange.answer.text)
-            _support(exchange.answer)
+            if exchange.answer.found:
+                st.text(exchange.answer.text)
+            show_support(exchange.answer)
     if question:
         _answer(question, collection, adapter)
 
@@ -50,22 +51,16 @@ def _answer(question: str, collection: Collection, adapter: str | None) -> None:
     _question(question)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         pieces = shared_engine().ask(question, collection.name, adapter=adapter)
-        last = stream_text(pieces, "Reading the documents…")
+        words = st.empty()
+        last = stream_text(pieces, "Reading the documents…", words)
         if last is None or last.answer is None:
             return
-        _support(last.answer)
+        if not last.answer.found:
+            words.empty()
+        show_support(last.answer)
         tab_state().exchanges.append(Exchange(question, collection.name, last.answer))
 
 
 def _question(text: str) -> None:
     with st.chat_message("user", avatar=":material/person:"):
         st.text(text)
-
-
-def _support(answer: Answer) -> None:
-    """Everything below the words of an answer."""
-    show_notice(answer.notice)
-    if not answer.found:
-        st.info("The documents do not say.", icon=":material/search_off:")
-    show_citations(answer.citations)
-    st.caption(figures(answer.model, answer.adapter, answer.usage, answer.timings))

@@ -80,8 +80,7 @@ def everything(engine: Engine, handbook: list[FaqPair]) -> Engine:
     stored.adapters.add(_adapter(engine, collection.id))
     agent = AgentConfig(new_id(), "Front desk", HOSTILE, collection.id, ("name", "email"), utc_now())
     stored.agents.add(agent)
-    for kind, agent_id in (("chat", None), ("agent", agent.id)):
-        conversation = stored.conversations.start(kind, HOSTILE, agent_id)
+    for conversation in (stored.conversations.start("chat", HOSTILE), stored.conversations.start("agent", HOSTILE, agent.id)):
         stored.conversations.append(conversation.id, Message("user", HOSTILE))
         stored.conversations.append(conversation.id, Message("assistant", HOSTILE), {"model": "fake/echo"})
     stored.leads.merge(agent.id, conversation.id, {"name": "=HYPERLINK()", "email": "ada@example.org"})

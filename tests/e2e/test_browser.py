@@ -40,7 +40,7 @@ FLAGS = [
 SAMPLE = PROJECT_ROOT / "data" / "samples" / "aurora-kettle-handbook.pdf"
 START_S = 120
 PAINT_MS = 60_000
-MODEL_MS = 420_000
+MODEL_MS = 240_000
 """Deadlines for a machine that is busy with other things; they are waited out only when something is broken."""
 
 HOSTILE = (
@@ -148,7 +148,7 @@ def upload(page: Page) -> None:
     collection.fill("Kettles")
     collection.press("Enter")
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(SAMPLE)
-    expect(page.get_by_test_id("stFileChipName")).to_have_text(SAMPLE.name)
+    expect(page.get_by_title(SAMPLE.name)).to_be_visible()
     page.get_by_label("Most pairs for each file").fill("6")
     page.get_by_label("Most pairs for each file").press("Enter")
     page.get_by_role("button", name="Extract FAQ pairs").click()
@@ -170,7 +170,7 @@ def ask(page: Page, address: str) -> None:
     """Ask something that the sample answers, and see the proof."""
     page.goto(f"{address}/ask")
     box = page.get_by_placeholder("Ask Kettles")
-    box.fill("How long does the warranty last?")
+    box.fill("How many years of warranty does every kettle have?")
     box.press("Enter")
     citation = page.get_by_test_id("stExpander").filter(has_text=SAMPLE.name)
     expect(citation.first).to_be_visible(timeout=MODEL_MS)
@@ -237,8 +237,7 @@ def fill_with_hostile_text(home: Path) -> None:
     stored.faqs.add([hostile_pair(collection.id, document)])
     agent = AgentConfig(new_id(), HOSTILE, HOSTILE, collection.id, ("name",), utc_now())
     stored.agents.add(agent)
-    for kind, agent_id in (("chat", None), ("agent", agent.id)):
-        conversation = stored.conversations.start(kind, HOSTILE, agent_id)
+    for conversation in (stored.conversations.start("chat", HOSTILE), stored.conversations.start("agent", HOSTILE, agent.id)):
         stored.conversations.append(conversation.id, Message("user", HOSTILE))
         stored.conversations.append(conversation.id, Message("assistant", HOSTILE))
     stored.leads.merge(agent.id, conversation.id, {"name": HOSTILE})
