@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from engine.agents import phrases
@@ -12,7 +12,7 @@ from engine.agents.asking import contact_of, next_contact, next_field
 from engine.agents.factory import Mind, Parts, make_mind
 from engine.agents.leads import LeadData, LeadReader
 from engine.agents.memory import Memory, recall
-from engine.agents.messages import Intent, declines, intent_of, is_follow_up, question_part
+from engine.agents.messages import Intent, declines, in_context, intent_of, is_follow_up, question_part
 from engine.agents.second_opinion import SecondOpinion
 from engine.agents.small_talk import small_talk
 from engine.db.repositories import Repositories
@@ -20,6 +20,9 @@ from engine.domain import AgentConfig, AgentReply, Answer, AnswerDelta, CancelTo
 from engine.errors import CancelledError, NexusError, NotFoundError
 from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest, checked
+
+MOST_QUESTIONS = 2
+"""So often an agent asks for one field in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,10 @@ class _Turn:
     def declined(self) -> bool:
         """Whether the customer does not want to say who they are."""
         return self.memory.declined or declines(self.message, asked=self.memory.asked is not None)
+
+    def open_fields(self, fields: Sequence[str]) -> list[str]:
+        """The fields that were not asked for often enough already."""
+        return [field for field in fields if self.memory.times_asked.get(field, 0) < MOST_QUESTIONS]
 
 
 class SmartAgent:
@@ -181,7 +188,7 @@ class SmartAgent:
         """Answer from the collection; a failure becomes an apology with a notice."""
         asked = question_part(turn.message, turn.found.found) or turn.message
         turn.topic = turn.memory.topic if turn.memory.topic and is_follow_up(asked) else asked
-        question = asked if turn.topic == asked else f"{turn.topic} {asked}"
+        question = asked if turn.topic == asked else in_context(asked, turn.topic)
         try:
             yield from grounded(
                 self._with.answers,
@@ -206,11 +213,11 @@ class SmartAgent:
             contact = contact_of(self.config.fields, turn.lead)
             offer = phrases.OFFER_KNOWN.format(contact=contact) if contact else phrases.OFFER
             yield f" {offer}"
-            turn.asked = next_contact(self.config.fields, turn.lead) if may_ask and not contact else None
+            turn.asked = next_contact(turn.open_fields(self.config.fields), turn.lead) if may_ask and not contact else None
             if turn.asked is not None:
                 yield f" {phrases.ask_contact(turn.asked)}"
         elif may_ask and turn.intent in (Intent.QUESTION, Intent.DETAILS):
-            turn.asked = next_field(self.config.fields, turn.lead)
+            turn.asked = next_field(turn.open_fields(self.config.fields), turn.lead)
             if turn.asked is not None:
                 yield f" {phrases.ask_for(turn.asked)}"
 

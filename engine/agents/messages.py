@@ -81,6 +81,12 @@ _FOLLOW_UP = re.compile(
     r"(?:on|in|at|for|with|without|from|to|by|during|after|before) (?:\S+ ?){1,3}$",
     re.I,
 )
+_ELLIPSIS = re.compile(
+    r"(?:(?:and|or|but|also|then|so)\b[ ,]*)?(?:(?:what|how) about )?"
+    r"(?P<phrase>(?P<preposition>on|in|at|for|with|without|from|to|by|during|after|before) (?:[^\s?]+ ?){1,5}?)[ ?.!]*",
+    re.I,
+)
+"""A phrase alone, such as "and on Sundays?"."""
 _POINTING = re.compile(r"\b(?:it|its|that|this|they|them|their|those|these|there|one|ones|same|he|she)\b", re.I)
 _SHORT_QUESTION = 7
 """A question of so many words or fewer that points at something ("is it free?") needs the one before."""
@@ -128,6 +134,20 @@ def is_follow_up(question: str) -> bool:
     count = len(_WORD.findall(question))
     pointing = count <= _SHORT_QUESTION and _POINTING.search(question) is not None
     return pointing or (_FOLLOW_UP.match(question) is not None and count <= 2 * _SHORT_QUESTION)
+
+
+def in_context(question: str, topic: str) -> str:
+    """A follow-up as a question that makes sense alone.
+
+    "When do you open on weekdays?" and "and on Sundays?" are "When do you open on Sundays?"; where there is nothing to
+    put in place of, the two follow one another.
+    """
+    ellipsis = _ELLIPSIS.fullmatch(question)
+    if ellipsis is None:
+        return f"{topic} {question}"
+    stem = topic.rstrip(" ?.!")
+    same = list(re.finditer(rf"\s{ellipsis['preposition']}\s", stem, re.I))
+    return f"{stem[: same[-1].start()] if same else stem} {ellipsis['phrase']}?"
 
 
 def _says_something(rest: str) -> bool:

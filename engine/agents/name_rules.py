@@ -14,7 +14,7 @@ _TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr)\b\.? )?"
 
 _STRONG = re.compile(
     rf"(?:\bmy (?:full |real |first |last )?names?(?:{_Q}s| is|:| =)?(?: is)?:?,?|\b(?:the|under) name is|"
-    rf"\bi(?:{_Q}m| am) (?:called|named)|\b(?:you can|please|just) call me|\b(?:in|under|on|for|go by|use) (?:the |my )?"
+    rf"\bi(?:{_Q}m| am) (?:called|named|known as)|\b(?:you can|please|just) call me|\b(?:in|under|on|for|go by|use) (?:the |my )?"
     rf"name(?: of| is)?[:,]?|(?:^|[.,!?\n] ?)(?:full )?name(?:{_Q}s| is| ?[:=-])|\b(?:first|last) name(?: is|:)?)\s+[\"“']?",
     re.I,
 )
@@ -53,7 +53,7 @@ _AFTER = re.compile(
 
 _SIGNATURE = re.compile(
     r"(?:\b(?:(?:best|kind|warm|many)\s+)?(?:regards|wishes|greetings)|\bcheers|\bsincerely|\bthanks|\bthank you|\byours|"
-    r"\bbest|(?:^|\s)[-–—]{1,2})\s*[,!.]?\s*(?P<name>[^\n,.!?@]{2,60}?)[.\s]*(?:$|\n)",
+    r"\bbest|(?:^|\n)\s*[-–—]{1,2})\s*[,!.]?\s*(?P<name>[^\n,.!?@]{2,60}?)[.\s]*(?:$|\n)",
     re.I,
 )
 _SEGMENT = re.compile(r"[^,;\n|]+")

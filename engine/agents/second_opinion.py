@@ -53,7 +53,6 @@ class SecondOpinion:
         self._timeout_s = timeout_s
         self._cancel = cancel
 
-    @traced("agent.second_opinion")
     def find(self, field: str, message: str, *, asked: bool) -> Found | None:
         """The value that the model points at; None where the message does not look as if it gave one, or the model fails.
 
@@ -61,6 +60,10 @@ class SecondOpinion:
         """
         if not self._model.capabilities.grammars or not looks_like_giving(field, message, asked=asked):
             return None
+        return self._ask(field, message)
+
+    @traced("agent.second_opinion")
+    def _ask(self, field: str, message: str) -> Found | None:
         params = GenerationParams(
             max_tokens=VALUE_TOKENS, constraint=span_grammar(message), timeout_s=self._timeout_s, cancel=self._cancel
         )

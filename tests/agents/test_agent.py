@@ -27,6 +27,8 @@ from engine.knowledge.index import KnowledgeIndex
 from engine.llm.base import ChatModel
 from engine.llm.fake import FakeChatModel
 from engine.llm.llamacpp import LlamaCppModel
+from engine.observability.traces import TraceLog
+from engine.observability.tracing import configure_tracing
 from engine.requests import AgentRequest
 from engine.vectorstore.faiss_store import FaissStore
 
@@ -149,6 +151,12 @@ def test_it_asks_for_what_is_missing_every_other_turn_until_it_has_all(talk: Con
     assert talk.say("When do you open?").reply == HOURS.text
 
 
+def test_it_asks_for_a_field_twice_at_most(talk: Conversation) -> None:
+    replies = [talk.say(f"What about question {number}?").reply for number in range(12)]
+    for field in ("name", "email", "phone"):
+        assert sum(reply.endswith(phrases.ask_for(field)) for reply in replies) == 2
+
+
 def test_it_does_not_ask_when_the_message_gave_everything(talk: Conversation) -> None:
     reply = talk.say("I'm Ana López from Acme Tools, ana@x.es, +34 612 345 678. When do you open?")
     assert len(reply.lead) == 4
@@ -194,7 +202,7 @@ def test_a_follow_up_is_looked_up_with_the_question_before(talk: Conversation, a
         talk.say(message)
     assert answers.questions == [
         "When do you open?",
-        "When do you open? and on Sundays?",
+        "When do you open on Sundays?",
         "When do you open? Is it free?",
         "Where do I park my car?",
     ]
@@ -369,5 +377,17 @@ def test_names_of_the_instructions_may_be_said() -> None:
 def test_a_turn_is_one_trace_with_a_span_for_each_step(talk: Conversation, settings: Settings) -> None:
     with configure_tracing(settings):
         talk.say("I'm Ana. When do you open?")
-    [trace] = [trace for trace in TraceLog(settings.events_dir).recent() if trace.name == "agent.turn"]
-    assert trace
+    log = TraceLog(settings.events_dir)
+    [trace] = log.recent()
+    assert trace.name == "agent.turn"
+    assert [step.name for step in log.spans(trace.trace_id)] == [
+        "agent.turn",
+        "agent.validate",
+        "agent.configuration",
+        "agent.history",
+        "agent.lead_data",
+        "agent.lead",
+        "agent.answer",
+        "agent.history",
+        "agent.reply",
+    ]

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.agents.leads import LeadReader
-from engine.agents.messages import Intent, declines, intent_of, is_follow_up, question_part
+from engine.agents.messages import Intent, declines, in_context, intent_of, is_follow_up, question_part
 
 READER = LeadReader(("name", "email", "phone", "company"))
 
@@ -61,3 +61,17 @@ def test_follow_ups() -> None:
         map(is_follow_up, ["and on Sundays?", "What about children?", "is it free?", "on Mondays?", "how much are they?"])
     )
     assert not any(map(is_follow_up, ["When do you open?", "parking", "Do you sell pianos for children?"]))
+
+
+@pytest.mark.parametrize(
+    ("topic", "question", "whole"),
+    [
+        ("When do you open on weekdays?", "and on Sundays?", "When do you open on Sundays?"),
+        ("When do you open?", "What about on Sundays?", "When do you open on Sundays?"),
+        ("How much is a ticket for adults?", "for children?", "How much is a ticket for children?"),
+        ("Do you sell pianos?", "is it expensive?", "Do you sell pianos? is it expensive?"),
+        ("Do you sell pianos?", "what about organs?", "Do you sell pianos? what about organs?"),
+    ],
+)
+def test_a_follow_up_is_put_into_its_context(topic: str, question: str, whole: str) -> None:
+    assert in_context(question, topic) == whole
