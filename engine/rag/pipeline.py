@@ -16,7 +16,7 @@ from engine.knowledge.terms import content_stems
 from engine.llm.base import ChatModel
 from engine.llm.fallback import FallbackChatModel
 from engine.observability.tracing import span, traced
-from engine.rag.answers import best_sentence, checked_answer, not_found, reviewed_answer
+from engine.rag.answers import checked_answer, not_found, quoted_answer, reviewed_answer
 from engine.rag.evidence import Evidence, gather, relevant, similarity
 from engine.rag.writing import LEAST_PARAMETERS, writing_request
 
@@ -29,6 +29,9 @@ SAME_QUESTION = 0.9
 """Similarity from which on a pair's question is taken to be the one that was asked. With MiniLM, rewordings ("How long is the
 warranty?", "How long does the warranty last?") are at 0.93 to 0.99; twins that ask for something else (open on Saturdays, on
 Sundays) reach 0.89."""
+
+SAME_WORDS = 0.75
+"""The same, where both questions have the same content words."""
 
 ModelFor = Callable[[str | None], ChatModel]
 """Gives the chat model of a name; the default local one for None."""
@@ -172,11 +175,8 @@ class RagPipeline:
             return None
         scores = similarity(question, [pair.question for pair in pairs], self._embedder())
         best = int(scores.argmax())
-        pair = pairs[best]
-        known = content_stems(f"{pair.question} {pair.answer} {pair.text}")
-        # A word that the pair does not have at all may be the one that makes the difference.
-        same = scores[best] >= SAME_QUESTION and content_stems(question) <= known
-        return replace(pair, score=float(scores[best])) if same else None
+        found = replace(pairs[best], score=float(scores[best]))
+        return found if _same_question(question, found) else None
 
     def _evidence(self, ask: _Ask, pairs: Sequence[Passage]) -> list[Evidence]:
         with span("rag.evidence") as step:
@@ -189,13 +189,13 @@ class RagPipeline:
         """Have a model write an answer and check it, or let the best sentence speak for itself."""
         writer = self._writer(ask)
         if writer is None:
-            yield from _whole(ask, best_sentence(evidence))
+            yield from _whole(ask, quoted_answer(evidence))
             return
         try:
             completion = yield from _write(writer, ask, evidence)
         except _NO_ANSWER as exc:
             yield from _whole(
-                ask, best_sentence(evidence, f"No model answered ({exc.message}); these are the document's words.")
+                ask, quoted_answer(evidence, f"No model answered ({exc.message}); these are the document's words.")
             )
             return
         ask.check()
@@ -212,6 +212,17 @@ class RagPipeline:
             return FallbackChatModel(model, self._model_for(None))
         capable = ask.adapter is not None or self._parameters(ask.model) >= LEAST_PARAMETERS
         return model if capable else None
+
+
+def _same_question(question: str, pair: Passage) -> bool:
+    """Whether a pair, scored by the similarity of the questions, was asked for in other words.
+
+    A word that the pair does not have at all may be the one that makes the difference, however similar the rest is.
+    """
+    asked, pair_asked = content_stems(question), content_stems(pair.question)
+    if pair.score >= SAME_QUESTION:
+        return asked <= content_stems(f"{pair.question} {pair.answer} {pair.text}")
+    return pair.score >= SAME_WORDS and asked == pair_asked
 
 
 def _write(model: ChatModel, ask: _Ask, evidence: Sequence[Evidence]) -> Generator[AnswerDelta, None, Completion]:
