@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from engine.db.repositories import AdapterRepository, ConversationRepository
-from engine.domain import CancelToken, Completion, Delta, Message
+from engine.domain import Adapter, CancelToken, Completion, Delta, Message
 from engine.errors import AdapterError, ConfigError, ConflictError, NexusError, OfflineError, ProviderError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.observability.tracing import traced
@@ -22,6 +22,9 @@ ANSWER_TOKENS = 512
 REPEAT_PENALTY = 1.1
 """llama.cpp's long-standing default: a small model that always takes the likeliest token otherwise goes in circles. Not for an
 adapter, which is to repeat its training answers word for word."""
+
+TEMPLATE_TOKENS = 48
+"""Room for what a chat template adds by itself, such as a default system message."""
 
 FALL_BACK_ON = (ProviderError, ConfigError, OfflineError, AdapterError)
 """Failures of a model that the default model can stand in for."""
@@ -64,7 +67,7 @@ class Chat:
             ConflictError: the adapter was trained on another base.
             NexusError: the model failed, and the default one as well.
         """
-        params, model = self._route(request, cancel)
+        params, model, warning = self._route(request, cancel)
         conversation = self._open(request)
         history = [stored.message for stored in self._conversations.history(conversation)]
         message = Message("user", request.message)
@@ -73,13 +76,14 @@ class Chat:
         completion: Completion | None = None
         try:
             for delta in self._answer(model, [*history, message], params):
+                delta = _noticed(delta, warning)
                 said.append(delta.text)
                 completion = delta.completion or completion
                 yield ChatDelta(delta.text, conversation, self._named(delta.completion, request))
         finally:
             self._remember(conversation, "".join(said), self._named(completion, request))
 
-    def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel]:
+    def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel, str | None]:
         adapter = None if request.adapter is None else self._adapters.by_name(request.adapter)
         model = self._model(request.model or (adapter.base_model if adapter else None))
         if adapter is not None and adapter.base_model != model.name:
@@ -94,7 +98,7 @@ class Chat:
             timeout_s=self._timeout_s,
             cancel=cancel,
         )
-        return params, model
+        return params, model, None if adapter is None else mismatch(adapter)
 
     def _open(self, request: ChatRequest) -> str:
         if request.conversation is not None:
@@ -139,12 +143,20 @@ class Chat:
         self._conversations.append(conversation, Message("assistant", text), details)
 
 
+def mismatch(adapter: Adapter) -> str | None:
+    """A warning when the served adapter did not answer as the trained one did; None when it did."""
+    parity = adapter.card.get("parity")
+    if not isinstance(parity, dict) or parity.get("ok") is not False:
+        return None
+    return f"The adapter {adapter.name} does not answer here exactly as it was trained; fine-tune it again."
+
+
 def fit(messages: Sequence[Message], model: ChatModel, answer_tokens: int) -> tuple[list[Message], str | None]:
     """The conversation without the oldest turns that do not fit, and a notice when some were left out.
 
     The system message and the last message always stay; if even those are too long, the model refuses them.
     """
-    room = model.context_length - min(answer_tokens, model.context_length // 2)
+    room = model.context_length - min(answer_tokens, model.context_length // 2) - TEMPLATE_TOKENS
     kept = list(messages)
     first = 1 if kept and kept[0].role == "system" else 0
     costs = [model.count_tokens(message.content) + 8 for message in kept]

@@ -133,3 +133,10 @@ def test_the_oldest_turns_are_left_out_when_there_is_no_room() -> None:
     assert 1 < len(kept) < 10
     assert f"{10 - len(kept)} oldest" in notice
     assert fit([turns[0]], FakeChatModel(), 40) == ([turns[0]], None)
+
+
+def test_an_adapter_that_is_served_otherwise_than_trained_says_so(repositories: Repositories, tmp_path: Path) -> None:
+    card = {"parity": {"ok": False, "top1_agreement": 0.5}}
+    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now(), card=card))
+    _, completion = whole(make_chat(repositories, FakeChatModel(name="tiny")).stream(ChatRequest(message="Hi", adapter="shop")))
+    assert "fine-tune it again" in completion.notice

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from engine.chat import mismatch
 from engine.domain import Adapter, Collection, FaqPair, FaqStatus, Json, utc_now
 from engine.errors import ConflictError
 from engine.evaluation.split import held_out
@@ -69,7 +70,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         "path": str(adapter.path),
         "examples": len(data.examples),
         "held_out": len(data.held_out),
-        "notice": data.notice,
+        "notice": mismatch(adapter) or data.notice,
         **{key: adapter.card[key] for key in ("parity", "evaluation", "durations") if key in adapter.card},
     }
 
