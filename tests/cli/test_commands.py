@@ -1,0 +1,157 @@
+"""What commands do and print, over a real home, as far as no model is needed."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from engine.domain import FaqStatus
+
+PAIR_FIELDS = {"id", "question", "answer", "quote", "document", "page", "score", "status"}
+Records = Callable[..., list[dict]]
+
+
+def test_pairs_are_listed_one_a_line(records: Records) -> None:
+    rows = records("faq", "list", "--collection", "cards")
+    assert [row["id"] for row in rows] == ["pair-0", "pair-1", "pair-2"]
+    assert all(row.keys() >= PAIR_FIELDS for row in rows)
+    assert (
+        rows[0] | {"question": "Question 0?", "page": 1, "score": 0.9, "status": "pending", "document": "cards.pdf"} == rows[0]
+    )
+
+
+def test_pairs_can_be_listed_by_status(records: Records) -> None:
+    records("faq", "approve", "pair-1", "--collection", "cards")
+    assert [row["id"] for row in records("faq", "list", "--collection", "cards", "--status", "approved")] == ["pair-1"]
+
+
+@pytest.mark.parametrize("chosen", [[], ["--all"]])
+def test_approving_without_names_means_all_that_wait(records: Records, home: Any, chosen: list[str]) -> None:
+    records("faq", "reject", "pair-0", "--collection", "cards")
+    (report,) = records("faq", "approve", *chosen, "--collection", "cards")
+    assert report == {"collection": "cards", "approved": 2, "approved_in_all": 2, "pairs_in_all": 3}
+    assert [pair.status for pair in home.engine.faqs("cards")] == ["rejected", "approved", "approved"]
+
+
+def test_a_least_score_leaves_the_others_waiting(records: Records, home: Any) -> None:
+    (report,) = records("faq", "approve", "--min-score", "0.8", "--collection", "cards")
+    assert report["approved"] == 2
+    assert home.engine.faqs("cards", FaqStatus.PENDING)[0].id == "pair-2"
+
+
+def test_rejecting_all_touches_only_those_that_wait(records: Records, home: Any) -> None:
+    records("faq", "approve", "pair-0", "--collection", "cards")
+    (report,) = records("faq", "reject", "--all", "--collection", "cards")
+    assert report["rejected"] == 2
+    assert home.engine.faqs("cards", FaqStatus.APPROVED)[0].id == "pair-0"
+
+
+def test_a_pair_is_edited(records: Records, home: Any) -> None:
+    (edited,) = records("faq", "edit", "pair-0", "--collection", "cards", "--question", "How long?")
+    assert edited["question"] == "How long?"
+    assert home.engine.faqs("cards")[0].question == "How long?"
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("jsonl", '{"id"'), ("csv", "id,question"), ("md", "# ")])
+def test_export_writes_what_was_not_rejected(records: Records, tmp_path: Path, kind: str, begins: str) -> None:
+    records("faq", "reject", "pair-0", "--collection", "cards")
+    out = tmp_path / f"pairs.{kind}"
+    (report,) = records("faq", "export", "--collection", "cards", "--format", kind, "--out", str(out))
+    assert report == {"out": str(out), "format": kind, "count": 2}
+    text = out.read_text()
+    assert text.startswith(begins)
+    assert "Question 1?" in text
+    assert "Question 0?" not in text
+
+
+def test_export_into_a_folder_that_is_not_there_fails(nexus: Callable[..., Result], tmp_path: Path) -> None:
+    out = tmp_path / "missing" / "pairs.csv"
+    result = nexus("faq", "export", "--collection", "cards", "--format", "csv", "--out", str(out), "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["code"] == "storage"
+
+
+def test_leads_are_listed_and_exported(records: Records, nexus: Callable[..., Result], home: Any) -> None:
+    agent = home.agent("Iris")
+    conversation = home.engine.repositories.conversations.start("agent", "hello", agent.id)
+    home.engine.repositories.leads.merge(agent.id, conversation.id, {"name": '=HYPERLINK("x")', "phone": "+44 20 7946 0958"})
+    (lead,) = records("leads", "list", "--agent", "Iris")
+    assert lead["agent"] == "Iris"
+    assert lead["fields"] == {"name": '=HYPERLINK("x")', "phone": "+44 20 7946 0958"}
+    (row,) = csv.DictReader(io.StringIO(nexus("leads", "export").stdout))
+    assert row["name"] == '\'=HYPERLINK("x")'
+    assert row["phone"] == "+44 20 7946 0958"
+
+
+def test_leads_are_exported_to_a_file(records: Records, tmp_path: Path) -> None:
+    out = tmp_path / "leads.csv"
+    (report,) = records("leads", "export", "--out", str(out))
+    assert report == {"out": str(out), "count": 0}
+    assert out.read_text().startswith("agent,conversation")
+
+
+def test_agents_are_listed_and_deleted(records: Records, home: Any) -> None:
+    home.agent("Iris")
+    (agent,) = records("agent", "list")
+    assert (agent["name"], agent["collection"], agent["fields"]) == ("Iris", "cards", ["name", "phone"])
+    assert records("agent", "delete", "Iris") == [{"deleted": "Iris"}]
+    assert records("agent", "list") == []
+
+
+def test_jobs_are_listed_shown_and_cancelled(records: Records, home: Any) -> None:
+    job = home.engine.ingest("cards")
+    assert [row["id"] for row in records("jobs", "list")] == [job.id]
+    (shown,) = records("jobs", "show", job.id)
+    assert (shown["kind"], shown["state"], shown["payload"]) == ("ingest", "queued", {"collection": "cards"})
+    (cancelled,) = records("jobs", "cancel", job.id)
+    assert cancelled["state"] == "cancelled"
+
+
+def test_watching_a_job_that_has_ended_shows_it_and_its_state(nexus: Callable[..., Result], home: Any) -> None:
+    job = home.engine.ingest("cards")
+    home.engine.jobs.cancel(job.id)
+    result = nexus("jobs", "watch", job.id, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["state"] == "cancelled"
+
+
+def test_a_list_for_people_has_columns(nexus: Callable[..., Result]) -> None:
+    header, *rows = nexus("faq", "list", "--collection", "cards").stdout.splitlines()
+    assert header.split("\t")[:4] == ["id", "status", "score", "question"]
+    assert rows[0].split("\t")[:4] == ["pair-0", "pending", "0.9", "Question 0?"]
+
+
+def test_an_empty_list_says_so_on_stderr(nexus: Callable[..., Result]) -> None:
+    result = nexus("agent", "list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no agents" in result.stderr
+
+
+@pytest.mark.models
+def test_models_describe_themselves(records: Records, models_dir: Path) -> None:
+    names = {row["name"]: row for row in records("models", "list")}
+    assert names["all-MiniLM-L6-v2"]["kind"] == "encoder"
+    (info,) = records("models", "info", "SmolLM2-135M-Instruct.Q4_1")
+    assert (info["family"], info["quantisation"], info["adapters"]) == ("Llama", "Q4_1", [])
+    assert len(info["sha256"]) == 64
+
+
+@pytest.mark.models
+def test_doctor_finds_nothing_missing(records: Records, models_dir: Path) -> None:
+    (report,) = records("doctor")
+    assert report["ok"] is True
+    assert all(check.keys() >= {"name", "ok", "detail", "hint", "required"} for check in report["checks"])
+
+
+def test_doctor_ends_with_1_where_the_models_are_missing(
+    nexus: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXUS_MODELS_DIR", str(tmp_path / "empty"))
+    result = nexus("doctor", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["ok"] is False

@@ -1,0 +1,154 @@
+"""The commands, options and exit codes that scripts rely on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from engine.cli.root import root
+
+CONTRACT = {
+    "doctor": set(),
+    "app": {"--port"},
+    "models list": set(),
+    "models info": set(),
+    "models add": set(),
+    "models remove": set(),
+    "models pull": set(),
+    "faq extract": {"--collection", "--model", "--max"},
+    "faq list": {"--collection"},
+    "faq approve": {"--collection", "--all", "--min-score"},
+    "faq reject": {"--collection", "--all", "--min-score"},
+    "faq edit": {"--collection", "--question", "--answer"},
+    "faq export": {"--collection", "--format", "--out"},
+    "ask": {"--collection", "--model", "--adapter"},
+    "finetune": {"--collection", "--dataset", "--name", "--base", "--preset"},
+    "chat": {"--model", "--adapter", "--conversation"},
+    "compare": {"--collection", "--adapter"},
+    "agent create": {"--collection", "--fields"},
+    "agent list": set(),
+    "agent delete": set(),
+    "agent chat": {"--conversation"},
+    "leads list": {"--agent"},
+    "leads export": {"--agent"},
+    "evaluate": {"--collection", "--dataset", "--targets"},
+    "jobs list": set(),
+    "jobs show": set(),
+    "jobs watch": set(),
+    "jobs cancel": set(),
+    "jobs resume": set(),
+}
+HEAVY = (
+    "torch",
+    "transformers",
+    "llama_cpp",
+    "faiss",
+    "streamlit",
+    "opik",
+    "litellm",
+    "sqlmodel",
+    "duckdb",
+    "pydantic",
+    "pandas",
+)
+
+
+def options_of(path: str) -> set[str]:
+    command = typer.main.get_command(root)
+    for name in path.split():
+        command = command.commands[name]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("path", CONTRACT)
+def test_every_command_has_its_options_and_the_common_ones(path: str) -> None:
+    assert options_of(path) >= CONTRACT[path] | {"--home", "--json"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from engine.cli.root import root; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not set(HEAVY) & set(shown.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["jobs", "show"],
+        ["jobs", "list", "--no-such-option"],
+        ["faq", "list"],
+        ["faq", "export", "--collection", "c", "--out", "f", "--format", "xml"],
+        ["faq", "reject", "--collection", "cards"],
+        ["faq", "approve", "pair-0", "--all", "--collection", "cards"],
+        ["faq", "edit", "pair-0", "--collection", "cards"],
+        ["finetune", "--name", "a"],
+        ["finetune", "--name", "a", "--collection", "c", "--dataset", "d"],
+        ["finetune", "--name", "a", "--collection", "c", "--preset", "endless"],
+        ["evaluate", "--targets", "base"],
+        ["app", "--port", "70000"],
+    ],
+)
+def test_wrong_usage_ends_with_2(nexus: Callable[..., Result], arguments: list[str]) -> None:
+    result = nexus(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["faq", "list", "--collection", "nowhere"], "not_found"),
+        (["faq", "approve", "pair-9", "--collection", "cards"], "not_found"),
+        (["faq", "extract", "/no/such/file.pdf", "--collection", "cards"], "invalid_input"),
+        (["faq", "extract", __file__, "--collection", "a/b"], "invalid_input"),
+        (["jobs", "show", "nothing"], "not_found"),
+        (["jobs", "resume", "nothing"], "not_found"),
+        (["models", "info", "nothing"], "not_found"),
+        (["models", "pull", "owner/name"], "offline"),
+        (["agent", "chat", "nobody", "hello"], "not_found"),
+        (["agent", "delete", "nobody"], "not_found"),
+        (["leads", "list", "--agent", "nobody"], "not_found"),
+        (["ask", "What?", "--collection", "nowhere"], "not_found"),
+        (["finetune", "--name", "a", "--collection", "nowhere"], "not_found"),
+        (["evaluate", "--targets", "base,adapter:none", "--collection", "cards"], "not_found"),
+        (["evaluate", "--targets", "guess", "--collection", "cards"], "invalid_input"),
+    ],
+)
+def test_a_refusal_ends_with_1_and_says_why_as_json(nexus: Callable[..., Result], arguments: list[str], code: str) -> None:
+    result = nexus(*arguments, "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert error["hint"] is None or error["hint"]
+
+
+def test_a_refusal_without_json_is_on_stderr_only(nexus: Callable[..., Result]) -> None:
+    result = nexus("faq", "list", "--collection", "nowhere")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "Error: no collection 'nowhere'" in result.stderr
+    assert "Hint: Known collections: cards." in result.stderr
+
+
+def test_the_common_options_may_stand_before_or_after_the_command(nexus: Callable[..., Result], home: Any) -> None:
+    before = nexus("--json", "faq", "list", "--collection", "cards")
+    after = nexus("faq", "list", "--collection", "cards", "--json")
+    assert before.stdout == after.stdout
+    elsewhere = CliRunner().invoke(root, ["jobs", "list", "--json", "--home", str(home.path / "other")])
+    assert elsewhere.exit_code == 0
+    assert (home.path / "other" / "nexus.db").is_file()
+
+
+def test_a_setting_that_makes_no_sense_is_explained(nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUS_MAX_SEQUENCES", "many")
+    result = nexus("jobs", "list", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["code"] == "configuration"
