@@ -36,11 +36,10 @@ def faq_review(collection: Collection) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        bar = st.container(horizontal=True)
         # A selection is a set of row numbers: it must not outlive the rows it was made on.
         key = f"faq-table-{collection.id}-{tab_state().review_round}-{hash(tuple(pair.id for pair in shown))}"
         selected = selection_table(shown, key=key, height=table_height(len(shown), MOST_ROWS))
-        with bar:
+        with st.container(horizontal=True):
             _bulk_actions(shown, selected)
     with right:
         _detail(selected)

@@ -16,8 +16,8 @@ ALL_DOCUMENTS = "All documents"
 ROW_HEIGHT = 34
 
 COLUMNS: dict[str, ColumnConfig | ButtonColumnResult | str | None] = {
-    "Question": TextColumn(width="large"),
-    "Answer": TextColumn(width="large"),
+    "Question": TextColumn(width=290),
+    "Answer": TextColumn(width=250),
     "Document": TextColumn(width="small"),
     "Page": NumberColumn(width=60),
     "Score": ProgressColumn(min_value=0.0, max_value=1.0, format="%.2f", width=90, color="#2f5d62"),

@@ -59,8 +59,7 @@ def _show_span(span: RecordedSpan) -> None:
     st.markdown(f"**{plain(span.name)}**")
     if span.error:
         st.error(plain(span.error))
-    left, right = st.columns(2)
-    left.caption("Input")
-    left.json(span.input if isinstance(span.input, dict | list) else {"value": span.input}, expanded=1)
-    right.caption("Output")
-    right.json(span.output if isinstance(span.output, dict | list) else {"value": span.output}, expanded=1)
+    for column, title, value in zip(st.columns(2), ("Input", "Output"), (span.input, span.output), strict=True):
+        if value is not None:
+            column.caption(title)
+            column.json(value if isinstance(value, dict | list) else [value], expanded=1)
