@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from engine.config import load_settings
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -38,8 +40,6 @@ def show_navigation() -> Page:
     sections: dict[str, list[Page]] = {}
     for entry in ENTRIES:
         sections.setdefault(entry.section, []).append(_page(entry))
-    with st.sidebar:
-        st.caption(":material/lock: Nothing leaves this machine")
     return st.navigation(sections, expanded=True)
 
 
@@ -61,3 +61,11 @@ def _renderer(module: str) -> Callable[[], None]:
         importlib.import_module(f"app.pages.{module}").render()
 
     return render
+
+
+def show_network_state() -> None:
+    """Say at the foot of the list of pages whether anything may leave this machine."""
+    if load_settings().offline:
+        st.sidebar.caption(":material/lock: Nothing leaves this machine")
+    else:
+        st.sidebar.caption(":material/public: Named providers may be reached")

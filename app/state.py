@@ -6,18 +6,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from engine.domain import Answer
-
 _KEY = "nexus"
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A question that was asked on this tab, and its answer."""
-
-    question: str
-    collection: str
-    answer: Answer
 
 
 @dataclass(slots=True)
@@ -25,7 +14,6 @@ class TabState:
     """The state of one browser tab, kept when the page changes."""
 
     collection: str | None = None
-    exchanges: list[Exchange] = field(default_factory=list)
     conversation: str | None = None
     adapter: str | None = None
     agent: str | None = None

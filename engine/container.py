@@ -228,7 +228,7 @@ class Engine(Wiring):
         adapter: str | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[AnswerDelta]:
-        """Answer a question from a collection, piece by piece, with citations.
+        """Answer a question from a collection, piece by piece, with citations, and keep both (`asked`).
 
         The index is brought up to date first; that is quick when nothing has changed.
 
@@ -249,6 +249,7 @@ class Engine(Wiring):
         ):
             if delta.answer is not None:
                 self._count("rag", delta.answer)
+                self.asked.keep(request.question, request.collection, delta.answer)
             yield delta
 
     def compare(

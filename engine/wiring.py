@@ -24,6 +24,7 @@ from engine.uploads import Uploads
 
 if TYPE_CHECKING:
     from engine.agents import AgentLibrary
+    from engine.asked import AskedQuestions
     from engine.chat import Chat
     from engine.embedding.base import Embedder
     from engine.faq.review import FaqReview
@@ -204,6 +205,13 @@ class Wiring:
         return Chat(
             self.repositories.conversations, self.repositories.adapters, self.model, timeout_s=self.settings.answer_timeout_s
         )
+
+    @part
+    def asked(self) -> AskedQuestions:
+        """Questions that were asked of collections, and their answers."""
+        from engine.asked import AskedQuestions
+
+        return AskedQuestions(self.repositories.conversations)
 
     @part
     def agents(self) -> AgentLibrary:

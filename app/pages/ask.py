@@ -9,7 +9,6 @@ from app.components.citations import show_support
 from app.components.empty import empty_state
 from app.components.pickers import adapter_picker, collection_picker
 from app.resources import shared_engine
-from app.state import Exchange, tab_state
 from engine.domain import Collection
 
 
@@ -32,8 +31,7 @@ def render() -> None:
 
 
 def _conversation(collection: Collection, adapter: str | None) -> None:
-    state = tab_state()
-    exchanges = [exchange for exchange in state.exchanges if exchange.collection == collection.name]
+    exchanges = shared_engine().asked.list(collection.name)
     question = st.chat_input(f"Ask {collection.name}", max_chars=16_000)
     if not exchanges and not question:
         empty_state("forum", "Ask a question", "For instance one that an approved pair answers, in other words.")
@@ -45,6 +43,9 @@ def _conversation(collection: Collection, adapter: str | None) -> None:
             show_support(exchange.answer)
     if question:
         _answer(question, collection, adapter)
+    elif exchanges and st.button("Forget these questions", type="tertiary", icon=":material/delete:"):
+        shared_engine().asked.forget(collection.name)
+        st.rerun()
 
 
 def _answer(question: str, collection: Collection, adapter: str | None) -> None:
@@ -58,7 +59,6 @@ def _answer(question: str, collection: Collection, adapter: str | None) -> None:
         if not last.answer.found:
             words.empty()
         show_support(last.answer)
-        tab_state().exchanges.append(Exchange(question, collection.name, last.answer))
 
 
 def _question(text: str) -> None:

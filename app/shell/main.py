@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.boundary import boundary
-from app.navigation import show_navigation
+from app.navigation import show_navigation, show_network_state
 
 HERE = Path(__file__).parent
 ICON = str(HERE / "icon.png")
@@ -18,4 +18,5 @@ st.logo(str(HERE / "logo.svg"), size="large", icon_image=ICON)
 page = show_navigation()
 st.set_page_config(page_title=f"{page.title} · AI Nexus", page_icon=ICON)
 with boundary():
+    show_network_state()
     page.run()
