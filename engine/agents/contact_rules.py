@@ -46,7 +46,7 @@ _LOOK_BACK = 60
 def find_emails(field: str, message: str) -> Iterator[Found]:
     """The e-mail addresses of a message, but for those that it calls wrong or the reader's."""
     for match in EMAIL.finditer(message):
-        if not _NEGATED.search(message[: match.start()]):
+        if not _NEGATED.search(message[max(0, match.start() - _LOOK_BACK) : match.start()]):
             yield _found(field, message, match.start(), match.end())
 
 

@@ -17,9 +17,11 @@ MOST_NAME_WORDS = 5
 MOST_COMPANY_WORDS = 8
 LONGEST_NAME = 80
 LONGEST_VALUE = 120
+LONGEST_ANSWER = 300
+"""Characters of a message that may be nothing but an answer to the agent's question."""
 
 EMAIL = re.compile(
-    r"(?<![\w.+@/-])[^\W_][\w.%+'’-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}(?![\w@])",
+    r"(?<![\w.+@/-])[^\W_][\w.%+'’-]{0,63}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w@])",
 )
 _DIGIT = re.compile(r"[0-9]")
 _PHONE_SHAPE = re.compile(r"\+?[0-9(][0-9 ()./\u00a0-]*[0-9]")

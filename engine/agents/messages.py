@@ -43,6 +43,9 @@ _SMALL_TALK: tuple[tuple[Intent, re.Pattern[str]], ...] = (
         ),
     ),
 )
+_LONGEST_SMALL_TALK = 80
+"""Characters; who writes more says something."""
+
 _NOT_WILLING = r"(?:don['’]?t|do not|won['’]?t|will not|not going to|not gonna)"
 _GIVE = r"(?:give|share|tell|leave|provide|say)"
 _REFUSAL = re.compile(
@@ -102,15 +105,21 @@ def intent_of(message: str, found: Sequence[Found], *, asked: bool) -> Intent:
     """
     if asked and not found and _BARE_NO.fullmatch(message.strip()):
         return Intent.DECLINE
-    for intent, pattern in _SMALL_TALK:
-        if pattern.fullmatch(message.strip()):
-            return intent
+    intent = _small_talk(message.strip())
+    if intent is not None:
+        return intent
     rest = question_part(message, found)
     if found and not _says_something(rest):
         return Intent.DETAILS
     if declines(message, asked=asked) and not _INTERROGATIVE.search(_REFUSAL.sub("", rest)):
         return Intent.DECLINE
     return Intent.QUESTION
+
+
+def _small_talk(message: str) -> Intent | None:
+    if len(message) > _LONGEST_SMALL_TALK:
+        return None
+    return next((intent for intent, pattern in _SMALL_TALK if pattern.fullmatch(message)), None)
 
 
 def declines(message: str, *, asked: bool) -> bool:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.agents.fields import MOST_NAME_WORDS
+from engine.agents.fields import LONGEST_ANSWER, MOST_NAME_WORDS
 from engine.agents.found import Found
 from engine.agents.words import NAME_WORD, PLACES, is_capitalised, is_name_word, is_particle, name_words
+
+LOOK_BACK = 120
+"""Characters before a name that are looked at."""
 
 _Q = "['’]"
 _TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr)\b\.? )?"
 
 _STRONG = re.compile(
     rf"(?:\bmy (?:full |real |first |last )?names?(?:{_Q}s| is|:| =)?(?: is)?:?,?|\b(?:the|under) name is|"
-    rf"\bi(?:{_Q}m| am) (?:called|named|known as)|\b(?:you can|please|just) call me|\b(?:in|under|on|for|go by|use) (?:the |my )?"
-    rf"name(?: of| is)?[:,]?|(?:^|[.,!?\n] ?)(?:full )?name(?:{_Q}s| is| ?[:=-])|\b(?:first|last) name(?: is|:)?)\s+[\"“']?",
+    rf"\bi(?:{_Q}m| am) (?:called|named|known as)|\b(?:you can|please|just) call me|"
+    rf"\b(?:in|under|on|for|go by|use) (?:the |my )?name(?: of| is)?[:,]?|"
+    rf"(?:^|[.,!?\n] ?)(?:full )?name(?:{_Q}s| is| ?[:=-])|\b(?:first|last) name(?: is|:)?)\s+[\"“']?",
     re.I,
 )
 """Words after which a name follows, in capitals or not."""
@@ -28,7 +32,7 @@ _ABROAD = re.compile(
 
 _WEAK = re.compile(
     rf"(?:\bi(?:{_Q}m| am)|\bthis is|(?:^|[.!?,\n] ?)(?:it{_Q}?s|it is|it should be|hi it{_Q}s)(?: just| for| under)?|"
-    rf"\bcall me|\bhere is|\bunder)\s+(?:just |i think )?{_TITLE}",
+    rf"\bcall me|\bi go by|\bhere is|\bunder)\s+(?:just |i think )?{_TITLE}",
     re.I,
 )
 """Words after which a name may follow: only words with capitals are taken for one."""
@@ -47,13 +51,13 @@ _NOT_MINE = re.compile(
 _POSSESSIVE = re.compile(rf"{_Q}s\b")
 
 _AFTER = re.compile(
-    rf"\s+(?:is (?:my|the) (?:full |first |last )?name|here|speaking|on the (?:line|phone)|party)\b(?!{_Q})", re.I
+    rf"\s{{1,3}}(?:is (?:my|the) (?:full |first |last )?name|here|speaking|on the (?:line|phone)|party)\b(?!{_Q})", re.I
 )
 """Words that follow a name."""
 
 _SIGNATURE = re.compile(
     r"(?:\b(?:(?:best|kind|warm|many)\s+)?(?:regards|wishes|greetings)|\bcheers|\bsincerely|\bthanks|\bthank you|\byours|"
-    r"\bbest|(?:^|\n)\s*[-–—]{1,2})\s*[,!.]?\s*(?P<name>[^\n,.!?@]{2,60}?)[.\s]*(?:$|\n)",
+    r"\bbest|(?:^|\n)[ \t]{0,4}[-–—]{1,2})\s{0,3}[,!.]?\s{0,3}(?P<name>[^\n,.!?@]{2,60}?)[.\s]{0,9}(?:$|\n)",
     re.I,
 )
 _SEGMENT = re.compile(r"[^,;\n|]+")
@@ -66,7 +70,7 @@ _LEAD_IN = re.compile(
 _SHAKY = re.compile(rf"\b(?:it{_Q}s|it is|that{_Q}s|that is|i{_Q}m|i am|this is)\W*$", re.I)
 """Words that begin other answers as well: "it's silly"."""
 
-_LEAD_OUT = re.compile(r"(?:[\s,.!-]*\b(?:please|thanks|thank you|here|is (?:my|the) name)\b)*[\s.!,]*$", re.I)
+_LEAD_OUT = re.compile(r"(?:[\s,.!-]{0,9}\b(?:please|thanks|thank you|here|is (?:my|the) name)\b){0,3}[\s.!,]{0,9}$", re.I)
 
 
 def find_names(field: str, message: str, *, asked: bool) -> Iterator[Found]:
@@ -133,7 +137,7 @@ def _cut(name: str, text: str, loose: bool) -> str:
 
 def _after_cues(cues: re.Pattern[str], field: str, message: str, *, loose: bool) -> Iterator[Found]:
     for match in cues.finditer(message):
-        if _NOT_MINE.search(message[: match.start()]) or (not loose and message.isupper()):
+        if _NOT_MINE.search(_before(message, match.start())) or (not loose and message.isupper()):
             continue
         name = read_name(message[match.end() :], loose=loose)
         is_anothers = _POSSESSIVE.match(message, match.end() + len(name)) is not None
@@ -145,19 +149,24 @@ def _after_booking(field: str, message: str) -> Iterator[Found]:
     """ "A table for Ana López": a full name, for a single word may be anything."""
     for match in _FOR.finditer(message):
         name = read_name(message[match.end() :], loose=False)
-        if " " in name and _BOOKING.search(message[: match.start()]):
+        if " " in name and _BOOKING.search(_before(message, match.start())):
             yield Found(field, name, match.start(), match.end() + len(name))
 
 
 def _before_cues(field: str, message: str) -> Iterator[Found]:
     """ "Ana López here", "Ana López is my name"."""
     for match in _AFTER.finditer(message):
-        head = message[: match.start()]
+        head = _before(message, match.start())
         for start in (word.start() for word in re.finditer(r"(?:^|(?<=[\s,.!]))\S", head)):
             name = read_name(head[start:], loose=False)
             if name and start + len(name) == len(head) and _begins_clause(head[:start]):
-                yield Found(field, name, start, match.end())
+                yield Found(field, name, match.start() - len(name), match.end())
                 break
+
+
+def _before(message: str, position: int) -> str:
+    """What stands shortly before a position. Looking further back would cost much and tell little."""
+    return message[max(0, position - LOOK_BACK) : position]
 
 
 def _begins_clause(before: str) -> bool:
@@ -166,6 +175,8 @@ def _begins_clause(before: str) -> bool:
 
 def _whole_answer(field: str, message: str) -> Iterator[Found]:
     """The first part of a message, where it is a name and nothing else."""
+    if len(message) > LONGEST_ANSWER:
+        return
     for segment in _SEGMENT.finditer(message):
         start = segment.start() + _length(_LEAD_IN.match(segment.group().lstrip())) + _indent(segment.group())
         tail = _LEAD_OUT.search(message, start, segment.end())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.agents.fields import FieldKind, kind_of, label
+from engine.agents.fields import LONGEST_ANSWER, FieldKind, kind_of, label
 from engine.agents.found import Found
 from engine.agents.name_rules import read_name
 from engine.agents.words import PLACES, is_capitalised, is_name_word
@@ -34,13 +34,13 @@ _WITH_SUFFIX = re.compile(rf"(?:[A-Z0-9][\w&.'’-]* (?:& |and )?){{1,4}}{_SUFFI
 _ABBREVIATION = re.compile(r"(?:Co|St|\w)\.")
 """Words with a full stop that does not end a sentence."""
 
-_END = re.compile(r"\s*(?:[.!?](?:\s|$)|[;\n,]|\s(?:and|but|so)\s|\snot\s|\s+[-–—]\s|$)", re.I)
+_END = re.compile(r"\s{0,9}(?:[.!?](?:\s|$)|[;\n,]|\s(?:and|but|so)\s|\snot\s|\s{1,9}[-–—]\s|$)", re.I)
 _LEAD_IN = re.compile(
     rf"(?:(?:yes|yeah|sure|ok|okay|of course|certainly|well|it{_Q}s|it is|that is|that{_Q}s|i{_Q}m|i am|we are|we{_Q}re|i work|"
     r"around|about|at|for|with|called|just|the (?:company|name) is)\b[\s,.!:-]*)*",
     re.I,
 )
-_LEAD_OUT = re.compile(r"(?:[\s,.!-]*\b(?:please|thanks|thank you)\b)*[\s.!,]*$", re.I)
+_LEAD_OUT = re.compile(r"(?:[\s,.!-]{0,9}\b(?:please|thanks|thank you)\b){0,3}[\s.!,]{0,9}$", re.I)
 MOST_ANSWER_WORDS = 12
 """An answer to the agent's question that has more words is no plain value."""
 
@@ -68,7 +68,7 @@ def find_companies(field: str, message: str, *, asked: bool) -> Iterator[Found]:
 def find_values(field: str, message: str, *, asked: bool) -> Iterator[Found]:
     """Values of a field by its own name: "my budget is 500", "budget: 500", or the answer to the agent's question."""
     name = re.escape(label(field)).replace(r"\ ", "[ _-]")
-    cue = rf"(?:\b(?:my|our)\s+{name}(?: is|{_Q}s| are| ?[:=])|(?:^|[\n,;]\s*){name}\s*[:=])\s*"
+    cue = rf"(?:\b(?:my|our)\s+{name}(?: is|{_Q}s| are| ?[:=])|(?:^|[\n,;][ \t]{{0,4}}){name} ?[:=])[ \t]{{0,4}}"
     for match in re.finditer(cue, message, re.I):
         yield _until_end(field, message, match.start(), match.end())
     if asked:
@@ -115,6 +115,8 @@ def _may_be_company(word: str) -> bool:
 
 def _whole_answer(field: str, message: str) -> Iterator[Found]:
     """A message that is nothing but a value."""
+    if len(message) > LONGEST_ANSWER:
+        return
     lead = _LEAD_IN.match(message)
     start = lead.end() if lead else 0
     tail = _LEAD_OUT.search(message, start)

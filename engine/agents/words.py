@@ -10,7 +10,7 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-LETTER = r"(?:[^\W\d_][\u0300-\u036f]*|[\u0900-\u0e7f])"
+LETTER = r"(?:(?![\u0900-\u0e7f])[^\W\d_][\u0300-\u036f]*|[\u0900-\u0e7f])"
 """A letter of any script, with its combining marks; Indic and Thai vowel signs are no letters to `re`."""
 
 NAME_WORD = re.compile(rf"{LETTER}+(?:['’·-]{LETTER}+)*\.?")
