@@ -1,7 +1,7 @@
 """What every chat model offers, whichever library is behind it.
 
 Lives here: the `ChatModel` protocol, the parameters of a generation and the constraints on its output. Strategies live in
-`engine.llm.llamacpp` (the local runtime), `engine.llm.litellm` (cloud and OpenAI-compatible servers) and
+`engine.llm.llamacpp` (the local runtime), `engine.llm.cloud` (providers and OpenAI-compatible servers) and
 `engine.llm.fake` (tests).
 """
 
