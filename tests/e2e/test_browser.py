@@ -25,6 +25,8 @@ from engine.db.session import Database
 from engine.domain import AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
 from engine.domain import Page as DocumentPage
 from engine.jobs import JobQueue
+from engine.requests import ExtractionRequest
+from engine.uploads import Uploads
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -140,6 +142,23 @@ def test_from_a_pdf_to_a_cited_answer(tmp_path: Path, models_dir: Path, browser:
         approve_all(page, home)
         ask(page, address)
     assert not_loopback(requests) == set()
+
+
+@pytest.mark.models
+def test_stopping_the_server_puts_its_job_back(tmp_path: Path, models_dir: Path) -> None:
+    home = tmp_path / "home"
+    with served(home, models_dir=str(models_dir)):
+        settings = Settings(home=home)
+        staged = Uploads(settings).stage_file(SAMPLE)
+        queue = JobQueue(Database(settings.database))
+        job = queue.submit("extract", ExtractionRequest(collection="Kettles", files=(staged,)).model_dump(mode="json"))
+        deadline = time.monotonic() + MODEL_MS / 1000
+        while queue.get(job.id).progress == 0.0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert queue.get(job.id).state is JobState.RUNNING
+    stopped = queue.get(job.id)
+    assert stopped.state is JobState.QUEUED
+    assert stopped.attempts == 0
 
 
 def upload(page: Page) -> None:
