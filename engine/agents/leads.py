@@ -20,8 +20,8 @@ from engine.agents.second_opinion import SecondOpinion
 from engine.agents.value_rules import find_companies, find_values
 
 _CORRECTION = re.compile(
-    r"(?:^|[.,!?;]\s{0,3}|\b)(?:it['’]?s|it is|i mean|i meant|should be|make (?:it|that)|that['’]s|use)\s+(?P<new>[^,;\n]{1,80}?),?"
-    r"\s+(?:not|instead of|rather than)\s+(?P<old>[^,;\n]{1,80})",
+    r"(?:^|[.,!?;]\s{0,3}|\b)(?:it['’]?s|it is|i mean|i meant|should be|make (?:it|that)|that['’]s|use)\s+"
+    r"(?P<new>[^,;\n]{1,80}?),?\s+(?:not|instead of|rather than)\s+(?P<old>[^,;\n]{1,80})",
     re.I,
 )
 _ON_DEMAND: dict[FieldKind, Callable[..., Iterator[Found]]] = {

@@ -221,7 +221,8 @@ def test_a_model_is_not_asked_about_messages_that_give_orders() -> None:
 @pytest.mark.parametrize(
     "piece",
     ["a", "a%", "a.", "1 ", "+1", "no ok thanks ", "table for Aa Bb ", "here ", "I'm Aa from ", "my name is ", "under name ",
-     "Aa ", "क", "é", "@", "a@b.", "- ", "budget: ", "it's a not b ", "ok thanks ", "\n", "\t", "regards ", "not my ", "Ltd ", ", "],
+     "Aa ", "क", "é", "@", "a@b.", "- ", "budget: ", "it's a not b ", "ok thanks ", "\n", "\t", "regards ", "not my ",
+     "Ltd ", ", "],
 )  # fmt: skip
 def test_a_hostile_message_of_the_greatest_length_is_read_in_time(piece: str) -> None:
     message = (piece * 16_000)[:16_000]
