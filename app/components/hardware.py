@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components.text import size
+from app.components.text import plain, size
 from engine.hardware import Hardware, inspect_hardware
 
 
@@ -16,7 +16,7 @@ def _looked_at(home: str) -> Hardware:
 
 
 def hardware_panel(home: Path) -> None:
-    """Four figures."""
+    """Four lines."""
     hardware = _looked_at(str(home))
     memory = f"{size(hardware.memory_available)} of {size(hardware.memory_total)} free"
     rows = {
@@ -25,4 +25,9 @@ def hardware_panel(home: Path) -> None:
         "Disk": f"{size(hardware.disk_free)} free",
         "GPU": ", ".join(gpu.name for gpu in hardware.gpus) or "none; everything runs on the processor",
     }
-    st.table({"": list(rows), " ": list(rows.values())}, hide_index=True, hide_header=True, border="horizontal")
+    # Not a table: those need pandas, and importing it is what the first page would wait for.
+    with st.container(border=True, gap="xsmall"):
+        for name, value in rows.items():
+            label, text = st.columns([1, 3])
+            label.caption(name)
+            text.markdown(plain(value))
