@@ -62,7 +62,7 @@ def objection(answer: str, quotes: Sequence[str], question: str) -> str:
     Numbers and names must be in the quotes (names also may be in the question), and most content words in either.
     """
     proof = " ".join(quotes)
-    strangers = _numbers(answer) - _numbers(proof)
+    strangers = numbers(answer) - numbers(proof)
     if strangers:
         return f"the number {min(strangers)} is not in the documents"
     known = set(words(f"{proof} {question}"))
@@ -78,7 +78,7 @@ def objection(answer: str, quotes: Sequence[str], question: str) -> str:
     return "" if said & content_stems(proof) else "it says nothing"
 
 
-def _numbers(text: str) -> set[str]:
+def numbers(text: str) -> set[str]:
     """All numbers of a text, "five" and "5" alike; separators of thousands do not count."""
     digits = {re.sub(r"[.,](?=\d{3}\b)", "", number) for number in _NUMBER.findall(text)}
     return digits | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
@@ -90,8 +90,8 @@ def supporters(answer: str, texts: Sequence[str]) -> list[int]:
     Returns:
         Indices, the one that covers most first; at least one where there are texts.
     """
-    open_terms = content_stems(answer) | _numbers(answer)
-    terms = [content_stems(text) | _numbers(text) for text in texts]
+    open_terms = content_stems(answer) | numbers(answer)
+    terms = [content_stems(text) | numbers(text) for text in texts]
     chosen: list[int] = []
     left = list(range(len(texts)))
     while left:

@@ -7,6 +7,7 @@ import pytest
 from engine.config import PROJECT_ROOT, Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
+from engine.domain import Document, FaqPair, FaqStatus, utc_now
 from engine.embedding.registry import create_embedder
 from engine.knowledge.documents import DocumentLibrary
 from engine.knowledge.index import KnowledgeIndex
@@ -25,13 +26,44 @@ def asked(models_dir: Path, chat_gguf: Path, tmp_path_factory: pytest.TempPathFa
     settings = Settings(home=tmp_path_factory.mktemp("home"))
     repositories = Repositories.over(Database(settings.database))
     collection = repositories.collections.ensure("kettles")
-    DocumentLibrary(repositories, settings).add(HANDBOOK, collection.id)
+    handbook = DocumentLibrary(repositories, settings).add(HANDBOOK, collection.id)
+    repositories.faqs.add([_pair(collection.id, handbook)])
     embedder = create_embedder("all-MiniLM-L6-v2", models_dir)
     index = KnowledgeIndex(repositories, lambda: embedder, FaissStore, settings)
     model = LlamaCppModel(chat_gguf, context_tokens=2048, max_sequences=2)
     quoting = RagPipeline(index, lambda: embedder, lambda name: model)
     writing = RagPipeline(index, lambda: embedder, lambda name: model, parameters=lambda name: 10**10)
     return quoting, writing, collection.id
+
+
+def _pair(collection_id: str, handbook: Document) -> FaqPair:
+    return FaqPair(
+        id="pair",
+        collection_id=collection_id,
+        question="Can children under 8 years use the kettle?",
+        answer="Better not, dear customer.",
+        quote="Children under 8 years should not use the kettle.",
+        document_id=handbook.id,
+        document=handbook.name,
+        page=3,
+        heading="Safety",
+        score=1.0,
+        status=FaqStatus.APPROVED,
+        reason="",
+        model="",
+        created_at=utc_now(),
+    )
+
+
+def test_a_reworded_question_gets_the_reviewed_answer(asked: tuple[RagPipeline, RagPipeline, str]) -> None:
+    quoting, _, collection = asked
+    assert quoting.answer("May children under 8 years use the kettle?", collection).text == "Better not, dear customer."
+
+
+def test_a_wider_question_does_not(asked: tuple[RagPipeline, RagPipeline, str]) -> None:
+    """The questions are at 0.94; only the number tells them apart."""
+    quoting, _, collection = asked
+    assert "under 8 years" in quoting.answer("Can children use the kettle?", collection).text
 
 
 @pytest.mark.parametrize(
