@@ -103,6 +103,7 @@ class Wiring:
             ConfigError: the metrics port is taken; jobs are worked on all the same.
         """
         self._tracing.warm_up()
+        self.documents.remove_leftovers()
         self.worker.start()
         if self.settings.metrics_port is not None:
             self.metrics.serve(self.settings.metrics_port)

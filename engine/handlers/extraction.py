@@ -92,6 +92,7 @@ def _undo(parts: Parts, request: ExtractionRequest, collection: Collection, adde
     for file in request.files:
         parts.uploads.discard(file)
     if parts.repositories.collections.get(collection.id).document_count == 0 and collection.faq_count == 0:
+        parts.index.discard(collection.id)
         parts.repositories.collections.delete(collection.id)
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SPACE_FACTOR = 4
 """Free space that a document must find, in multiples of its size: for the original, its text, chunks, vectors and keywords."""
+LEFTOVER_AGE_S = 3600.0
+"""No document takes so long to be taken in: an older file that no row knows was left behind."""
 _STAGING = ".incoming-"
 _ORIGINAL = re.compile(r"[0-9a-f]{64}")
 _COPY_BYTES = 1024 * 1024
@@ -101,13 +104,14 @@ class DocumentLibrary:
             raise NotFoundError(f"the original of {document.name} is gone", hint="Add the document again to restore it.")
         return path
 
-    def remove_leftovers(self) -> int:
+    def remove_leftovers(self, *, older_than_s: float = LEFTOVER_AGE_S) -> int:
         """Remove files that an interrupted process left behind. Returns how many there were.
 
-        For the start of the program: a document that another process is taking in at that moment would be disturbed.
+        Younger files are left alone: another process may be taking a document in at this moment.
         """
         known = {document.id for document in self._repositories.documents.list()}
-        files = list(self._folder.glob("*")) if self._folder.is_dir() else []
+        latest = time.time() - older_than_s
+        files = [path for path in self._folder.glob("*") if _modified(path) <= latest] if self._folder.is_dir() else []
         removed = 0
         for path in files:
             if path.name.startswith(_STAGING):
@@ -137,6 +141,14 @@ class DocumentLibrary:
                 path.unlink(missing_ok=True)
 
         self._repositories.documents.if_absent(document_id, unlink)
+
+
+def _modified(path: Path) -> float:
+    """When a file was last written; never, in effect, for one that is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _suffix(name: str) -> str:
