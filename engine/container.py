@@ -227,8 +227,9 @@ class Engine(Wiring):
         model: str | None = None,
         adapter: str | None = None,
         cancel: CancelToken | None = None,
+        keep: bool = True,
     ) -> Iterator[AnswerDelta]:
-        """Answer a question from a collection, piece by piece, with citations, and keep both (`asked`).
+        """Answer a question from a collection, piece by piece, with citations; with `keep`, both are stored (`asked`).
 
         The index is brought up to date first; that is quick when nothing has changed.
 
@@ -249,7 +250,8 @@ class Engine(Wiring):
         ):
             if delta.answer is not None:
                 self._count("rag", delta.answer)
-                self.asked.keep(request.question, request.collection, delta.answer)
+                if keep:
+                    self.asked.keep(request.question, request.collection, delta.answer)
             yield delta
 
     def compare(
@@ -271,11 +273,13 @@ class Engine(Wiring):
         targets = {"base": model_target(base, request.question, replace(params, repeat_penalty=REPEAT_PENALTY))}
         if tuned is not None:
             targets["finetuned"] = model_target(base, request.question, replace(params, adapter=tuned.path))
-        targets["rag"] = lambda cancel: self.ask(request.question, request.collection, model=base.name, cancel=cancel)
+        targets["rag"] = lambda cancel: self.ask(
+            request.question, request.collection, model=base.name, cancel=cancel, keep=False
+        )
         for event in compare(targets, self.settings.compare_timeout_s):
             if event.answer is not None and event.target != "rag":  # `ask` has counted that one
                 self._count(cast(Target, event.target), event.answer)
-            yield event
+            yield _with_adapter_name(event, adapter)
 
     def agent_reply(
         self, agent: str, message: str, *, conversation: str | None = None, cancel: CancelToken | None = None
@@ -341,3 +345,10 @@ class Engine(Wiring):
         """
         repositories = self.repositories
         return repositories.leads.list(None if agent is None else repositories.agents.by_name(agent).id)
+
+
+def _with_adapter_name(event: CompareEvent, name: str | None) -> CompareEvent:
+    """The event with the adapter's name in place of its path."""
+    if event.answer is None or event.answer.adapter is None:
+        return event
+    return replace(event, answer=replace(event.answer, adapter=name))

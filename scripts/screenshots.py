@@ -35,7 +35,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-sync",
 )
-WIDTH, HEIGHT = 1360, 900
+WIDTH, HEIGHT = 1360, 960
 LIMIT_BYTES = 300_000
 START_S, WAIT_MS, SETTLE_MS = 120, 120_000, 1500
 
@@ -69,6 +69,10 @@ def ask(question: str) -> Callable[[Page], None]:
     """Ask something on the Ask page and open the first citation."""
 
     def prepare(page: Page) -> None:
+        forget = page.get_by_role("button", name="Forget these questions")
+        if forget.count():
+            forget.click()
+            page.get_by_text("Ask a question").wait_for()
         box = page.get_by_placeholder(re.compile("^Ask "))
         box.fill(question)
         box.press("Enter")
@@ -96,7 +100,7 @@ def compare(question: str) -> Callable[[Page], None]:
 def open_conversation(page: Page) -> None:
     """Open the newest stored conversation of the Chat tab."""
     page.get_by_role("tab", name="Chat").click()
-    page.locator('[class*="st-key-chat-"] button, [class*="st-key-agent-"] button').nth(1).click()
+    page.get_by_test_id("stBaseButton-tertiary").locator("visible=true").first.click()
     page.mouse.move(5, 5)
 
 
@@ -109,7 +113,7 @@ def pictures(question: str) -> tuple[Picture, ...]:
     """All pictures, in the order of the navigation."""
     return (
         Picture("home", ""),
-        Picture("documents", "documents", select_first_pair),
+        Picture("app", "documents", select_first_pair),
         Picture("ask", "ask", ask(question)),
         Picture("finetune", "finetune", open_adapter),
         Picture("chat", "finetune", open_conversation),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from pydantic import TypeAdapter, ValidationError
 
 from app.components.text import counted, duration, plain, shortened
-from engine.domain import Answer, Citation, Timings, Usage
+from engine.domain import Answer, Citation, Json, Timings, Usage
+
+_CITATIONS = TypeAdapter(tuple[Citation, ...])
 
 
 def show_citations(citations: Sequence[Citation]) -> None:
@@ -30,6 +33,14 @@ def figures(model: str, adapter: str | None, usage: Usage, timings: Timings) -> 
     if usage.completion_tokens:
         parts.append(f"{usage.prompt_tokens:,} tokens in, {usage.completion_tokens:,} out")
     return " · ".join(parts) or counted(0, "token")
+
+
+def stored_citations(details: Mapping[str, Json]) -> Sequence[Citation]:
+    """The citations that are stored with an answer; none where they cannot be read."""
+    try:
+        return _CITATIONS.validate_python(details.get("citations", []))
+    except ValidationError:
+        return ()
 
 
 def show_support(answer: Answer) -> None:

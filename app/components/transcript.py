@@ -8,6 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from app.components.answers import stored_figures
+from app.components.citations import show_citations, stored_citations
 from app.components.text import ago, plain, shortened, string
 from engine.db.repositories.conversations import StoredMessage
 from engine.domain import Conversation
@@ -15,20 +16,21 @@ from engine.domain import Conversation
 PERSON, MODEL = ":material/person:", ":material/smart_toy:"
 
 
-def bubble(role: str, text: str, caption: str = "") -> None:
+def bubble(role: str, text: str) -> None:
     """One turn, exactly as it was written."""
     with st.chat_message(role, avatar=PERSON if role == "user" else MODEL):
         st.text(text)
-        if caption:
-            st.caption(caption)
 
 
 def show_transcript(messages: Sequence[StoredMessage]) -> None:
-    """All turns of a conversation."""
+    """All turns of a conversation, with what supports the answers."""
     for stored in messages:
-        notice = string(stored.details, "notice")
-        figures = stored_figures(stored.details)
-        bubble(stored.message.role, stored.message.content, " · ".join(filter(None, (figures, plain(notice)))))
+        with st.chat_message(stored.message.role, avatar=PERSON if stored.message.role == "user" else MODEL):
+            st.text(stored.message.content)
+            show_citations(stored_citations(stored.details))
+            caption = (stored_figures(stored.details), plain(string(stored.details, "notice")))
+            if any(caption):
+                st.caption(" · ".join(filter(None, caption)))
 
 
 def conversation_list(conversations: Sequence[Conversation], current: str | None, *, key: str) -> str | None:

@@ -25,6 +25,7 @@ from engine.domain import (
 OpenPage = Callable[[str], AppTest]
 
 HOSTILE = '![x](http://evil.example/x.png) <img src="http://evil.example/y.png"> [click](http://evil.example/) :red[no] $x$'
+CITED = {"document": HOSTILE, "page": 1, "quote": HOSTILE, "score": 0.5}
 SENTENCE = "Full-time employees are entitled to {days} days of paid annual leave."
 SCRIPT = "from app.components.boundary import boundary\nfrom app.pages import {page}\nwith boundary():\n    {page}.render()\n"
 
@@ -82,7 +83,9 @@ def everything(engine: Engine, handbook: list[FaqPair]) -> Engine:
     stored.agents.add(agent)
     for conversation in (stored.conversations.start("chat", HOSTILE), stored.conversations.start("agent", HOSTILE, agent.id)):
         stored.conversations.append(conversation.id, Message("user", HOSTILE))
-        stored.conversations.append(conversation.id, Message("assistant", HOSTILE), {"model": "fake/echo"})
+        stored.conversations.append(
+            conversation.id, Message("assistant", HOSTILE), {"model": "fake/echo", "citations": [CITED]}
+        )
     stored.leads.merge(agent.id, conversation.id, {"name": "=HYPERLINK()", "email": "ada@example.org"})
     stored.evaluations.add(
         {"examples": 3, "held_out": True, "targets": [_scores("base", 0.1), _scores("adapter:taught", 0.9)]},
