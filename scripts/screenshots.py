@@ -35,9 +35,9 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-sync",
 )
-WIDTH, HEIGHT = 1360, 960
+WIDTH, HEIGHT = 1360, 1080
 LIMIT_BYTES = 300_000
-START_S, WAIT_MS, SETTLE_MS = 120, 120_000, 1500
+START_S, WAIT_MS, SETTLE_MS = 120, 120_000, 2500
 
 
 @dataclass(frozen=True, slots=True)
