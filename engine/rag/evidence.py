@@ -36,6 +36,12 @@ happens for 14 % of the questions; the quote then holds the expected answer for 
 NEARLY_AS_GOOD = 0.5
 """Least rank of a further sentence, as a share of the best one's."""
 
+_VAGUE = content_stems(
+    "last lasts lasting take takes taking get gets getting give gives happen happens happening mean means like want need know "
+    "tell offer provide possible allowed available exactly usually long much many"
+)
+"""Words of a question that an answer rarely has: "how long does the warranty last" is about the warranty."""
+
 _ASKS_AMOUNT = re.compile(
     r"\bhow (?:many|much|long|old|far|often|tall|high|large|big|fast|soon|late|early|expensive)\b|\bwhen\b|\bwhat time\b"
     r"|\bwhat (?:year|percentage|number|percent|date|day|price|cost|fee)\b|\bcosts?\b",
@@ -74,7 +80,7 @@ def gather(question: str, passages: Sequence[Passage], embedder: Embedder) -> li
     if not units:
         return []
     vectors = embedder.embed([question, *(text for _, text in units)])
-    asked = content_stems(question)
+    asked = _telling(content_stems(question))
     wants_amount = _ASKS_AMOUNT.search(question) is not None
     found = [
         _weigh(passage, text, similarity=float(vector @ vectors[0]), asked=asked, wants_amount=wants_amount)
@@ -125,6 +131,11 @@ def _weigh(passage: Passage, text: str, *, similarity: float, asked: set[str], w
         rank=similarity + OVERLAP_WEIGHT * overlap + bonus,
         support=1.0 / (1.0 + math.exp(-(logit + _BIAS))),
     )
+
+
+def _telling(asked: set[str]) -> set[str]:
+    """The stems of a question that its answer should have; all of them where nothing else is left."""
+    return (asked - _VAGUE) or asked
 
 
 def _covered(asked: set[str], known: set[str]) -> float:
