@@ -371,7 +371,7 @@ class AgentReply:
 class JobState(StrEnum):
     """`queued → running → succeeded | failed | aborted`, `queued → cancelled`; a retry goes back to `queued`.
 
-    `aborted` is a job that someone stopped while it ran, or whose process went away too often.
+    `aborted` is a job that someone stopped while it ran; one whose process went away too often has `failed`.
     """
 
     QUEUED = "queued"

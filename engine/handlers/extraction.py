@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.domain import Chunk, Collection, Document, FaqPair, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
-from engine.errors import NexusError
+from engine.errors import CancelledError, NexusError, NotFoundError
 from engine.faq.curation import Curator, faq_pairs
 from engine.faq.dedupe import drop_duplicates
 from engine.faq.extraction import extract_pairs
@@ -76,24 +77,30 @@ def _read(parts: Parts, context: JobContext, request: ExtractionRequest, collect
             context.progress(READING_SHARE * number / len(request.files), f"Reading {file.name}")
             with span("document.read", document=file.name):
                 document = parts.documents.add(parts.uploads.path(file), collection.id, file.name)
-            parts.metrics.document("read", document.page_count)
+            parts.metrics.document("ok", document.page_count)
             documents.append(document)
+    except CancelledError:
+        raise  # what is there stays: the job may go on
     except NexusError as exc:
-        if not exc.retryable:
-            _undo(parts, request, collection, [document for document in documents if document.id not in before])
-            parts.metrics.document("failed")
+        if not exc.retryable or context.job.attempts >= context.job.max_attempts:
+            _undo(parts, context, request, collection, [document for document in documents if document.id not in before])
+            parts.metrics.document(exc.code)
         raise
     return documents
 
 
-def _undo(parts: Parts, request: ExtractionRequest, collection: Collection, added: Sequence[Document]) -> None:
+def _undo(
+    parts: Parts, context: JobContext, request: ExtractionRequest, collection: Collection, added: Sequence[Document]
+) -> None:
+    """Take back what this job took in, and the collection if the job made it and nothing else uses it."""
     for document in added:
-        parts.documents.remove(document.id, collection.id)
+        with contextlib.suppress(NotFoundError):
+            parts.documents.remove(document.id, collection.id)
     for file in request.files:
         parts.uploads.discard(file)
-    if parts.repositories.collections.get(collection.id).document_count == 0 and collection.faq_count == 0:
+    made_here = collection.created_at >= context.job.created_at
+    if made_here and parts.repositories.collections.delete_if_unused(collection.id, job_id=context.job.id):
         parts.index.discard(collection.id)
-        parts.repositories.collections.delete(collection.id)
 
 
 def _extract_all(
@@ -106,9 +113,9 @@ def _extract_all(
 ) -> None:
     finished = parts.repositories.faqs.extracted_chunks(collection.id)
     for number, document in enumerate(documents):
-        wanted = None if request.max_pairs is None else _left(parts, request.max_pairs, collection, documents)
+        wanted = _wanted(parts, context, request, collection, documents[number:])
         if wanted is not None and wanted <= 0:
-            return
+            continue
         chunks = list(parts.repositories.documents.chunks([document.id]))
         todo = [chunk for chunk in chunks if chunk.id not in finished]
         share = (INDEXING_FROM - READING_SHARE) / len(documents)
@@ -116,11 +123,19 @@ def _extract_all(
         work.run(todo, request.model, wanted)
 
 
-def _left(parts: Parts, wanted: int, collection: Collection, documents: Sequence[Document]) -> int:
-    """How many of the pairs that were asked for are still to be made, those of an earlier run counted."""
-    ids = {document.id for document in documents}
+def _wanted(
+    parts: Parts, context: JobContext, request: ExtractionRequest, collection: Collection, left: Sequence[Document]
+) -> int | None:
+    """How many pairs the next of the documents that are left may give; None: as many as it has.
+
+    What the job has made before an interruption counts. A document that gives less than its share leaves more to the others.
+    """
+    if request.max_pairs is None:
+        return None
+    since = context.job.created_at
     pairs = parts.repositories.faqs.list(collection.id)
-    return wanted - sum(1 for pair in pairs if pair.document_id in ids and pair.status is not FaqStatus.REJECTED)
+    made = sum(1 for pair in pairs if pair.created_at >= since and pair.status is not FaqStatus.REJECTED)
+    return math.ceil((request.max_pairs - made) / len(left))
 
 
 class _Extraction:

@@ -31,8 +31,9 @@ RESUMABLE = (JobState.FAILED, JobState.ABORTED, JobState.CANCELLED)
 
 
 def new_owner() -> str:
-    """A name for a worker that tells host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    """A name for a worker that tells its host and process: host, process number, when the process began, and which worker."""
+    began = psutil.Process().create_time()
+    return f"{socket.gethostname()}:{os.getpid()}:{began:.2f}:{uuid.uuid4().hex[:8]}"
 
 
 class JobQueue:
@@ -75,6 +76,12 @@ class JobQueue:
         with self._db.read() as session:
             return _to_job(_row(session, job_id))
 
+    def unfinished(self, kind: str) -> Sequence[Job]:
+        """The jobs of a kind that wait or run."""
+        query = select(JobRow).where(JobRow.kind == kind, col(JobRow.state).in_((JobState.QUEUED, JobState.RUNNING)))
+        with self._db.read() as session:
+            return [_to_job(row) for row in session.exec(query)]
+
     def list(self, kind: str | None = None, limit: int = 100) -> Sequence[Job]:
         """The newest jobs, of a kind or of all."""
         query = select(JobRow).order_by(col(JobRow.created_at).desc()).limit(limit)
@@ -97,6 +104,7 @@ class JobQueue:
                 state=JobState.RUNNING,
                 owner=owner,
                 attempts=col(JobRow.attempts) + 1,
+                progress=0.0,
                 started_at=now,
                 heartbeat_at=now,
                 finished_at=None,
@@ -171,6 +179,7 @@ class JobQueue:
         Raises:
             NotFoundError: there is no such job.
         """
+        self.recover()
         with self._db.write() as session:
             row = _row(session, job_id)
             if row.state == JobState.QUEUED:
@@ -212,10 +221,15 @@ class JobQueue:
             return [_to_job(row) for row in lost]
 
     def _lost(self, row: JobRow) -> bool:
-        if row.heartbeat_at is None or utc_now() - row.heartbeat_at > self._stale:
-            return True
-        host, pid, _ = (row.owner or "::").rsplit(":", 2)
-        return host == socket.gethostname() and not psutil.pid_exists(int(pid or 0))
+        """Whether nobody works on a running job any more.
+
+        On this host that can be seen. A process that is alive keeps its job even when it was silent, such as while the
+        machine slept. Of another host only the heartbeat tells.
+        """
+        host, *process = (row.owner or "").split(":")
+        if host == socket.gethostname() and len(process) == 3:
+            return not _alive(int(process[0]), float(process[1]))
+        return row.heartbeat_at is None or utc_now() - row.heartbeat_at > self._stale
 
     def _end(self, job_id: str, owner: str, state: JobState, message: str, **values: object) -> None:
         self._update(job_id, owner, state=state, message=message[:300], finished_at=utc_now(), **values)
@@ -227,6 +241,14 @@ class JobQueue:
             session.execute(
                 update(JobRow).where(*_owned(job_id, owner)).values(**values).execution_options(synchronize_session=False)
             )
+
+
+def _alive(pid: int, began: float) -> bool:
+    """Whether the process that began at this time still runs, and not another one that got its number."""
+    try:
+        return abs(psutil.Process(pid).create_time() - began) < 1.0
+    except psutil.Error:
+        return False
 
 
 def _claimable(kinds: Sequence[str]) -> ColumnElement[bool]:

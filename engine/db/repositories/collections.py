@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from engine.db.session import Database
-from engine.db.tables import CollectionDocumentRow, CollectionRow, FaqRow
-from engine.domain import Collection, CollectionStatus, FaqStatus, new_id, utc_now
+from engine.db.tables import (
+    AdapterRow,
+    AgentRow,
+    ChunkRow,
+    CollectionDocumentRow,
+    CollectionRow,
+    ExtractedChunkRow,
+    FaqRow,
+    JobRow,
+)
+from engine.domain import Collection, CollectionStatus, FaqStatus, JobState, new_id, utc_now
 from engine.errors import NotFoundError
 
 
@@ -72,6 +81,12 @@ class CollectionRepository:
             link = session.get(CollectionDocumentRow, (collection_id, document_id))
             if link is not None:
                 session.delete(link)
+            chunks = select(ChunkRow.id).where(ChunkRow.document_id == document_id)
+            session.execute(
+                delete(ExtractedChunkRow).where(
+                    col(ExtractedChunkRow.collection_id) == collection_id, col(ExtractedChunkRow.chunk_id).in_(chunks)
+                )
+            )
             pairs = select(FaqRow).where(FaqRow.collection_id == collection_id, FaqRow.document_id == document_id)
             for row in session.exec(pairs):
                 session.delete(row)
@@ -83,12 +98,44 @@ class CollectionRepository:
             if row is not None:
                 row.status = status
 
+    def delete_if_unused(self, collection_id: str, *, job_id: str) -> bool:
+        """Remove a collection that holds nothing, that nothing refers to, and that no other extraction is about to fill.
+
+        Args:
+            collection_id: the collection; one that is gone already is fine.
+            job_id: the extraction that gives it up.
+
+        Returns:
+            Whether it was removed.
+        """
+        with self._db.write() as session:
+            row = session.get(CollectionRow, collection_id)
+            if row is None or _in_use(session, row, job_id):
+                return False
+            session.delete(row)
+            return True
+
     def delete(self, collection_id: str) -> None:
         """Remove a collection, its pairs and its links to documents."""
         with self._db.write() as session:
             row = session.get(CollectionRow, collection_id)
             if row is not None:
                 session.delete(row)
+
+
+def _in_use(session: Session, row: CollectionRow, job_id: str) -> bool:
+    holders = (
+        select(CollectionDocumentRow.collection_id).where(CollectionDocumentRow.collection_id == row.id),
+        select(FaqRow.id).where(FaqRow.collection_id == row.id),
+        select(AgentRow.id).where(AgentRow.collection_id == row.id),
+        select(AdapterRow.id).where(AdapterRow.collection_id == row.id),
+        select(JobRow.id).where(
+            JobRow.id != job_id,
+            col(JobRow.state).in_((JobState.QUEUED, JobState.RUNNING)),
+            col(JobRow.payload)["collection"].as_string() == row.name,
+        ),
+    )
+    return any(session.exec(query.limit(1)).first() is not None for query in holders)
 
 
 def _by_name(session: Session, name: str) -> CollectionRow | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from engine.db.session import Database
@@ -31,11 +32,13 @@ class EvaluationRepository:
         self._db = database
 
     def add(self, summary: Mapping[str, Json], *, collection_id: str | None, job_id: str | None) -> StoredEvaluation:
-        """Store the figures of an evaluation."""
+        """Store the figures of an evaluation; those of an earlier, interrupted run of the same job are replaced."""
         row = EvaluationRow(
             id=new_id(), job_id=job_id, collection_id=collection_id, summary=dict(summary), created_at=utc_now()
         )
         with self._db.write() as session:
+            if job_id is not None:
+                session.execute(delete(EvaluationRow).where(col(EvaluationRow.job_id) == job_id))
             session.add(row)
             session.flush()
             return StoredEvaluation(**row.model_dump())
