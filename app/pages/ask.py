@@ -56,7 +56,9 @@ def _answer(question: str, collection: Collection, adapter: str | None) -> None:
         last = stream_text(pieces, "Reading the documents…", words)
         if last is None or last.answer is None:
             return
-        if not last.answer.found:
+        if last.answer.found:
+            words.text(last.answer.text)  # a check may have replaced what was streamed
+        else:
             words.empty()
         show_support(last.answer)
 

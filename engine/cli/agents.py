@@ -46,8 +46,7 @@ def list_agents(run: Run) -> None:
 @command(group, "delete")
 def delete(run: Run, name: Name) -> None:
     """Delete an agent with its conversations and leads."""
-    agents = run.engine.repositories.agents
-    agents.delete(agents.by_name(name).id)
+    run.engine.agents.delete(name)
     run.out.record({"deleted": name})
 
 
@@ -64,8 +63,10 @@ def chat(
 ) -> None:
     """Say something to an agent as a customer; what the customer tells about themselves becomes a lead."""
     last: AgentReply | None = None
+    said = ""
     for delta in run.engine.agent_reply(name, message, conversation=conversation):
         last = delta.reply or last
+        said += delta.text
         if not run.out.as_json:
             run.out.text(delta.text)
     if last is None:
@@ -73,6 +74,8 @@ def chat(
     if run.out.as_json:
         run.out.record(shapes.agent_reply(last))
         return
+    if said.strip() != last.reply.strip():  # a check replaced what was streamed
+        run.out.text(f"\n{last.reply}")
     run.out.text(f"\n  conversation: {last.conversation_id}\n")
     if last.lead:
         run.out.text(f"  lead: {', '.join(f'{field}: {value}' for field, value in last.lead.items())}\n")

@@ -59,6 +59,15 @@ def test_answer_with_its_citation(monkeypatch: pytest.MonkeyPatch, handbook: lis
     assert any("7 out" in caption.value for caption in page.caption)
 
 
+def test_what_a_check_has_replaced_is_not_left_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, handbook: list[FaqPair], open_page: OpenPage
+) -> None:
+    monkeypatch.setattr(RagPipeline, "stream", script(AnswerDelta("Employees get 99 days."), AnswerDelta("", CITED)))
+    page = ask(open_page("ask"))
+    assert CITED.text in shown(page)
+    assert not any("99 days" in text for text in shown(page))
+
+
 def test_an_answer_stays_when_the_page_runs_again(
     monkeypatch: pytest.MonkeyPatch, handbook: list[FaqPair], open_page: OpenPage
 ) -> None:

@@ -3,14 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from engine.domain import FaqStatus
+from engine.agents import AgentDelta, SmartAgent
+from engine.domain import AgentReply, FaqStatus
 
 PAIR_FIELDS = {"id", "question", "answer", "quote", "document", "page", "score", "status"}
 Records = Callable[..., list[dict]]
@@ -93,6 +94,22 @@ def test_leads_are_exported_to_a_file(records: Records, tmp_path: Path) -> None:
     (report,) = records("leads", "export", "--out", str(out))
     assert report == {"out": str(out), "count": 0}
     assert out.read_text().startswith("agent,conversation")
+
+
+def test_an_agent_says_what_its_check_left_standing(
+    nexus: Callable[..., Result], home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = home.agent("Iris")
+
+    def stream(*_: object, **__: object) -> Iterator[AgentDelta]:
+        yield AgentDelta("It lasts 9 years.")
+        yield AgentDelta("", AgentReply("It is valid for 3 years.", "c-1", {}))
+
+    monkeypatch.setattr(SmartAgent, "stream", stream)
+    text = nexus("agent", "chat", agent.name, "How long?").stdout
+    assert "It is valid for 3 years." in text.splitlines()
+    monkeypatch.setattr(SmartAgent, "stream", lambda *_, **__: iter([AgentDelta("Hello.", AgentReply("Hello.", "c-1", {}))]))
+    assert nexus("agent", "chat", agent.name, "Hi").stdout.count("Hello.") == 1
 
 
 def test_agents_are_listed_and_deleted(records: Records, home: Any) -> None:
