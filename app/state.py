@@ -15,7 +15,8 @@ class TabState:
 
     collection: str | None = None
     conversation: str | None = None
-    adapter: str | None = None
+    responder: str | None = None
+    """Who answers: the name of an adapter or of a model; None: the default model."""
     agent: str | None = None
     agent_conversations: dict[str, str] = field(default_factory=dict)
     """The open conversation with each agent, by the agent's name."""

@@ -13,7 +13,7 @@ from app.components.answers import REDRAW_S
 from app.components.boundary import show_stored_error
 from app.components.citations import show_support
 from app.components.empty import empty_state
-from app.components.pickers import adapter_picker, collection_picker
+from app.components.pickers import adapter_picker, collection_picker, model_picker
 from app.resources import shared_engine
 
 if TYPE_CHECKING:
@@ -45,11 +45,15 @@ def comparison() -> None:
             "compare_arrows", "Nothing to compare yet", "Add a document first.", page="documents", label="Add documents"
         )
         return
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     with left:
         collection = collection_picker(key="compare-collection")
-    with right:
+    with middle:
         adapter = adapter_picker("Fine-tuned side", key="compare-adapter", without="None")
+    with right:
+        model = model_picker("Base side", key="compare-model") if adapter is None else None
+        if adapter is not None:
+            st.caption("The adapter brings its own base model.")
     question = st.chat_input("Ask all of them", key="compare-input", max_chars=16_000)
     if not question or collection is None:
         st.caption(
@@ -58,10 +62,10 @@ def comparison() -> None:
         return
     st.markdown("**Question**")
     st.text(question)
-    _compare(question, collection.name, adapter)
+    _compare(question, collection.name, adapter, model)
 
 
-def _compare(question: str, collection: str, adapter: str | None) -> None:
+def _compare(question: str, collection: str, adapter: str | None, model: str | None) -> None:
     targets = [target for target in TITLES if adapter is not None or target != "finetuned"]
     columns = dict(zip(targets, st.columns(len(targets), border=True), strict=True))
     sides: dict[str, _Side] = {}
@@ -69,7 +73,7 @@ def _compare(question: str, collection: str, adapter: str | None) -> None:
         column.markdown(f"**{TITLES[target]}**")
         sides[target] = _Side(column.empty())
         sides[target].place.caption("Waiting…")
-    for event in shared_engine().compare(question, collection, adapter):
+    for event in shared_engine().compare(question, collection, adapter, model=model):
         if event.target in sides:
             _show(event, sides[event.target], columns[event.target])
 

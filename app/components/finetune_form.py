@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app.components.pickers import collection_picker
+from app.components.pickers import collection_picker, model_picker
 from app.components.text import counted
 from app.resources import shared_engine
 from engine.domain import Collection
@@ -37,10 +37,11 @@ def finetune_form() -> None:
         else:
             collection = _collection()
         name = st.text_input("Name of the adapter", max_chars=80, placeholder="handbook-quick")
+        base = model_picker("Base model", key="finetune-base", remotes=False)
         preset = _preset()
         ready = bool(name.strip()) and (file is not None or (collection is not None and collection.faq_count > 0))
         if st.button("Start fine-tuning", type="primary", disabled=not ready, icon=":material/play_arrow:"):
-            _start(name, collection, file, preset)
+            _start(name, collection, file, base, preset)
 
 
 def _collection() -> Collection | None:
@@ -63,13 +64,13 @@ def _preset() -> Preset:
     return chosen
 
 
-def _start(name: str, collection: Collection | None, file: UploadedFile | None, preset: Preset) -> None:
+def _start(name: str, collection: Collection | None, file: UploadedFile | None, base: str | None, preset: Preset) -> None:
     engine = shared_engine()
     if file is None:
-        engine.finetune(name, collection=None if collection is None else collection.name, preset=preset)
+        engine.finetune(name, collection=None if collection is None else collection.name, base=base, preset=preset)
     else:
         with tempfile.TemporaryDirectory(prefix="nexus-") as folder:
             path = Path(folder) / safe_name(file.name)
             path.write_bytes(file.getbuffer())
-            engine.finetune(name, dataset=path, preset=preset)
+            engine.finetune(name, dataset=path, base=base, preset=preset)
     st.rerun()

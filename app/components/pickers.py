@@ -1,4 +1,4 @@
-"""Choosing a collection, an adapter or who answers; the choice goes with the tab from page to page."""
+"""Choosing a collection, a model, an adapter or who answers; the choice goes with the tab from page to page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from app.state import tab_state
 from engine.domain import Collection
 
 BASE = "Base model"
+REMOTES_TIP = "Type provider/model, such as openai/gpt-4o-mini, for a provider whose key is in the environment."
 
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Who answers a chat: an adapter with its base model, or a model (None: the default one)."""
+    """Who answers: an adapter with its base model, or a model (None: the default one)."""
 
     model: str | None = None
     adapter: str | None = None
@@ -54,25 +55,59 @@ def describe(collection: Collection) -> str:
 def adapter_picker(label: str = "Model", *, key: str, without: str = BASE) -> str | None:
     """Let the person choose one of the fine-tuned adapters, or none of them, which is called `without`."""
     options = [without, *(adapter.name for adapter in shared_engine().repositories.adapters.list())]
-    _follow(key, tab_state().adapter or without, options)
-    chosen = st.selectbox(label, options, key=key, on_change=_remember_adapter, args=(key, without))
+    responder = tab_state().responder
+    _follow(key, responder if responder in options else without, options)
+    chosen = st.selectbox(label, options, key=key, on_change=_remember_responder, args=(key, without))
     return None if chosen == without else chosen
+
+
+def model_picker(label: str = "Model", *, key: str, remotes: bool = True) -> str | None:
+    """Let the person choose a chat model. None is the default one, which comes first.
+
+    With `remotes`, and where they are allowed, any `provider/model` can be typed in.
+    """
+    engine = shared_engine()
+    default, remotes = engine.settings.default_model, remotes and not engine.settings.offline
+    chosen = st.selectbox(
+        label,
+        [default, *_other_models()],
+        key=key,
+        format_func=lambda name: f"{name} (default)" if name == default else name,
+        accept_new_options=remotes,
+        help=REMOTES_TIP if remotes else None,
+    )
+    return None if chosen == default else chosen
 
 
 def responder_picker(label: str, *, key: str) -> Responder:
     """Let the person choose an adapter, a local model, or (where remotes are allowed) any `provider/model`."""
     engine = shared_engine()
-    default, remotes = engine.settings.default_model, not engine.settings.offline
-    responders = [Responder(), *(Responder(adapter=adapter.name) for adapter in engine.repositories.adapters.list())]
-    responders += [
-        Responder(model=info.name) for info in engine.registry.list() if info.kind == "chat" and info.name != default
-    ]
+    remotes = not engine.settings.offline
+    adapters = engine.repositories.adapters.list()
+    responders = [Responder(), *(Responder(adapter.base_model, adapter.name) for adapter in adapters)]
+    responders += [Responder(model=name) for name in _other_models()]
     options = {responder.title: responder for responder in responders}
-    tip = (
-        "Type provider/model, such as openai/gpt-4o-mini, for a provider whose key is in the environment." if remotes else None
+    remembered = tab_state().responder
+    if remotes and remembered and "/" in remembered:
+        options.setdefault(remembered, Responder(model=remembered))
+    _follow(key, remembered if remembered in options else BASE, list(options))
+    chosen = st.selectbox(
+        label,
+        list(options),
+        key=key,
+        accept_new_options=remotes,
+        help=REMOTES_TIP if remotes else None,
+        on_change=_remember_responder,
+        args=(key, BASE),
     )
-    chosen = st.selectbox(label, list(options), key=key, accept_new_options=remotes, help=tip)
     return options.get(chosen or BASE) or Responder(model=chosen)
+
+
+def _other_models() -> list[str]:
+    """The chat models in the models folder, without the default one."""
+    engine = shared_engine()
+    default = engine.settings.default_model
+    return [info.name for info in engine.registry.list() if info.kind == "chat" and info.name != default]
 
 
 def _follow(key: str, wanted: str | None, options: Sequence[str]) -> None:
@@ -87,6 +122,6 @@ def _remember_collection(key: str) -> None:
     tab_state().collection = st.session_state[key]
 
 
-def _remember_adapter(key: str, without: str) -> None:
+def _remember_responder(key: str, default: str) -> None:
     chosen = st.session_state[key]
-    tab_state().adapter = None if chosen == without else chosen
+    tab_state().responder = None if chosen == default else chosen

@@ -7,7 +7,7 @@ import streamlit as st
 from app.components.agent_chat import agent_chat
 from app.components.empty import empty_state
 from app.components.leads import leads_table
-from app.components.pickers import adapter_picker, collection_picker
+from app.components.pickers import collection_picker, responder_picker
 from app.components.text import plain
 from app.resources import shared_engine
 from app.state import tab_state
@@ -48,12 +48,17 @@ def _create() -> None:
         fields = st.multiselect(
             "Lead fields", [*DEFAULT_FIELDS, *MORE_FIELDS], default=DEFAULT_FIELDS, accept_new_options=True, max_selections=20
         )
-        adapter = adapter_picker("Answers with", key="agent-adapter")
+        responder = responder_picker("Answers with", key="agent-responder")
         ready = bool(name.strip()) and collection is not None
         if st.button("Create agent", type="primary", disabled=not ready, icon=":material/add:") and collection is not None:
-            with st.spinner("Taking in the FAQs"):
+            with st.spinner("Bringing the search index of the collection up to date; new documents and FAQs are embedded"):
                 agent = shared_engine().create_agent(
-                    name, collection.name, instructions=instructions, fields=fields, adapter=adapter
+                    name,
+                    collection.name,
+                    instructions=instructions,
+                    fields=fields,
+                    model=responder.model,
+                    adapter=responder.adapter,
                 )
             tab_state().agent = agent.name
             st.rerun()
@@ -73,7 +78,8 @@ def _agent(agent: AgentConfig, collection: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(agent.name)}**", width="stretch")
             _delete(agent)
-        brain = f" · adapter {plain(agent.adapter)}" if agent.adapter else ""
+        name = agent.adapter or agent.model
+        brain = f" · {'adapter' if agent.adapter else 'model'} {plain(name)}" if name else ""
         st.caption(f"Answers from {plain(collection)}{brain} · asks for {plain(', '.join(agent.fields)) or 'nothing'}")
         if agent.instructions:
             st.text(agent.instructions)

@@ -7,7 +7,7 @@ import streamlit as st
 from app.components.answers import stream_text
 from app.components.citations import show_support
 from app.components.empty import empty_state
-from app.components.pickers import adapter_picker, collection_picker
+from app.components.pickers import Responder, collection_picker, responder_picker
 from app.resources import shared_engine
 from engine.domain import Collection
 
@@ -25,12 +25,12 @@ def render() -> None:
     with left:
         collection = collection_picker(key="ask-collection")
     with right:
-        adapter = adapter_picker(key="ask-adapter")
+        responder = responder_picker("Who answers", key="ask-responder")
     if collection is not None:
-        _conversation(collection, adapter)
+        _conversation(collection, responder)
 
 
-def _conversation(collection: Collection, adapter: str | None) -> None:
+def _conversation(collection: Collection, responder: Responder) -> None:
     exchanges = shared_engine().asked.list(collection.name)
     question = st.chat_input(f"Ask {collection.name}", max_chars=16_000)
     if not exchanges and not question:
@@ -42,16 +42,16 @@ def _conversation(collection: Collection, adapter: str | None) -> None:
                 st.text(exchange.answer.text)
             show_support(exchange.answer)
     if question:
-        _answer(question, collection, adapter)
+        _answer(question, collection, responder)
     elif exchanges and st.button("Forget these questions", type="tertiary", icon=":material/delete:"):
         shared_engine().asked.forget(collection.name)
         st.rerun()
 
 
-def _answer(question: str, collection: Collection, adapter: str | None) -> None:
+def _answer(question: str, collection: Collection, responder: Responder) -> None:
     _question(question)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
-        pieces = shared_engine().ask(question, collection.name, adapter=adapter)
+        pieces = shared_engine().ask(question, collection.name, model=responder.model, adapter=responder.adapter)
         words = st.empty()
         last = stream_text(pieces, "Reading the documents…", words)
         if last is None or last.answer is None:

@@ -11,7 +11,7 @@ from app.components.empty import empty_state
 from app.components.faq_review import faq_review
 from app.components.faq_table import live_table
 from app.components.jobs import is_active, job_cards
-from app.components.pickers import collection_picker
+from app.components.pickers import collection_picker, model_picker
 from app.components.text import ago, counted, plain, size, string
 from app.resources import shared_engine
 from app.state import tab_state
@@ -61,6 +61,7 @@ def _upload() -> None:
                 placeholder="Choose one, or type a new name",
                 key="upload-collection",
             )
+            model = model_picker("Model that words the questions", key="upload-model")
             limit = st.number_input("Most pairs for each file", min_value=1, value=None, placeholder="No limit")
         with right:
             files = st.file_uploader(
@@ -70,13 +71,13 @@ def _upload() -> None:
                 key=f"upload-{state.upload_round}",
             )
         if st.button("Extract FAQ pairs", type="primary", disabled=not (files and name), icon=":material/play_arrow:"):
-            _submit(files, str(name), limit)
+            _submit(files, str(name), model, limit)
 
 
-def _submit(files: Sequence[UploadedFile], collection: str, limit: int | None) -> None:
+def _submit(files: Sequence[UploadedFile], collection: str, model: str | None, limit: int | None) -> None:
     """One job for each file, so that a damaged one costs itself alone."""
     for file in files:
-        shared_engine().extract([(file.name, file)], collection, max_pairs=limit)
+        shared_engine().extract([(file.name, file)], collection, model=model, max_pairs=limit)
     state = tab_state()
     state.collection = collection
     state.upload_round += 1

@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.components.empty import empty_state
 from app.components.jobs import job_cards
-from app.components.pickers import collection_picker
+from app.components.pickers import collection_picker, model_picker
 from app.components.text import clock, counted, number, plain, sentence, string
 from app.resources import shared_engine
 from engine.db.repositories.evaluations import StoredEvaluation
@@ -54,10 +54,11 @@ def _form() -> None:
             if collection is None:
                 st.caption("There is no collection yet. Add documents first.")
         targets = _targets(with_rag=collection is not None)
+        model = model_picker(key="evaluate-model")
         limit = st.number_input("Most questions", min_value=1, value=30)
         ready = bool(targets) and (file is not None or collection is not None)
         if st.button("Start evaluation", type="primary", disabled=not ready, icon=":material/play_arrow:"):
-            _start(targets, collection, file, limit)
+            _start(targets, collection, file, model, limit)
 
 
 def _targets(*, with_rag: bool) -> list[str]:
@@ -71,15 +72,15 @@ def target_title(target: str) -> str:
     return {"base": "Base model", "rag": "From the documents"}.get(target, target.removeprefix("adapter:"))
 
 
-def _start(targets: list[str], collection: Collection | None, file: UploadedFile | None, limit: int) -> None:
+def _start(targets: list[str], collection: Collection | None, file: UploadedFile | None, model: str | None, limit: int) -> None:
     engine = shared_engine()
     if file is None:
-        engine.evaluate(targets, collection=None if collection is None else collection.name, limit=limit)
+        engine.evaluate(targets, collection=None if collection is None else collection.name, model=model, limit=limit)
     else:
         with tempfile.TemporaryDirectory(prefix="nexus-") as folder:
             path = Path(folder) / safe_name(file.name)
             path.write_bytes(file.getbuffer())
-            engine.evaluate(targets, dataset=path, limit=limit)
+            engine.evaluate(targets, dataset=path, model=model, limit=limit)
     st.rerun()
 
 
