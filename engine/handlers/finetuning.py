@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from engine.chat import mismatch
-from engine.domain import Adapter, Collection, FaqPair, FaqStatus, Json, utc_now
+from engine.domain import Adapter, FaqPair, FaqStatus, Json, utc_now
 from engine.errors import ConflictError
 from engine.evaluation.split import held_out
 from engine.handlers.parts import Parts
@@ -19,6 +21,7 @@ from engine.training import config, dataset_files
 from engine.training.data import TrainingExample, examples_from_pairs
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
+from engine.training.run_folder import write_whole
 from engine.training.trainer import AdapterArtifact
 
 TRAINING_SHARE = 0.9
@@ -27,12 +30,17 @@ TRAINING_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """What to learn, and which pairs were kept back."""
+    """What to learn, and which pairs of which collection were kept back. `rows` are examples as chat messages."""
 
-    examples: tuple[TrainingExample, ...]
-    collection: Collection | None = None
+    rows: tuple[dict[str, Json], ...]
+    collection_id: str | None = None
     held_out: tuple[str, ...] = ()
     notice: str | None = None
+
+    @property
+    def examples(self) -> tuple[TrainingExample, ...]:
+        """The rows as examples."""
+        return tuple(example for row in self.rows for example in dataset_files.examples_from_row(row))
 
 
 @traced("finetune", capture_input=False)
@@ -48,11 +56,12 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     """
     request = FinetuneRequest.model_validate(context.job.payload)
     base = parts.registry.path(request.base or parts.settings.default_model)
-    data = _data(parts, request)
+    _require_free(parts, request.name, context.job.id)
+    data = _frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
     spec = FinetuneSpec(
         name=request.name, base=base, examples=data.examples, config=config.preset(request.preset), id=context.job.id
     )
-    context.progress(0.0, f"Preparing to train on {len(data.examples)} examples")
+    context.progress(0.0, f"Preparing to train on {len(data.rows)} examples")
     artifact = run_finetune(
         spec,
         runs_dir=parts.settings.runs_dir,
@@ -68,24 +77,36 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         "adapter": adapter.name,
         "base": adapter.base_model,
         "path": str(adapter.path),
-        "examples": len(data.examples),
+        "examples": len(data.rows),
         "held_out": len(data.held_out),
         "notice": mismatch(adapter) or data.notice,
         **{key: adapter.card[key] for key in ("parity", "evaluation", "durations") if key in adapter.card},
     }
 
 
-def _data(parts: Parts, request: FinetuneRequest) -> _Data:
+def _frozen_data(parts: Parts, request: FinetuneRequest, run_dir: Path) -> _Data:
+    """The job's data, chosen at its first run: pairs that change later must not change what a resumed run learns."""
+    file = run_dir / "selection.json"
+    if file.is_file():
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return _Data(tuple(stored["rows"]), stored["collection_id"], tuple(stored["held_out"]), stored["notice"])
     with span("finetune.data"):
-        if request.dataset is not None:
-            return _Data(dataset_files.read_examples(parts.uploads.path(request.dataset)))
-        collection = parts.repositories.collections.by_name(cast(str, request.collection))
-        pairs, notice = trainable(parts.repositories.faqs.list(collection.id))
-        if not pairs:
-            raise ConflictError(f"the collection {collection.name!r} has no pairs to learn", hint="Extract or approve some.")
-        kept_back = tuple(pair.id for pair in held_out(pairs, request.holdout))
-        examples = examples_from_pairs((pair.question, pair.answer) for pair in pairs if pair.id not in kept_back)
-        return _Data(examples, collection, kept_back, notice)
+        data = _data(parts, request)
+    write_whole(file, json.dumps(asdict(data), ensure_ascii=False))
+    return data
+
+
+def _data(parts: Parts, request: FinetuneRequest) -> _Data:
+    if request.dataset is not None:
+        examples = dataset_files.read_examples(parts.uploads.path(request.dataset))
+        return _Data(tuple(example.to_json() for example in examples))
+    collection = parts.repositories.collections.by_name(cast(str, request.collection))
+    pairs, notice = trainable(parts.repositories.faqs.list(collection.id))
+    if not pairs:
+        raise ConflictError(f"the collection {collection.name!r} has no pairs to learn", hint="Extract or approve some.")
+    kept_back = tuple(pair.id for pair in held_out(pairs, request.holdout))
+    learnt = examples_from_pairs((pair.question, pair.answer) for pair in pairs if pair.id not in kept_back)
+    return _Data(tuple(example.to_json() for example in learnt), collection.id, kept_back, notice)
 
 
 def trainable(pairs: Sequence[FaqPair]) -> tuple[list[FaqPair], str | None]:
@@ -116,13 +137,21 @@ class _Relay:
         self._context.progress(self._done, f"Step {step} of {steps}{shown}")
 
 
+def _require_free(parts: Parts, name: str, job_id: str) -> None:
+    """Raise ConflictError when the name belongs to an adapter that another job has made."""
+    if parts.repositories.adapters.exists(name) and parts.repositories.adapters.by_name(name).job_id != job_id:
+        raise ConflictError(f"there is an adapter {name!r} already", hint="Choose another name.")
+
+
 def _list(parts: Parts, request: FinetuneRequest, data: _Data, artifact: AdapterArtifact, base: Path, job_id: str) -> Adapter:
     """Store the adapter's row; after a crash between its files and its row, this is all that is left to do."""
+    try:
+        _require_free(parts, request.name, job_id)
+    except ConflictError:
+        shutil.rmtree(artifact.gguf_path.parent, ignore_errors=True)
+        raise
     if parts.repositories.adapters.exists(request.name):
-        existing = parts.repositories.adapters.by_name(request.name)
-        if existing.job_id == job_id:
-            return existing
-        raise ConflictError(f"there is an adapter {request.name!r} already", hint="Choose another name.")
+        return parts.repositories.adapters.by_name(request.name)
     ids: list[Json] = list(data.held_out)
     adapter = Adapter(
         id=artifact.id,
@@ -131,7 +160,7 @@ def _list(parts: Parts, request: FinetuneRequest, data: _Data, artifact: Adapter
         path=artifact.gguf_path,
         created_at=utc_now(),
         job_id=job_id,
-        collection_id=None if data.collection is None else data.collection.id,
+        collection_id=data.collection_id,
         card={**artifact.card, "held_out": ids},
     )
     parts.repositories.adapters.add(adapter)

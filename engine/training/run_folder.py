@@ -53,8 +53,8 @@ def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample])
     lines = "".join(json.dumps(example.to_json()) + "\n" for example in examples)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        _write_whole(run_dir / DATASET_FILE, lines)
-        _write_whole(run_dir / SPEC_FILE, json.dumps(values, indent=1))
+        write_whole(run_dir / DATASET_FILE, lines)
+        write_whole(run_dir / SPEC_FILE, json.dumps(values, indent=1))
     except OSError as exc:
         raise StorageError(f"The run's folder could not be written: {exc}", hint="Free some disk space.") from exc
 
@@ -98,7 +98,13 @@ def read_artifact(folder: Path) -> AdapterArtifact:
     return artifact
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, its folder made if absent, so that it is there whole or not at all.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, "utf-8")
     temporary.replace(path)

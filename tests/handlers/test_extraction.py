@@ -199,3 +199,76 @@ def test_an_unknown_target_is_refused(engine: Engine, targets: list[str]) -> Non
     run(engine, engine.extract([upload("terms.md", TERMS)], "shop"))
     with pytest.raises(InputError):
         engine.evaluate(targets, collection="shop")
+
+
+def test_a_failed_upload_takes_back_only_what_it_made(engine: Engine) -> None:
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    engine.create_agent("Ada", "shop")
+    document = engine.repositories.documents.list()[0]
+    engine.documents.remove(document.id, engine.collection("shop").id)
+    assert run(engine, engine.extract([upload("broken.pdf", b"%PDF-")], "shop")).state is JobState.FAILED
+    assert [agent.name for agent in engine.repositories.agents.list()] == ["Ada"]
+    assert engine.collection("shop").document_count == 0
+
+
+def test_a_failed_upload_leaves_the_collection_to_the_next_job(engine: Engine) -> None:
+    bad = engine.extract([upload("broken.pdf", b"%PDF-")], "shop")
+    good = engine.extract([upload("faq.md", WRITTEN)], "shop")
+    assert run(engine, bad).error["code"] == "document_unreadable"
+    assert [collection.name for collection in engine.collections()] == ["shop"]
+    assert run(engine, good).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_is_stopped_while_it_reads_can_go_on(engine: Engine) -> None:
+    job = engine.extract([upload("faq.md", WRITTEN), upload("terms.md", TERMS)], "shop")
+    add = engine.documents.add
+
+    def add_then_cancel(*args: object) -> object:
+        document = add(*args)
+        for context in engine.worker._running.values():
+            context.cancel.cancel()
+        return document
+
+    engine.documents.add = add_then_cancel  # type: ignore[method-assign]
+    assert run(engine, job).state is JobState.ABORTED
+    engine.documents.add = add  # type: ignore[method-assign]
+    engine.jobs.resume(job.id)
+    done = run(engine, job)
+    assert done.state is JobState.SUCCEEDED, done.error
+    assert engine.collection("shop").document_count == 2
+
+
+def test_a_document_that_is_added_again_is_read_afresh(engine: Engine) -> None:
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "other"))
+    document = engine.repositories.documents.list()[0]
+    engine.documents.remove(document.id, engine.collection("shop").id)
+    again = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    assert again.result["pairs"] == 3
+
+
+def test_a_limit_is_shared_by_the_files_and_counts_this_job_alone(engine: Engine) -> None:
+    second = WRITTEN.replace("shop", "museum").replace("45", "60").replace("29", "31").replace("returns", "tickets")
+    files = [upload("one.md", WRITTEN), upload("two.md", second)]
+    assert run(engine, engine.extract(files, "shop", max_pairs=2)).result["pairs"] == 2
+    assert {pair.document for pair in engine.faqs("shop")} == {"one.md", "two.md"}
+    files = [upload("one.md", WRITTEN), upload("two.md", second)]
+    assert run(engine, engine.extract(files, "shop", max_pairs=2)).result["pairs"] == 2
+
+
+def test_a_dataset_of_a_refused_request_is_not_kept(engine: Engine, tmp_path: Path) -> None:
+    dataset = tmp_path / "data.jsonl"
+    dataset.write_text('{"question": "q?", "answer": "a"}\n')
+    with pytest.raises(InputError):
+        engine.finetune("bad/name", dataset=dataset)
+    with pytest.raises(InputError):
+        engine.evaluate(["nonsense"], dataset=dataset)
+    assert files_in(engine.settings.home / "uploads") == []
+
+
+def test_a_name_that_a_waiting_fine_tune_will_take_is_taken(engine: Engine, tmp_path: Path) -> None:
+    dataset = tmp_path / "data.jsonl"
+    dataset.write_text('{"question": "q?", "answer": "a"}\n')
+    engine.finetune("tuned", dataset=dataset)
+    with pytest.raises(ConflictError):
+        engine.finetune(" tuned ", dataset=dataset)

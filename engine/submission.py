@@ -1,0 +1,190 @@
+"""Long work: what people can submit as a job, checked before anything is stored, and how they watch it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import BaseModel
+
+from engine import requests
+from engine.domain import Job
+from engine.errors import ConflictError, NexusError
+from engine.requests import StagedFile, checked
+from engine.wiring import Wiring
+
+Preset = Literal["quick", "balanced", "thorough"]
+
+RECOVER_EVERY_S = 2.0
+"""How often somebody who watches a job looks whether its process is still there."""
+
+
+class Submission(Wiring):
+    """The parts of an engine, and the jobs that can be submitted to it."""
+
+    def extract(
+        self,
+        files: Sequence[Path | tuple[str, BinaryIO]],
+        collection: str,
+        *,
+        model: str | None = None,
+        max_pairs: int | None = None,
+    ) -> Job:
+        """Submit a job that reads files into a collection (made if absent) and extracts FAQ pairs from them.
+
+        Args:
+            files: paths, or uploads as (name, open binary file).
+            collection: the collection's name.
+            model: chat model; None: the default one.
+            max_pairs: stop after so many pairs.
+
+        Raises:
+            InputError: a name is not allowed, or a file is missing, empty or too large.
+            NotFoundError: there is no such model.
+            StorageError: no room.
+        """
+        options = checked(requests.ExtractionOptions, collection=collection, model=model, max_pairs=max_pairs)
+        self._known_model(model)
+        staged: list[StagedFile] = []
+        try:
+            for file in files:
+                staged.append(self.uploads.stage_file(file) if isinstance(file, Path) else self.uploads.stage(*file))
+            request = checked(requests.ExtractionRequest, **options.model_dump(), files=tuple(staged))
+            return self._submit("extract", request)
+        except NexusError:
+            for waiting in staged:
+                self.uploads.discard(waiting)
+            raise
+
+    def finetune(
+        self,
+        name: str,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        holdout: float = 0.1,
+    ) -> Job:
+        """Submit a job that fine-tunes a LoRA adapter on a collection's pairs or on a dataset file.
+
+        Args:
+            name: the adapter's name; must be free.
+            collection: train on its approved pairs.
+            dataset: train on this JSONL or CSV file instead.
+            base: base model; None: the default one.
+            preset: how long and thoroughly to train.
+            holdout: share of a collection's pairs that is kept for evaluation.
+
+        Raises:
+            InputError: a value is not allowed.
+            ConflictError: the name is taken, or the collection has no pairs.
+            NotFoundError: no such collection or model.
+        """
+        self._known_model(base)
+        self._require_free_adapter_name(name.strip())
+        if collection is not None and self.repositories.collections.by_name(collection).faq_count == 0:
+            raise ConflictError(f"the collection {collection!r} has no FAQ pairs", hint="Extract some first.")
+        with self._staged(dataset) as staged:
+            request = checked(
+                requests.FinetuneRequest,
+                name=name,
+                collection=collection,
+                dataset=staged,
+                base=base,
+                preset=preset,
+                holdout=holdout,
+            )
+            return self._submit("finetune", request, lock="gpu")
+
+    def evaluate(
+        self,
+        targets: Sequence[str],
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        model: str | None = None,
+        limit: int | None = None,
+    ) -> Job:
+        """Submit a job that scores targets (`base`, `rag`, `adapter:NAME`) on held-out pairs or on a dataset file.
+
+        Raises:
+            InputError: a value is not allowed.
+            NotFoundError: no such collection, model or adapter.
+        """
+        self._known_model(model)
+        for target in targets:
+            if target.startswith("adapter:"):
+                self.repositories.adapters.by_name(target.removeprefix("adapter:"))
+        if collection is not None:
+            self.repositories.collections.by_name(collection)
+        with self._staged(dataset) as staged:
+            request = checked(
+                requests.EvaluationRequest,
+                collection=collection,
+                dataset=staged,
+                targets=tuple(targets),
+                model=model,
+                limit=limit,
+            )
+            return self._submit("evaluate", request)
+
+    def ingest(self, collection: str) -> Job:
+        """Submit a job that brings a collection's vector index up to date.
+
+        Raises:
+            NotFoundError: there is no such collection.
+        """
+        self.repositories.collections.by_name(collection)
+        return self._submit("ingest", checked(requests.IngestionRequest, collection=collection))
+
+    def watch(self, job_id: str, *, every_s: float = 0.2) -> Iterator[Job]:
+        """Yield a job whenever its row has changed, until it has ended.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        last: Job | None = None
+        recovered_at = 0.0
+        while not self._closing.cancelled:
+            if (
+                time.monotonic() - recovered_at > RECOVER_EVERY_S
+            ):  # its process may be gone, and no worker may be there to see it
+                recovered_at = time.monotonic()
+                self.jobs.recover()
+            job = self.jobs.get(job_id)
+            if job != last:
+                yield job
+            if job.state.ended:
+                return
+            last = job
+            time.sleep(every_s)
+
+    @contextmanager
+    def _staged(self, dataset: Path | None) -> Iterator[StagedFile | None]:
+        """A copy of a dataset file for a job; gone again when the job cannot be submitted."""
+        staged = None if dataset is None else self.uploads.stage_file(dataset)
+        try:
+            yield staged
+        except NexusError:
+            if staged is not None:
+                self.uploads.discard(staged)
+            raise
+
+    def _require_free_adapter_name(self, name: str) -> None:
+        waiting = (job for job in self.jobs.unfinished("finetune") if job.payload.get("name") == name)
+        if self.repositories.adapters.exists(name) or any(waiting):
+            raise ConflictError(f"there is an adapter {name!r} already", hint="Choose another name.")
+
+    def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None) -> Job:
+        job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock)
+        if self.has("worker"):
+            self.worker.notify()
+        return job
+
+    def _known_model(self, name: str | None) -> None:
+        if name is not None and "/" not in name:
+            self.registry.path(name)
