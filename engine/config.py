@@ -99,4 +99,7 @@ def load_settings(home: Path | None = None) -> Settings:
         first = exc.errors()[0]
         name = "NEXUS_" + "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(f"{name}: {first['msg']}", hint="Correct or unset this environment variable.") from exc
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    try:
+        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    except RuntimeError as exc:  # ~somebody who does not exist
+        raise ConfigError(f"the home folder {settings.home} cannot be found", hint="Give its whole path.") from exc

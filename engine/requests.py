@@ -23,6 +23,16 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 DEFAULT_FIELDS = ("name", "email", "phone", "company")
 """The lead fields of an agent when none are given."""
 
+_HINTS = {
+    **dict.fromkeys(("name", "collection"), 'A name has 1 to 80 characters, and none of / \\ < > | * ? ".'),
+    **dict.fromkeys(("message", "question"), "Write something, of at most 16,000 characters."),
+    "fields": "At least one field, each of small letters, digits and spaces, such as name or order number.",
+    "instructions": "At most 8,000 characters.",
+    "targets": "Name at least one target: base, rag or adapter:NAME.",
+    "preset": "Choose quick, balanced or thorough.",
+}
+"""What is allowed, by the name of what was given."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -121,7 +131,7 @@ class AgentRequest(_Request):
     collection: Name
     instructions: Annotated[str, StringConstraints(strip_whitespace=True, max_length=8_000)] = ""
     fields: tuple[Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_ ]{0,39}$")], ...] = Field(
-        DEFAULT_FIELDS, max_length=20
+        DEFAULT_FIELDS, min_length=1, max_length=20
     )
     model: str | None = None
     adapter: str | None = None
@@ -131,12 +141,15 @@ def checked(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a request's constructor.
 
     Raises:
-        InputError: a value is not allowed; the message says which.
+        InputError: a value is not allowed; the message says which, the hint what is.
     """
     try:
         return make(*args, **kwargs)
     except ValidationError as exc:
         first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {message}" if where else message) from exc
+        where = str(first["loc"][0]).replace("_", " ") if first["loc"] else ""
+        problem = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "value_error":
+            raise InputError(problem[:1].upper() + problem[1:] + ".", hint="See `--help` for what may be given.") from exc
+        hint = _HINTS.get(where, f"Here: {problem}.")
+        raise InputError(f"This {where or 'request'} cannot be used.", hint=hint) from exc

@@ -53,7 +53,8 @@ class Submission(Wiring):
             for file in files:
                 staged.append(self.uploads.stage_file(file) if isinstance(file, Path) else self.uploads.stage(*file))
             request = checked(requests.ExtractionRequest, **options.model_dump(), files=tuple(staged))
-            return self._submit("extract", request)
+            # One after another in a collection: each must see the pairs of the others to leave out duplicates.
+            return self._submit("extract", request, lock=f"collection {request.collection}")
         except NexusError:
             for waiting in staged:
                 self.uploads.discard(waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from sqlmodel import Session
 
 from engine.db.migrations import migrate
 from engine.errors import ConflictError, StorageError
+
+LEAST_FREE_BYTES = 1_000_000
+"""With less room than this on its disk, SQLite's unexplained write errors are put down to it."""
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another process's write to end."""
@@ -75,7 +79,8 @@ class Database:
 
 def _storage_error(exc: DatabaseError, path: Path) -> StorageError:
     reason = str(exc.orig)
-    if "full" in reason:
+    # SQLite cannot always tell why a write failed.
+    if "full" in reason or ("disk I/O" in reason and _no_room(path)):
         return StorageError("the disk is full", hint=f"Free some space for {path.parent} and try again.", retryable=True)
     if "readonly" in reason or "unable to open" in reason:
         return StorageError(f"cannot write {path}", hint="Check the folder's permissions, or choose another --home.")
@@ -84,6 +89,13 @@ def _storage_error(exc: DatabaseError, path: Path) -> StorageError:
     if "not a database" in reason or "malformed" in reason:
         return StorageError(f"{path} is damaged", hint="Restore it from a backup, or move it away to start afresh.")
     return StorageError(f"the database refused: {reason}", hint=f"See the log; the database is {path}.")
+
+
+def _no_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES
+    except OSError:
+        return False
 
 
 def _set_pragmas(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from engine.domain import Collection, FaqPair, Json, Message
+from engine.domain import Adapter, Collection, FaqPair, Json, Message
 from engine.errors import ConflictError
 from engine.evaluation import EvaluationReport, Example, held_out
 from engine.evaluation import evaluate as run_evaluation
 from engine.evaluation.evaluate import Respond
-from engine.handlers.finetuning import trainable
+from engine.handlers.finetuning import trainable, trained_questions
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 from engine.llm.base import GenerationParams
@@ -69,8 +69,25 @@ def _questions(parts: Parts, request: EvaluationRequest) -> _Questions:
     if request.dataset is not None:
         rows = dataset_files.read_examples(parts.uploads.path(request.dataset))
         examples = tuple(Example(row.question, row.answer) for row in rows)
-        return _Questions(examples[: request.limit], collection)
+        return _of_file(parts, request, examples[: request.limit], collection)
     return _from_collection(parts, request, cast(Collection, collection))
+
+
+def _of_file(
+    parts: Parts, request: EvaluationRequest, examples: tuple[Example, ...], collection: Collection | None
+) -> _Questions:
+    """The questions of a file, and whether a fine-tuned target has been trained on some of them."""
+    known: set[str] = set()
+    for adapter in _adapters(parts, request.targets):
+        known |= trained_questions(parts, adapter)
+    seen = sum(1 for example in examples if example.question in known)
+    notice = f"An adapter was trained on {seen} of these {len(examples)} questions: there it shows what it remembers."
+    return _Questions(examples, collection, seen > 0, notice if seen else None)
+
+
+def _adapters(parts: Parts, targets: Sequence[str]) -> list[Adapter]:
+    names = [target.removeprefix("adapter:") for target in targets if target.startswith("adapter:")]
+    return [parts.repositories.adapters.by_name(name) for name in names]
 
 
 def _from_collection(parts: Parts, request: EvaluationRequest, collection: Collection) -> _Questions:
@@ -89,10 +106,7 @@ def _from_collection(parts: Parts, request: EvaluationRequest, collection: Colle
 def _kept_back(parts: Parts, targets: Sequence[str], collection: Collection) -> set[str] | None:
     """The pairs that no adapter among the targets was trained on; None when no target was trained on this collection."""
     kept: set[str] | None = None
-    for target in targets:
-        if not target.startswith("adapter:"):
-            continue
-        adapter = parts.repositories.adapters.by_name(target.removeprefix("adapter:"))
+    for adapter in _adapters(parts, targets):
         if adapter.collection_id == collection.id:
             own = set(cast(list[str], adapter.card.get("held_out", [])))
             kept = own if kept is None else kept & own

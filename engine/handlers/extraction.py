@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from engine.domain import Chunk, Collection, Document, FaqPair, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
-from engine.errors import CancelledError, NexusError, NotFoundError
+from engine.errors import CancelledError, DocumentError, NexusError, NotFoundError
 from engine.faq.curation import Curator, faq_pairs
 from engine.faq.dedupe import drop_duplicates
 from engine.faq.extraction import extract_pairs
@@ -65,6 +65,7 @@ def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         "pairs": tally.pending,
         "rejected": tally.rejected,
         "duplicates": tally.duplicates,
+        "notice": None if tally.pending else "There was nothing new to ask: no sentence states a fact that is not asked yet.",
     }
 
 
@@ -85,6 +86,9 @@ def _read(parts: Parts, context: JobContext, request: ExtractionRequest, collect
         if not exc.retryable or context.job.attempts >= context.job.max_attempts:
             _undo(parts, context, request, collection, [document for document in documents if document.id not in before])
             parts.metrics.document(exc.code)
+        if isinstance(exc, DocumentError) and len(request.files) > 1:
+            hint = f"{exc.hint or ''} None of the {len(request.files)} files was added; leave this one out to add the others."
+            raise DocumentError(exc.message, hint=hint.strip()) from exc
         raise
     return documents
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from engine.chat import mismatch
 from engine.domain import Adapter, FaqPair, FaqStatus, Json, utc_now
-from engine.errors import ConflictError
+from engine.errors import ConflictError, InputError
 from engine.evaluation.split import held_out
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
@@ -23,6 +23,9 @@ from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
 from engine.training.run_folder import write_whole
 from engine.training.trainer import AdapterArtifact
+
+SELECTION_FILE = "selection.json"
+"""In the run's folder: what the job learns and what it keeps back."""
 
 TRAINING_SHARE = 0.9
 """Part of the progress bar that the steps take; the rest is writing the adapter and checking it."""
@@ -71,8 +74,6 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         cancel=context.cancel,
     )
     adapter = _list(parts, request, data, artifact, base, context.job.id)
-    if request.dataset is not None:
-        parts.uploads.discard(request.dataset)
     return {
         "adapter": adapter.name,
         "base": adapter.base_model,
@@ -84,16 +85,35 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     }
 
 
+def trained_questions(parts: Parts, adapter: Adapter) -> set[str]:
+    """The questions that an adapter of this home was trained on; empty where that is not known."""
+    file = parts.settings.runs_dir / (adapter.job_id or "unknown") / SELECTION_FILE
+    if not file.is_file():
+        return set()
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    return {example.question for row in rows for example in dataset_files.examples_from_row(row)}
+
+
 def _frozen_data(parts: Parts, request: FinetuneRequest, run_dir: Path) -> _Data:
     """The job's data, chosen at its first run: pairs that change later must not change what a resumed run learns."""
-    file = run_dir / "selection.json"
+    file = run_dir / SELECTION_FILE
     if file.is_file():
         stored = json.loads(file.read_text(encoding="utf-8"))
         return _Data(tuple(stored["rows"]), stored["collection_id"], tuple(stored["held_out"]), stored["notice"])
     with span("finetune.data"):
-        data = _data(parts, request)
+        try:
+            data = _data(parts, request)
+        except InputError:
+            _discard_upload(parts, request)
+            raise
     write_whole(file, json.dumps(asdict(data), ensure_ascii=False))
+    _discard_upload(parts, request)
     return data
+
+
+def _discard_upload(parts: Parts, request: FinetuneRequest) -> None:
+    if request.dataset is not None:
+        parts.uploads.discard(request.dataset)
 
 
 def _data(parts: Parts, request: FinetuneRequest) -> _Data:
