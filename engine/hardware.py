@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 
 from engine.config import Settings
+from engine.db.session import Database
 from engine.errors import NexusError
 from engine.model_registry.defaults import DEFAULT_MODELS, missing_files
+from engine.model_registry.registry import ModelRegistry
 
 CPU_FLAGS = (
     "avx2",
@@ -114,6 +116,8 @@ def doctor(settings: Settings) -> list[Check]:
         _disk(hardware),
         _memory(hardware),
         *_default_models(settings.models_dir),
+        _chosen_models(settings),
+        _database(settings.database),
         _llama_cpp(),
         _torch(),
         _sqlite(),
@@ -221,6 +225,28 @@ def _default_models(models_dir: Path) -> list[Check]:
             missing, detail = [model.name], exc.message
         checks.append(Check(f"Model {model.name}", not missing, detail, "Run `make setup`."))
     return checks
+
+
+def _chosen_models(settings: Settings) -> Check:
+    """Whether the models that the settings name are there; a provider's cannot be checked without asking it."""
+    names = [name for name in (settings.default_model, settings.default_encoder) if "/" not in name]
+    registry = ModelRegistry(settings.models_dir)
+    try:
+        found = [registry.info(name).name for name in names]
+    except NexusError as exc:
+        hint = "Correct NEXUS_DEFAULT_MODEL and NEXUS_DEFAULT_ENCODER, or add the model."
+        return Check("Chosen models", False, exc.message, exc.hint or hint)
+    return Check("Chosen models", True, ", ".join(found))
+
+
+def _database(path: Path) -> Check:
+    if not path.exists():
+        return Check("Database", True, "not made yet")
+    try:
+        Database(path).close()
+    except NexusError as exc:
+        return Check("Database", False, exc.message, exc.hint or "")
+    return Check("Database", True, str(path))
 
 
 def _llama_cpp() -> Check:

@@ -106,3 +106,13 @@ def test_a_gpu_that_llama_cpp_does_not_use_is_told(settings: Settings, tmp_path:
     check = finding(settings, "GPU")
     assert not check.ok
     assert "CUDA" in check.hint
+
+
+def test_the_doctor_opens_the_database_and_looks_for_the_chosen_model(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "nexus.db").write_bytes(b"garbage" * 1000)
+    checks = {check.name: check for check in doctor(Settings(home=home, models_dir=tmp_path, default_model="nothing"))}
+    assert not checks["Database"].ok
+    assert not checks["Chosen models"].ok
+    assert checks["Chosen models"].hint

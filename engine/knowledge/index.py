@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -120,6 +121,7 @@ class KnowledgeIndex:
         """
         self._drop(collection_id)
         discard_store(self._folder / collection_id)
+        shutil.rmtree(self._folder / collection_id, ignore_errors=True)
 
     def close(self) -> None:
         """Give back the memory of all vectors."""

@@ -89,6 +89,8 @@ class ModelRegistry:
         source = source.expanduser().absolute()
         if not source.exists():
             raise NotFoundError(f"There is no file {source}.", hint="Check the path.")
+        if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
+            raise ModelFileError(f"{source.name} is not a regular file.", hint="Give a GGUF file or an encoder's folder.")
         info = describe_encoder(source) if source.is_dir() else _usable_chat_model(source)
         self._check_name(source.name)
         with disk_errors(f"{source.name} cannot be added"):

@@ -272,3 +272,12 @@ def test_a_name_that_a_waiting_fine_tune_will_take_is_taken(engine: Engine, tmp_
     engine.finetune("tuned", dataset=dataset)
     with pytest.raises(ConflictError):
         engine.finetune(" tuned ", dataset=dataset)
+
+
+def test_two_extractions_of_one_collection_run_in_turn(engine: Engine) -> None:
+    first = engine.extract([upload("faq.md", WRITTEN)], "shop")
+    engine.extract([upload("faq.md", WRITTEN)], "shop")
+    elsewhere = engine.extract([upload("faq.md", WRITTEN)], "museum")
+    assert engine.jobs.claim("host:1:x", ["extract"]).id == first.id
+    assert engine.jobs.claim("host:2:x", ["extract"]).id == elsewhere.id
+    assert engine.jobs.claim("host:3:x", ["extract"]) is None

@@ -17,6 +17,7 @@ from engine.db.tables import JobRow
 from engine.domain import JobState, utc_now
 from engine.errors import ConflictError, InputError, NotFoundError
 from engine.jobs import JobQueue
+from engine.jobs.queue import new_owner
 
 ERROR = InputError("no good", hint="better").info()
 
@@ -162,6 +163,7 @@ import sys
 from pathlib import Path
 from engine.db.session import Database
 from engine.jobs import JobQueue
+from engine.jobs.queue import new_owner
 
 queue = JobQueue(Database(Path(sys.argv[1])))
 while (job := queue.claim("host:1:x", ["a"])) is not None:
@@ -243,3 +245,17 @@ TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
     max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_a_live_process_keeps_its_job_even_after_a_long_silence(queue: JobQueue, database: Database) -> None:
+    job = queue.submit("a", {})
+    queue.claim(new_owner(), ["a"])
+    make_stale(database, job.id)
+    assert list(queue.recover()) == []
+
+
+def test_a_process_that_only_has_the_same_number_does_not_keep_a_job(queue: JobQueue) -> None:
+    job = queue.submit("a", {})
+    host, pid, _, tail = new_owner().split(":")
+    queue.claim(f"{host}:{pid}:1.00:{tail}", ["a"])
+    assert [lost.id for lost in queue.recover()] == [job.id]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable
@@ -352,3 +353,9 @@ class TestPull:
         with pytest.raises(NotFoundError) as caught:
             registry.pull("owner/name", "tiny-Q8.gguf", offline=False)
         assert "tiny-Q4.gguf" in (caught.value.hint or "")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelFileError, match="regular file"):
+        ModelRegistry(tmp_path / "models").add(tmp_path / "pipe.gguf")
