@@ -9,23 +9,38 @@ Does not live here: the queue and the worker (`engine.jobs`), and the capabiliti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
-from engine.handlers.evaluation import evaluate
-from engine.handlers.extraction import extract
-from engine.handlers.finetuning import finetune
-from engine.handlers.ingestion import ingest
+from engine.domain import Json
 from engine.handlers.parts import Parts
-from engine.jobs import Handler
+from engine.jobs import Handler, JobContext
 
 __all__ = ["Parts", "handlers"]
 
 
 def handlers(parts: Parts) -> Mapping[str, Handler]:
-    """The handler of each kind of job, over the parts of an engine."""
-    return {
-        "extract": partial(extract, parts),
-        "ingest": partial(ingest, parts),
-        "finetune": partial(finetune, parts),
-        "evaluate": partial(evaluate, parts),
-    }
+    """The handler of each kind of job, over the parts of an engine.
+
+    A handler is imported when its first job runs: they bring heavy libraries, and a process that only looks needs none.
+    """
+
+    def extract(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.extraction import extract
+
+        return extract(parts, context)
+
+    def ingest(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.ingestion import ingest
+
+        return ingest(parts, context)
+
+    def finetune(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.finetuning import finetune
+
+        return finetune(parts, context)
+
+    def evaluate(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.evaluation import evaluate
+
+        return evaluate(parts, context)
+
+    return {"extract": extract, "ingest": ingest, "finetune": finetune, "evaluate": evaluate}
