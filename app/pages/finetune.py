@@ -67,6 +67,11 @@ def _card(adapter: Adapter) -> None:
     st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}")
     with st.expander("Everything that is known of it"):
         st.json({name: value for name, value in adapter.card.items() if name != "curve"}, expanded=1)
+    with st.popover("Delete", icon=":material/delete:", width="content"):
+        st.markdown("The adapter and its files go for good. It must not be an agent's.")
+        if st.button("Delete it", key=f"delete-adapter-{adapter.id}", type="primary"):
+            shared_engine().delete_adapter(adapter.name)
+            st.rerun()
 
 
 def adapter_figures(adapter: Adapter) -> dict[str, str]:

@@ -152,6 +152,17 @@ def test_delete_an_agent(everything: Engine, open_page: OpenPage) -> None:
     assert everything.repositories.agents.list() == []
 
 
+def test_delete_an_adapter(everything: Engine, open_page: OpenPage) -> None:
+    adapter = everything.repositories.adapters.by_name("taught")
+    adapter.path.parent.mkdir(parents=True)
+    adapter.path.write_bytes(b"GGUF")
+    page = open_page("finetune")
+    page.button(key=f"delete-adapter-{adapter.id}").click().run()
+    assert not page.error
+    assert everything.repositories.adapters.list() == []
+    assert not adapter.path.exists()
+
+
 def test_leads_are_shown(everything: Engine, open_page: OpenPage) -> None:
     page = open_page("agents")
     leads = page.dataframe[-1].value
