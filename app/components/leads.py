@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -12,11 +9,10 @@ import streamlit as st
 from app.components.empty import empty_state
 from app.components.text import clock, counted
 from app.resources import shared_engine
+from engine.csv_export import leads_to_csv
 from engine.domain import Lead
 
 EVERYONE = "All agents"
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ()./-]+$)")
-"""A spreadsheet takes a cell that begins like this for a formula; a telephone number is none."""
 
 
 def leads_table() -> None:
@@ -28,10 +24,10 @@ def leads_table() -> None:
     if not leads:
         empty_state("contact_page", "No leads yet", "They appear as soon as a customer tells an agent a name or an address.")
         return
-    columns = lead_columns(leads, agents)
-    st.dataframe(columns, hide_index=True)
+    st.dataframe(lead_columns(leads, agents), hide_index=True)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button("CSV", to_csv(columns), file_name="leads.csv", mime="text/csv", icon=":material/download:")
+        text = leads_to_csv(leads, agents)
+        st.download_button("CSV", text, file_name="leads.csv", mime="text/csv", icon=":material/download:")
         st.caption(f"{counted(len(leads), 'lead')}. Every value stands word for word in one of the customer's messages.")
 
 
@@ -44,13 +40,3 @@ def lead_columns(leads: Sequence[Lead], agents: Mapping[str, str]) -> dict[str, 
         "first heard": [clock(lead.created_at) for lead in leads],
         "last heard": [clock(lead.updated_at) for lead in leads],
     }
-
-
-def to_csv(columns: Mapping[str, Sequence[str]]) -> str:
-    """A CSV file with a header. A value that a spreadsheet would run as a formula gets an apostrophe in front (OWASP)."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow([f"'{value}" if FORMULA.match(value) else value for value in row])
-    return stream.getvalue()

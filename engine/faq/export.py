@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -11,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from engine.csv_export import to_csv
 from engine.domain import FaqPair
 from engine.errors import InputError, StorageError
 
 FIELDS = ("id", "question", "answer", "quote", "document", "page", "heading", "score", "status", "reason", "model")
 """What an export has of each pair, in this order."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -48,14 +46,9 @@ def to_jsonl(pairs: Iterable[FaqPair]) -> str:
     return "".join(json.dumps({name: getattr(pair, name) for name in FIELDS}, ensure_ascii=False) + "\n" for pair in pairs)
 
 
-def to_csv(pairs: Iterable[FaqPair]) -> str:
-    """A CSV file with a header. A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP)."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(FIELDS)
-    for pair in pairs:
-        writer.writerow([_cell(getattr(pair, name)) for name in FIELDS])
-    return stream.getvalue()
+def pairs_to_csv(pairs: Iterable[FaqPair]) -> str:
+    """A CSV file with a header; see `engine.csv_export.to_csv`."""
+    return to_csv(FIELDS, ([getattr(pair, name) for name in FIELDS] for pair in pairs))
 
 
 def to_markdown(pairs: Iterable[FaqPair]) -> str:
@@ -72,13 +65,8 @@ def to_markdown(pairs: Iterable[FaqPair]) -> str:
     return "\n".join(parts)
 
 
-FORMATS: dict[str, Callable[[Iterable[FaqPair]], str]] = {"jsonl": to_jsonl, "csv": to_csv, "md": to_markdown}
+FORMATS: dict[str, Callable[[Iterable[FaqPair]], str]] = {"jsonl": to_jsonl, "csv": pairs_to_csv, "md": to_markdown}
 """Each export format and what writes it."""
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, float | int) else text
 
 
 def _plain(text: str) -> str:

@@ -1,10 +1,8 @@
-"""Parts of pages: error boundary, headers, leads as CSV, trace tree, log tail, tables."""
+"""Parts of pages: error boundary, headers, trace tree, log tail, tables."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from starlette.types import Message, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
 from app.components.faq_table import FaqFilter
-from app.components.leads import to_csv
 from app.components.log_tail import log_tail
 from app.components.trace_tree import in_tree_order
 from app.pages.evaluate import score_table
@@ -66,12 +63,6 @@ def test_every_response_forbids_other_hosts() -> None:
     sources = headers["content-security-policy"].replace("ws://127.0.0.1:*", "").replace("ws://localhost:*", "")
     assert "//" not in sources
     assert headers["referrer-policy"] == "no-referrer"
-
-
-def test_leads_as_csv_run_no_formula() -> None:
-    columns = {"agent": ["Desk", "Desk"], "name": ["=HYPERLINK(1)", "Ada, Lady"], "phone": ["+44 20 7946", "@x"]}
-    rows = list(csv.reader(io.StringIO(to_csv(columns))))
-    assert rows == [["agent", "name", "phone"], ["Desk", "'=HYPERLINK(1)", "+44 20 7946"], ["Desk", "Ada, Lady", "'@x"]]
 
 
 def span(span_id: str, parent: str | None) -> RecordedSpan:

@@ -87,6 +87,7 @@ def test_leads_are_listed_and_exported(records: Records, nexus: Callable[..., Re
     (row,) = csv.DictReader(io.StringIO(nexus("leads", "export").stdout))
     assert row["name"] == '\'=HYPERLINK("x")'
     assert row["phone"] == "+44 20 7946 0958"
+    assert records("leads", "export", "--agent", "Iris") == [lead]
 
 
 def test_leads_are_exported_to_a_file(records: Records, tmp_path: Path) -> None:

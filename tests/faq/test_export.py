@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.domain import FaqPair, FaqStatus, utc_now
 from engine.errors import InputError, StorageError
-from engine.faq.export import FIELDS, FORMATS, export_pairs, to_csv, to_jsonl, to_markdown
+from engine.faq.export import FIELDS, FORMATS, export_pairs, pairs_to_csv, to_jsonl, to_markdown
 
 PAIR = FaqPair(
     id="id1",
@@ -49,13 +49,13 @@ def test_jsonl_reads_back() -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_csv_cells_are_never_formulas(start: str) -> None:
     pair = replace(PAIR, question=f'{start}HYPERLINK("http://evil")', document=f"{start}cmd")
-    rows = list(csv.reader(io.StringIO(to_csv([pair]), newline="")))
+    rows = list(csv.reader(io.StringIO(pairs_to_csv([pair]), newline="")))
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
 
 
 @given(st.text(max_size=60))
 def test_any_text_survives_csv(text: str) -> None:
-    stream = io.StringIO(to_csv([replace(PAIR, answer=text.replace("\r", " ").replace("\x00", ""))]), newline="")
+    stream = io.StringIO(pairs_to_csv([replace(PAIR, answer=text.replace("\r", " ").replace("\x00", ""))]), newline="")
     rows = list(csv.DictReader(stream))
     assert rows[0]["answer"].removeprefix("'") == text.replace("\r", " ").replace("\x00", "").removeprefix("'")
 
