@@ -104,6 +104,7 @@ class Wiring:
         """
         self._tracing.warm_up()
         self.documents.remove_leftovers()
+        self.uploads.remove_leftovers(self.jobs.staged_paths())
         self.worker.start()
         if self.settings.metrics_port is not None:
             self.metrics.serve(self.settings.metrics_port)
@@ -139,7 +140,8 @@ class Wiring:
         """What is in the models folder."""
         from engine.model_registry.registry import ModelRegistry
 
-        return ModelRegistry(self.settings.models_dir)
+        settings = self.settings
+        return ModelRegistry(settings.models_dir, defaults=(settings.default_model, settings.default_encoder))
 
     @part
     def models(self) -> ChatModels:

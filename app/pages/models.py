@@ -11,7 +11,6 @@ from app.components.empty import empty_state
 from app.components.text import clock, counted, plain, size
 from app.resources import shared_engine
 from engine.domain import ModelInfo
-from engine.errors import InputError
 
 
 def render() -> None:
@@ -77,10 +76,8 @@ def _remove(names: list[str]) -> None:
         name = st.selectbox("Model", names, index=None, placeholder="Choose a model", label_visibility="collapsed")
         sure = st.checkbox("Delete the file for good", disabled=name is None)
         if st.button("Remove", disabled=name is None or not sure, icon=":material/delete:") and name is not None:
-            if name == shared_engine().settings.default_model:
-                raise InputError(f"{name} is the default model", hint="Name another one in NEXUS_DEFAULT_MODEL first.")
-            shared_engine().models.discard(name)
             shared_engine().registry.remove(name)
+            shared_engine().models.discard(name)
             st.rerun()
 
 

@@ -38,7 +38,9 @@ class DamagedModel:
 class ModelRegistry:
     """Lists and changes a models folder. Safe to use from any thread; files that others add or remove are noticed."""
 
-    def __init__(self, models_dir: Path, hub: Hub | None = None) -> None:
+    def __init__(self, models_dir: Path, hub: Hub | None = None, *, defaults: Sequence[str] = ()) -> None:
+        """Open a folder. `defaults` are the models that the settings name; they are not removed."""
+        self._defaults = frozenset(_plain(name) for name in defaults)
         self._folder = models_dir.absolute()
         self._hub = hub or HuggingFaceHub()
         self._hashes = HashCache(self._folder)
@@ -106,9 +108,13 @@ class ModelRegistry:
 
         Raises:
             NotFoundError: there is no such model.
+            ConflictError: it is the default chat model or the default encoder.
             StorageError: it may not be deleted.
         """
         wanted = _plain(name)
+        if wanted in self._defaults:
+            hint = "Name another one in NEXUS_DEFAULT_MODEL or NEXUS_DEFAULT_ENCODER first."
+            raise ConflictError(f"{name} is a default model, so it is not removed.", hint=hint)
         path = next((path for path, entry in self._entries() if _plain(path.name) == wanted and entry is not None), None)
         if path is None:
             raise self._not_found(name)

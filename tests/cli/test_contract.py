@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,18 @@ def test_a_refusal_ends_with_1_and_says_why_as_json(nexus: Callable[..., Result]
     assert error["code"] == code
     assert error["message"]
     assert error["hint"] is None or error["hint"]
+
+
+@pytest.mark.parametrize("name", ["SmolLM2-135M-Instruct.Q4_1", "all-MiniLM-L6-v2"])
+def test_a_default_model_is_not_removed(
+    nexus: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("NEXUS_MODELS_DIR", str(tmp_path))  # never the real ones
+    result = nexus("models", "remove", name, "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "conflict"
+    assert "NEXUS_DEFAULT_MODEL" in error["hint"]
 
 
 def test_a_refusal_without_json_is_on_stderr_only(nexus: Callable[..., Result]) -> None:

@@ -247,6 +247,16 @@ class TestRemove:
             registry.remove(name)
         assert list(folder.iterdir()) == []
 
+    @pytest.mark.parametrize("name", ["tiny", "Tiny.GGUF", "enc"])
+    def test_a_default_model_is_not_removed(self, folder: Path, write_gguf: WriteGguf, name: str) -> None:
+        write_gguf("tiny.gguf", folder)
+        write_encoder(folder / "enc")
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(ConflictError) as refused:
+            ModelRegistry(folder, defaults=("tiny", "enc")).remove(name)
+        assert refused.value.hint
+        assert sorted(folder.rglob("*")) == before
+
     def test_an_unknown_name_removes_nothing(self, registry: ModelRegistry, folder: Path, write_gguf: WriteGguf) -> None:
         path = write_gguf("tiny.gguf", folder)
         with pytest.raises(NotFoundError):
