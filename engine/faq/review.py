@@ -9,8 +9,8 @@ from functools import cache
 from engine.db.repositories import Repositories
 from engine.domain import FaqPair, FaqStatus
 from engine.errors import ConflictError, InputError, NotFoundError
-from engine.faq.words import numbers
 from engine.ingest import locate_quote
+from engine.knowledge.support import numbers, pair_objection
 
 MAX_QUESTION, MAX_ANSWER = 500, 4000
 """Longest question and answer, in characters."""
@@ -28,13 +28,19 @@ class FaqReview:
 
         Raises:
             NotFoundError: one of them is gone.
-            ConflictError: one of them has a quote that is not on its page.
+            ConflictError: one of them has a quote that is not on its page, or an answer with a number that the quote lacks.
         """
         page_text = cache(self._page_text)
         for pair in map(self._faqs.get, ids):
             if pair.document_id is not None and locate_quote(page_text(pair.document_id, pair.page), pair.quote) is None:
                 raise ConflictError(
                     f"the quote of {pair.question!r} is not on its page", hint="Correct the quote before you approve the pair."
+                )
+            missing = unsupported_numbers(pair)
+            if missing:
+                raise ConflictError(
+                    f"the quote of {pair.question!r} does not hold {', '.join(missing)}",
+                    hint="Correct the answer, or choose a quote that has the number, before you approve the pair.",
                 )
         return self._faqs.set_status(ids, FaqStatus.APPROVED)
 
@@ -53,7 +59,10 @@ class FaqReview:
         return self._faqs.set_status(ids, FaqStatus.PENDING)
 
     def edit(self, faq_id: str, *, question: str | None = None, answer: str | None = None, quote: str | None = None) -> FaqPair:
-        """Change a pair. An answer that its quote no longer supports is kept, waits for review and says so.
+        """Change a pair. An answer that its quote does not support is kept, waits for review and says so.
+
+        Supported is what stands in the quote, or has no number or name and few words that the quote and the question lack.
+        A person may still approve another wording, as long as its numbers are in the quote.
 
         Args:
             faq_id: the pair.
@@ -72,10 +81,11 @@ class FaqReview:
             answer=_text("answer", answer, pair.answer, MAX_ANSWER),
             quote=pair.quote if quote is None else self._verbatim(pair, quote),
         )
-        missing = unsupported_numbers(changed)
-        if missing:
-            reason = f"The quote does not hold {', '.join(missing)}."
-            return self._faqs.edit(replace(changed, status=FaqStatus.PENDING, reason=reason))
+        if (changed.answer, changed.quote) == (pair.answer, pair.quote):
+            return self._faqs.edit(changed)
+        problem = _problem(changed)
+        if problem:
+            return self._faqs.edit(replace(changed, status=FaqStatus.PENDING, reason=problem))
         return self._faqs.edit(replace(changed, reason="" if pair.status is not FaqStatus.REJECTED else pair.reason))
 
     def _verbatim(self, pair: FaqPair, quote: str) -> str:
@@ -101,6 +111,15 @@ def unsupported_numbers(pair: FaqPair) -> list[str]:
     if pair.document_id is None:
         return []
     return sorted(numbers(pair.answer) - numbers(pair.quote))
+
+
+def _problem(pair: FaqPair) -> str:
+    """What a reviewer should know of an answer that its quote does not prove, as a sentence; empty where it does."""
+    missing = unsupported_numbers(pair)
+    if missing:
+        return f"The quote does not hold {', '.join(missing)}."
+    problem = pair_objection(pair)
+    return f"The quote does not prove the answer: {problem}." if problem else ""
 
 
 def _text(name: str, given: str | None, current: str, limit: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.domain import Answer, Completion
 from engine.knowledge.passages import Passage
+from engine.knowledge.support import reviewed_objection
 from engine.rag.evidence import Evidence, quotable
 from engine.rag.grounding import cite, objection, supporters
 
@@ -20,8 +21,13 @@ def not_found() -> Answer:
 
 
 def reviewed_answer(pair: Passage) -> Answer:
-    """The answer of an approved pair, word for word."""
+    """The answer of an approved pair, word for word; see `provable`."""
     return Answer(pair.answer, found=True, citations=(cite(pair, pair.text or pair.answer, pair.score),))
+
+
+def provable(pair: Passage) -> bool:
+    """Whether a pair's quote proves its answer. An imported pair has none: its answer stands for itself."""
+    return not pair.text or not reviewed_objection(pair.question, pair.answer, pair.text)
 
 
 def quoted_answer(evidence: Sequence[Evidence], notice: str | None = None) -> Answer:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from engine.domain import Citation
 from engine.ingest import locate_quote
 from engine.knowledge.passages import Passage
-from engine.knowledge.terms import content_stems, words
+from engine.knowledge.support import numbers, objection
+from engine.knowledge.terms import content_stems
 
-LEAST_WORD_SUPPORT = 0.6
-"""Least share of an answer's content words that its quotes or the question must have."""
-
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'’-]+")
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    )
-}
+__all__ = ["NotOnPageError", "cite", "numbers", "objection", "supporters"]
 
 
 class NotOnPageError(ValueError):
@@ -54,34 +44,6 @@ def cite(passage: Passage, quote: str, score: float) -> Citation:
         document_id=passage.document_id,
         source_id=passage.source_id,
     )
-
-
-def objection(answer: str, quotes: Sequence[str], question: str) -> str:
-    """Why an answer is not covered by its quotes, in a few words; empty when it is.
-
-    Numbers and names must be in the quotes (names also may be in the question), and most content words in either.
-    """
-    proof = " ".join(quotes)
-    strangers = numbers(answer) - numbers(proof)
-    if strangers:
-        return f"the number {min(strangers)} is not in the documents"
-    known = set(words(f"{proof} {question}"))
-    for name in _NAME.findall(answer):
-        if not set(words(name)) <= known:
-            return f"{name} is not in the documents"
-    said = content_stems(answer)
-    if not said:
-        return "it says nothing"
-    if len(said & content_stems(f"{proof} {question}")) / len(said) < LEAST_WORD_SUPPORT:
-        return "its words are not those of the documents"
-    # An answer that only repeats the question is covered by it, and still says nothing.
-    return "" if said & content_stems(proof) else "it says nothing"
-
-
-def numbers(text: str) -> set[str]:
-    """All numbers of a text, "five" and "5" alike; separators of thousands do not count."""
-    digits = {re.sub(r"[.,](?=\d{3}\b)", "", number) for number in _NUMBER.findall(text)}
-    return digits | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
 
 
 def supporters(answer: str, texts: Sequence[str]) -> list[int]:

@@ -16,7 +16,7 @@ from engine.knowledge.terms import content_stems
 from engine.llm.base import ChatModel
 from engine.llm.fallback import FallbackChatModel
 from engine.observability.tracing import span, traced
-from engine.rag.answers import checked_answer, not_found, quoted_answer, reviewed_answer
+from engine.rag.answers import checked_answer, not_found, provable, quoted_answer, reviewed_answer
 from engine.rag.evidence import Evidence, gather, relevant, similarity
 from engine.rag.grounding import numbers
 from engine.rag.writing import LEAST_PARAMETERS, writing_request
@@ -172,13 +172,16 @@ class RagPipeline:
         yield from self._read(ask, relevant(evidence, CONTEXT_SENTENCES))
 
     def _reviewed(self, question: str, pairs: Sequence[Passage]) -> Passage | None:
-        """The approved pair that asks the same thing, if there is one."""
+        """The approved pair that asks the same thing, if there is one whose quote proves its answer.
+
+        A reviewer may approve an answer that the quote does not prove; such a pair is evidence like any other.
+        """
         if not pairs:
             return None
         scores = similarity(question, [pair.question for pair in pairs], self._embedder())
         best = int(scores.argmax())
         found = replace(pairs[best], score=float(scores[best]))
-        return found if _same_question(question, found) else None
+        return found if _same_question(question, found) and provable(found) else None
 
     def _evidence(self, ask: _Ask, pairs: Sequence[Passage]) -> list[Evidence]:
         with span("rag.evidence") as step:

@@ -78,6 +78,27 @@ def test_an_answer_that_the_quote_no_longer_supports_is_flagged(repositories: Re
     assert review.edit(pair.id, answer="For 45 days.").reason == ""
 
 
+@pytest.mark.parametrize(
+    "answer", ["Returns are impossible, we keep your money.", "Ask Doctor Grimm about 45 days.", "Buy bitcoin."]
+)
+def test_an_answer_that_says_something_else_waits_for_review_again(repositories: Repositories, answer: str) -> None:
+    review, pair = FaqReview(repositories), add_pair(repositories, status=FaqStatus.APPROVED)
+    edited = review.edit(pair.id, answer=answer)
+    assert edited.status is FaqStatus.PENDING
+    assert "does not prove" in edited.reason
+    assert review.edit(pair.id, question="May I return it?").reason == edited.reason
+    assert review.approve([pair.id]) == 1, "a person may decide otherwise"
+
+
+def test_an_answer_with_a_number_that_its_quote_lacks_cannot_be_approved(repositories: Repositories) -> None:
+    review, pair = FaqReview(repositories), add_pair(repositories)
+    review.edit(pair.id, answer="For ninety days.")
+    with pytest.raises(ConflictError, match="90") as refused:
+        review.approve([pair.id])
+    assert refused.value.hint
+    assert repositories.faqs.get(pair.id).status is FaqStatus.PENDING
+
+
 def test_a_new_quote_is_taken_from_the_page_verbatim(repositories: Repositories) -> None:
     review, pair = FaqReview(repositories), add_pair(repositories)
     assert (

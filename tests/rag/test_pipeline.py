@@ -130,6 +130,18 @@ class TestReviewedPairs:
         assert model.requests == []
         check_citations(answer, repositories)
 
+    def test_an_answer_that_its_quote_does_not_prove_is_not_given_with_it(
+        self,
+        pipeline_with: Callable[..., RagPipeline],
+        repositories: Repositories,
+        approve: Callable[[str, str, str], FaqPair],
+        shop: Collection,
+    ) -> None:
+        approve(self.QUESTION, "It ends as soon as you complain.", WARRANTY_SENTENCE)
+        answer = pipeline_with(FakeChatModel(["5 years"])).answer(self.QUESTION, shop.id)
+        assert answer.text == "5 years"
+        check_citations(answer, repositories)
+
     def test_a_similar_question_with_another_object_does_not(
         self, pipeline_with: Callable[..., RagPipeline], approve: Callable[[str, str, str], FaqPair], shop: Collection
     ) -> None:

@@ -1,0 +1,78 @@
+"""Whether quotes support an answer: numbers, names and content words, compared without a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.domain import FaqPair
+from engine.ingest import locate_quote
+from engine.knowledge.terms import content_words, stem, words
+
+LEAST_WORD_SUPPORT = 0.6
+"""Least share of an answer's content words that its quotes or the question must have."""
+LEAST_REVIEWED_SUPPORT = 0.5
+"""The same for a pair's answer: people word more freely than models, and have the quote before them."""
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'’-]+")
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+_NUMBER_WORDS = {
+    **{word: str(value) for value, word in enumerate(_SMALL.split())},
+    **{word: str(value) for value, word in zip(range(30, 100, 10), _TENS.split(), strict=True)},
+}
+
+
+def objection(answer: str, quotes: Sequence[str], question: str, *, least: float = LEAST_WORD_SUPPORT) -> str:
+    """Why an answer is not covered by its quotes, in a few words; empty when it is.
+
+    Numbers and names must be in the quotes (names also may be in the question), and most content words in either.
+
+    Args:
+        answer: what is said.
+        quotes: what is to prove it.
+        question: what was asked; its words may be used.
+        least: least share of content words that quotes or question must have.
+    """
+    proof = " ".join(quotes)
+    strangers = numbers(answer) - numbers(proof)
+    if strangers:
+        return f"the number {min(strangers)} is not in the documents"
+    known = set(words(f"{proof} {question}"))
+    for name in _NAME.findall(answer):
+        if not set(words(name)) <= known:
+            return f"{name} is not in the documents"
+    said = _terms(answer)
+    if not said:
+        return "it says nothing"
+    if len(said & _terms(f"{proof} {question}")) / len(said) < least:
+        return "its words are not those of the documents"
+    # An answer that only repeats the question is covered by it, and still says nothing.
+    return "" if said & _terms(proof) else "it says nothing"
+
+
+def pair_objection(pair: FaqPair) -> str:
+    """Why a pair's quote does not prove its answer, in a few words; empty when it does, or where there is no document."""
+    return "" if pair.document_id is None else reviewed_objection(pair.question, pair.answer, pair.quote)
+
+
+def reviewed_objection(question: str, answer: str, quote: str) -> str:
+    """Why a quote does not prove a reviewed answer, in a few words; empty when it does. A part of the quote is proven."""
+    if locate_quote(quote, answer) is not None and numbers(answer) <= numbers(quote):
+        return ""
+    return objection(answer, [quote], question, least=LEAST_REVIEWED_SUPPORT)
+
+
+def numbers(text: str) -> set[str]:
+    """All numbers of a text, "five" and "5" alike; separators of thousands do not count."""
+    digits = {re.sub(r"[.,](?=\d{3}\b)", "", number) for number in _NUMBER.findall(text)}
+    return digits | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
+
+
+def _terms(text: str) -> set[str]:
+    """The stems of content words, numbers in digits."""
+    return {_NUMBER_WORDS.get(word) or stem(word) for word in content_words(text)}
