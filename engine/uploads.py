@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +16,9 @@ from engine.ingest import safe_name
 from engine.requests import StagedFile
 
 PIECE = 1024 * 1024
+
+LEFTOVER_AGE_S = 3600.0
+"""Age from which on an upload without a job was left behind by a process that was killed."""
 
 
 class Uploads:
@@ -76,6 +81,21 @@ class Uploads:
         folder = (self._home / staged.path).resolve().parent
         if folder.parent == self._folder.resolve():
             shutil.rmtree(folder, ignore_errors=True)
+
+    def remove_leftovers(self, wanted: Collection[str], *, older_than_s: float = LEFTOVER_AGE_S) -> int:
+        """Remove files that no job will ask for again. Returns how many there were.
+
+        Args:
+            wanted: the paths, as in `StagedFile`, that jobs may still ask for.
+            older_than_s: younger files are left alone: their job may be about to be submitted.
+        """
+        kept = {Path(path).parent.name for path in wanted}
+        latest = time.time() - older_than_s
+        folders = list(self._folder.iterdir()) if self._folder.is_dir() else []
+        gone = [folder for folder in folders if folder.name not in kept and folder.stat().st_mtime <= latest]
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(gone)
 
     def _copy(self, name: str, source: BinaryIO, target: Path) -> None:
         size = 0

@@ -73,3 +73,13 @@ def test_a_full_disk_is_named_and_leaves_nothing(settings: Settings) -> None:
     with pytest.raises(StorageError, match="No space left"):
         Uploads(settings).stage("a.txt", Full())
     assert files_in(settings.home) == []
+
+
+def test_only_uploads_that_no_job_wants_are_swept(settings: Settings) -> None:
+    uploads = Uploads(settings)
+    wanted, unwanted = uploads.stage("a.txt", io.BytesIO(b"x")), uploads.stage("b.txt", io.BytesIO(b"x"))
+    assert uploads.remove_leftovers({wanted.path}) == 0, "too young: its job may be about to be submitted"
+    assert uploads.remove_leftovers({wanted.path}, older_than_s=0) == 1
+    assert uploads.path(wanted).is_file()
+    with pytest.raises(NotFoundError):
+        uploads.path(unwanted)

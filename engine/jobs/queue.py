@@ -82,6 +82,14 @@ class JobQueue:
         with self._db.read() as session:
             return [_to_job(row) for row in session.exec(query)]
 
+    def staged_paths(self) -> set[str]:
+        """The uploads that jobs may still ask for: those of all jobs that wait, run, or may be resumed."""
+        query = select(JobRow.payload).where(col(JobRow.state) != JobState.SUCCEEDED)
+        with self._db.read() as session:
+            payloads = session.exec(query).all()
+        found = [file for payload in payloads for file in (*_files(payload.get("files")), payload.get("dataset"))]
+        return {str(file["path"]) for file in found if isinstance(file, dict)}
+
     def list(self, kind: str | None = None, limit: int = 100) -> Sequence[Job]:
         """The newest jobs, of a kind or of all."""
         query = select(JobRow).order_by(col(JobRow.created_at).desc()).limit(limit)
@@ -241,6 +249,10 @@ class JobQueue:
             session.execute(
                 update(JobRow).where(*_owned(job_id, owner)).values(**values).execution_options(synchronize_session=False)
             )
+
+
+def _files(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _alive(pid: int, began: float) -> bool:

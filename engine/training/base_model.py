@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ from engine.errors import ModelFileError, StorageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+_TEMPORARY = ".tmp-"
+_STALE_S = 24 * 3600.0
+"""Writing a copy takes minutes at most."""
 
 
 def file_sha256(path: Path) -> str:
@@ -102,11 +107,20 @@ def _write_copy(gguf_path: Path, folder: Path) -> None:
 @contextlib.contextmanager
 def _temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder beside its later place, gone at the end of the block unless it was renamed."""
-    folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
+    _remove_stale(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove the half-written copies of processes that were killed."""
+    for folder in parent.glob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > _STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rename_unless_there(source: Path, target: Path) -> None:

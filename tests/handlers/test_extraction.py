@@ -281,3 +281,10 @@ def test_two_extractions_of_one_collection_run_in_turn(engine: Engine) -> None:
     assert engine.jobs.claim("host:1:x", ["extract"]).id == first.id
     assert engine.jobs.claim("host:2:x", ["extract"]).id == elsewhere.id
     assert engine.jobs.claim("host:3:x", ["extract"]) is None
+
+
+def test_uploads_of_jobs_that_may_go_on_are_known(engine: Engine) -> None:
+    waiting = engine.extract([upload("faq.md", WRITTEN)], "shop")
+    done = engine.extract([upload("terms.md", TERMS)], "museum")
+    run(engine, done)
+    assert engine.jobs.staged_paths() == {waiting.payload["files"][0]["path"]}
