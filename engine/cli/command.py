@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
 
 import typer
 
-from engine.cli.output import Output, clean_stdout
-from engine.errors import NexusError
+from engine.cli.output import Output, ReaderGone, clean_stdout
+from engine.errors import NexusError, StorageError
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -103,12 +103,31 @@ def running(home: Path | None, as_json: bool) -> Iterator[Run]:
         out = Output(stream, as_json=as_json)
         run = Run(home, out)
         try:
-            yield run
-        except NexusError as exc:
-            out.error(exc.info())
+            with _errors_told(out):
+                yield run
+        except ReaderGone as exc:
             raise typer.Exit(1) from exc
         finally:
             run.close()
+
+
+@contextmanager
+def _errors_told(out: Output) -> Iterator[None]:
+    """Say what went wrong and end with 1. What the operating system refuses is an error of storage, wherever it comes up."""
+    try:
+        yield
+    except NexusError as exc:
+        out.error(exc.info())
+        raise typer.Exit(1) from exc
+    except OSError as exc:
+        hint = "Check that the file or folder is there, that you may use it, and that the disk has room."
+        out.error(StorageError(_os_message(exc), hint=hint).info())
+        raise typer.Exit(1) from exc
+
+
+def _os_message(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else what
 
 
 def _signature(function: Callable[..., None]) -> inspect.Signature:

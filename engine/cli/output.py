@@ -19,6 +19,10 @@ Record = Mapping[str, object]
 """A result: a JSON object, but for dates, paths and enumerations, which become strings."""
 
 
+class ReaderGone(Exception):
+    """The program that read our output has ended, such as `head`: there is nobody left to tell anything."""
+
+
 @contextmanager
 def clean_stdout() -> Iterator[TextIO]:
     """Give a stream to the real stdout; until the end, whatever else is printed there goes to stderr.
@@ -77,9 +81,12 @@ class Output:
                 self.text("\t".join(cell(record.get(column)) for column in columns) + "\n")
 
     def text(self, text: str) -> None:
-        """Print a piece of text at once."""
-        self._stream.write(text)
-        self._stream.flush()
+        """Print a piece of text at once.
+
+        Raises:
+            ReaderGone: whoever read the output has closed it.
+        """
+        _write(self._stream, text)
 
     def note(self, text: str) -> None:
         """Tell the person something on stderr."""
@@ -127,8 +134,19 @@ class Output:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError as exc:
+        # What is still buffered would fail again when the stream is closed.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise ReaderGone from exc
 
 
 def cell(value: object) -> str:

@@ -1,6 +1,7 @@
 """The commands, options and exit codes that scripts rely on."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from engine.cli.root import root
+from engine.container import Engine
 
 CONTRACT = {
     "doctor": set(),
@@ -149,6 +151,29 @@ def test_a_refusal_without_json_is_on_stderr_only(nexus: Callable[..., Result]) 
     assert result.stdout == ""
     assert "Error: no collection 'nowhere'" in result.stderr
     assert "Hint: Known collections: cards." in result.stderr
+
+
+def test_what_the_system_refuses_is_an_error_of_storage(nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/secret")
+
+    monkeypatch.setattr(Engine, "leads", refuse)
+    result = nexus("leads", "list", "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert (error["code"], error["message"]) == ("storage", "/secret: Permission denied")
+    assert error["hint"]
+
+
+@pytest.mark.parametrize("arguments", [["faq", "list", "--collection", "cards"], ["faq", "list", "--collection", "nowhere"]])
+def test_a_reader_that_leaves_early_is_not_told_about_it(home: Any, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from engine.cli import main; main()", "--home", str(home.path), *arguments, "--json"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writing)
+    assert ended.returncode == 1
+    assert ended.stderr == ""
 
 
 def test_the_common_options_may_stand_before_or_after_the_command(nexus: Callable[..., Result], home: Any) -> None:
