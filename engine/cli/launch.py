@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import asdict
@@ -27,6 +28,7 @@ def app(run: Run, port: Annotated[int, typer.Option(min=1, max=65535, metavar="N
 
     environment = {**os.environ, "NEXUS_HOME": str(run.settings.home)}
     arguments = ["--server.address=127.0.0.1", f"--server.port={port}", "--browser.gatherUsageStats=false"]
+    arguments.append(f"--server.maxUploadSize={math.ceil(run.settings.max_document_mb)}")  # whole MB; the engine is exact
     run.out.note(f"AI Nexus is at http://127.0.0.1:{port}; Ctrl-C ends it.")
     os.chdir(PROJECT_ROOT)
     # This process becomes the server, so that signals reach it directly.

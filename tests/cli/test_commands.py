@@ -121,6 +121,17 @@ def test_agents_are_listed_and_deleted(records: Records, home: Any) -> None:
     assert records("agent", "list") == []
 
 
+def test_the_app_takes_uploads_as_large_as_documents_may_be(
+    nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    monkeypatch.setattr("os.execve", lambda _program, arguments, _environment: started.append(arguments))
+    monkeypatch.setenv("NEXUS_MAX_DOCUMENT_MB", "7.5")
+    assert nexus("app", "--port", "9000").exit_code == 0
+    assert {"--server.maxUploadSize=8", "--server.port=9000", "--server.address=127.0.0.1"} <= set(started[0])
+
+
 def test_jobs_are_listed_shown_and_cancelled(records: Records, home: Any) -> None:
     job = home.engine.ingest("cards")
     assert [row["id"] for row in records("jobs", "list")] == [job.id]
