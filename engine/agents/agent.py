@@ -134,7 +134,13 @@ class SmartAgent:
         with span("agent.lead_data") as step:
             known = dict(self._with.repositories.leads.for_conversation(conversation))
             reader = LeadReader(self.config.fields, SecondOpinion(mind.chat, cancel=cancel))
-            found = reader.read(request.message, asked=memory.asked, known=known)
+            try:
+                found = reader.read(request.message, asked=memory.asked, known=known)
+            except CancelledError:
+                # The model was stopped, but what the rules find in the message must not be lost.
+                by_rules = LeadReader(self.config.fields).read(request.message, asked=memory.asked, known=known)
+                self._store_lead(conversation, known, by_rules)
+                raise
             step.set_output(found.values)
         lead = self._store_lead(conversation, known, found)
         intent = intent_of(request.message, found.found, asked=memory.asked is not None)

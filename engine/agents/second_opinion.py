@@ -8,8 +8,8 @@ import re
 from engine.agents.fields import FieldKind, kind_of, label
 from engine.agents.found import Found
 from engine.agents.words import PLACES, is_capitalised, is_name_word, is_particle, name_words
-from engine.domain import CancelToken, Message
-from engine.errors import NexusError
+from engine.domain import CancelToken, FinishReason, Message
+from engine.errors import CancelledError, NexusError
 from engine.llm.base import ChatModel, GenerationParams, Lark
 from engine.observability.tracing import traced
 
@@ -57,6 +57,9 @@ class SecondOpinion:
         """The value that the model points at; None where the message does not look as if it gave one, or the model fails.
 
         Losing a second opinion never breaks a conversation, so a model's failure counts as having none.
+
+        Raises:
+            CancelledError: someone stopped it.
         """
         if not self._model.capabilities.grammars or not looks_like_giving(field, message, asked=asked):
             return None
@@ -68,9 +71,14 @@ class SecondOpinion:
             max_tokens=VALUE_TOKENS, constraint=span_grammar(message), timeout_s=self._timeout_s, cancel=self._cancel
         )
         try:
-            value = self._model.complete(_prompt(field, message), params).text.strip()
+            completion = self._model.complete(_prompt(field, message), params)
+        except CancelledError:
+            raise
         except NexusError:
             return None
+        if completion.finish_reason is FinishReason.CANCELLED:
+            raise CancelledError("the answer was stopped")
+        value = completion.text.strip()
         start = message.find(value)
         if value == NOTHING or not value or start < 0 or not _is_plausible(field, value):
             return None

@@ -11,7 +11,7 @@ import re
 from engine.agents import phrases
 from engine.agents.messages import Intent
 from engine.domain import CancelToken, FinishReason, Message
-from engine.errors import NexusError
+from engine.errors import CancelledError, NexusError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.observability.tracing import traced
 
@@ -52,6 +52,9 @@ def small_talk(
         chat: writes the sentence.
         cancel: stops the work.
         timeout_s: longest wait.
+
+    Raises:
+        CancelledError: `cancel` was set.
     """
     if not instructions or intent not in _WRITTEN:
         return PHRASES[intent]
@@ -60,8 +63,12 @@ def small_talk(
     params = GenerationParams(max_tokens=40, stop=("\n",), timeout_s=timeout_s, cancel=cancel)
     try:
         completion = chat.complete(messages, params)
+    except CancelledError:
+        raise
     except NexusError:
         return PHRASES[intent]
+    if completion.finish_reason is FinishReason.CANCELLED:
+        raise CancelledError("the answer was stopped")
     text = completion.text.strip().strip('"')
     return text if completion.finish_reason is FinishReason.STOP and is_harmless(text, instructions) else PHRASES[intent]
 

@@ -12,7 +12,7 @@ from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.domain import CancelToken, Collection, CollectionStatus, FaqStatus
 from engine.embedding.base import Embedder, Vectors
-from engine.errors import NexusError, VectorStoreError
+from engine.errors import CancelledError, NexusError, VectorStoreError
 from engine.knowledge.fusion import fuse
 from engine.knowledge.passages import (
     Passage,
@@ -73,8 +73,8 @@ class KnowledgeIndex:
         Raises:
             NotFoundError: there is no such collection.
             CancelledError: `cancel` was set.
-            EmbeddingError, StorageError: the encoder or the disk failed. The collection's status is then `failed`, as it is
-                after a cancellation.
+            EmbeddingError, StorageError: the encoder or the disk failed. The collection's status is then `failed`; a
+                cancellation leaves it as it was.
         """
         collection = self._repositories.collections.get(collection_id)
         with self._lock:
@@ -82,6 +82,9 @@ class KnowledgeIndex:
         with alone:
             try:
                 return self._sync_or_rebuild(collection, progress or _ignore, cancel or CancelToken())
+            except CancelledError:
+                self._repositories.collections.set_status(collection_id, collection.status)
+                raise
             except NexusError:
                 self._repositories.collections.set_status(collection_id, CollectionStatus.FAILED)
                 raise

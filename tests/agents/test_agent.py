@@ -331,6 +331,37 @@ def test_cancelling_stops_the_answer_but_keeps_the_lead(
     assert [lead.fields for lead in repositories.leads.list()] == [{"name": "Ana"}]
 
 
+def test_stopping_the_second_opinion_keeps_what_the_rules_found(
+    library: AgentLibrary, shop: Collection, models: dict[str | None, ChatModel], repositories: Repositories
+) -> None:
+    cancel = CancelToken()
+
+    def stop(*_: object) -> str:
+        cancel.cancel()
+        return "Ana"
+
+    models[None] = FakeChatModel(stop, name="default")
+    library.create(AgentRequest(name="clerk", collection="shop"))
+    with pytest.raises(CancelledError):
+        library.agent("clerk").reply("My first name, well, ask at ana@x.es. When do you open?", cancel=cancel)
+    assert [lead.fields for lead in repositories.leads.list()] == [{"email": "ana@x.es"}]
+
+
+def test_stopped_small_talk_is_not_replaced_by_a_phrase(
+    library: AgentLibrary, shop: Collection, models: dict[str | None, ChatModel]
+) -> None:
+    cancel = CancelToken()
+
+    def stop(*_: object) -> str:
+        cancel.cancel()
+        return "Hello there"
+
+    models[None] = FakeChatModel(stop, name="default")
+    library.create(AgentRequest(name="clerk", collection="shop", instructions="Be warm."))
+    with pytest.raises(CancelledError):
+        library.agent("clerk").reply("Hello!", cancel=cancel)
+
+
 def test_closing_the_stream_stores_what_was_said(agent: SmartAgent, repositories: Repositories) -> None:
     pieces = agent.stream("When do you open?")
     assert next(pieces).text == "We "

@@ -11,7 +11,8 @@ from engine.agents.fields import is_valid
 from engine.agents.leads import LeadReader, accepted
 from engine.agents.messages import intent_of
 from engine.agents.second_opinion import SecondOpinion, looks_like_giving, span_grammar
-from engine.errors import ModelError
+from engine.domain import CancelToken
+from engine.errors import CancelledError, ModelError
 from engine.llm.constraints import violation
 from engine.llm.fake import FakeChatModel
 from engine.llm.llamacpp import LlamaCppModel
@@ -211,6 +212,22 @@ def test_a_model_that_fails_counts_as_having_no_opinion() -> None:
 
     reader = LeadReader(("name",), SecondOpinion(FakeChatModel(fail)))
     assert reader.read("Ana it is, tomorrow", asked="name").values == {}
+
+
+def test_a_stopped_model_stops_the_turn() -> None:
+    cancel = CancelToken()
+
+    def stop(*_: object) -> str:
+        cancel.cancel()
+        return "Ana"
+
+    def refuse(*_: object) -> str:
+        raise CancelledError("stopped")
+
+    for reply in (stop, refuse):
+        reader = LeadReader(("name",), SecondOpinion(FakeChatModel(reply), cancel=cancel))
+        with pytest.raises(CancelledError):
+            reader.read("Ana it is, tomorrow", asked="name")
 
 
 def test_a_model_is_not_asked_about_messages_that_give_orders() -> None:
