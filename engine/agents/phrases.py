@@ -12,8 +12,8 @@ GOODBYE = "Goodbye, and thank you for your visit."
 AGREEMENT = "Good. What would you like to know?"
 DECLINED = "That is fine. Do ask me anything that you would like to know."
 FAILED = "I am sorry, I cannot answer at the moment. Your message was kept."
-OFFER = "I can pass your question on to a colleague."
-OFFER_KNOWN = "I can pass your question on to a colleague, who will reach you at {contact}."
+OFFER = "I have noted your question."
+OFFER_KNOWN = "I have noted your question, together with how to reach you ({contact})."
 
 _ASK: Mapping[FieldKind, str] = {
     FieldKind.NAME: "May I ask your name?",
@@ -23,8 +23,8 @@ _ASK: Mapping[FieldKind, str] = {
 }
 _ASK_OTHER = "May I ask about your {label}?"
 _ASK_CONTACT: Mapping[FieldKind, str] = {
-    FieldKind.EMAIL: "To which e-mail address should the answer go?",
-    FieldKind.PHONE: "At which telephone number can you be reached?",
+    FieldKind.EMAIL: "May I note an e-mail address with it?",
+    FieldKind.PHONE: "May I note a telephone number with it?",
 }
 _TITLES: Mapping[FieldKind, str] = {
     FieldKind.NAME: "your name",
@@ -41,7 +41,7 @@ def ask_for(field: str) -> str:
 
 
 def ask_contact(field: str) -> str:
-    """A question for the address to which the answer to an open question should go."""
+    """A question for the address that is kept with an open question."""
     return _ASK_CONTACT.get(kind_of(field), ask_for(field))
 
 
