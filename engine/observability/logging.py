@@ -21,7 +21,26 @@ LOG_FILE = "nexus.log"
 MAX_LOG_BYTES = 5_000_000
 LOG_BACKUPS = 3
 
-_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "opik": logging.CRITICAL, "urllib3": logging.WARNING}
+_QUIET = {
+    "opik": logging.CRITICAL,
+    **dict.fromkeys(
+        (
+            "datasets",
+            "faiss",
+            "filelock",
+            "httpcore",
+            "httpx",
+            "huggingface_hub",
+            "llama_cpp",
+            "llama-cpp-python",
+            "peft",
+            "sentence_transformers",
+            "transformers",
+            "urllib3",
+        ),
+        logging.WARNING,
+    ),
+}
 """Libraries that say too much at the level of the rest."""
 
 

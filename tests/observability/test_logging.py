@@ -81,3 +81,13 @@ def test_a_home_that_cannot_be_written_to_costs_only_the_file(
     get_logger("nexus.test").warning("still here")
     assert "no log file" in (errors := capsys.readouterr().err)
     assert "still here" in errors
+
+
+@pytest.mark.parametrize(
+    "library", ["huggingface_hub", "sentence_transformers.SentenceTransformer", "transformers", "llama_cpp"]
+)
+def test_what_libraries_have_to_say_of_their_work_does_not_fill_the_log(settings: Settings, library: str) -> None:
+    configure_logging(settings, stderr=False)
+    logging.getLogger(library).info("loading weights")
+    logging.getLogger(library).warning("weights are odd")
+    assert [line["event"] for line in lines(settings)] == ["weights are odd"]
