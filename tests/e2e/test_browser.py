@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +29,8 @@ from engine.jobs import JobQueue
 from engine.requests import ExtractionRequest
 from engine.uploads import Uploads
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+GUARD = Path(__file__).parent / "guard"
 FLAGS = [
     "--headless=new",
     "--no-sandbox",
@@ -55,12 +57,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[tuple[BrowserContext, list[str]]]:
     """A browser with a fresh profile, and the addresses of all its requests."""
-    if not CHROMIUM.is_file():
-        pytest.skip(f"there is no Chromium at {CHROMIUM}; `apt-get install chromium` puts it there")
+    executable = installed_browser()
     requests: list[str] = []
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1360, "height": 1000}
+            tmp_path / "profile", executable_path=executable, args=FLAGS, viewport={"width": 1360, "height": 1000}
         )
         context.on("request", lambda request: requests.append(request.url))
         context.set_default_timeout(PAINT_MS)
@@ -71,13 +72,26 @@ def browser(tmp_path: Path) -> Iterator[tuple[BrowserContext, list[str]]]:
             context.close()
 
 
+def installed_browser() -> str:
+    """Where the browser is. Without one the test is skipped, or fails where NEXUS_REQUIRE_BROWSER=1 says that there is one."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        missing = f"none of {', '.join(BROWSERS)} is installed; `apt-get install chromium` puts one there"
+        if os.environ.get("NEXUS_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
 @contextmanager
 def served(home: Path, **settings: str) -> Iterator[str]:
-    """The app as a person starts it, on a free port of the loopback interface."""
+    """The app as a person starts it, on a free port of the loopback interface, guarded against the network."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "NEXUS_HOME": str(home), "OMP_NUM_THREADS": "2"}
+    guarded = home.with_suffix(".guard.log")
+    environment |= {"PYTHONPATH": str(GUARD), "NEXUS_GUARD_LOG": str(guarded), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {f"NEXUS_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "streamlit", "run", "app", f"--server.port={port}", "--server.headless=true"]
     log = home.with_suffix(".server.log")
@@ -93,6 +107,14 @@ def served(home: Path, **settings: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+    nothing_was_refused(guarded)
+
+
+def nothing_was_refused(log: Path) -> None:
+    """The server ran under the guard and never reached for another machine."""
+    lines = log.read_text("utf-8").splitlines()
+    assert any(line.startswith("GUARDED") and "streamlit run app" in line for line in lines)
+    assert [line for line in lines if line.startswith("REFUSED")] == []
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
