@@ -30,6 +30,19 @@ INTRODUCTION = """\
 AI Nexus itself is licensed under AGPL-3.0-or-later (see LICENSE). It installs the packages below, each under its own
 licence, as the package's metadata states it. `make freeze` writes this file.
 """
+CUDA = """
+## Only with an NVIDIA GPU
+
+Not installed by default: `make setup` adds them, with what they need, where it finds a GPU and the CUDA toolkit (the extra
+`cuda`). Their versions are not pinned here.
+
+| Package | Licence |
+|---|---|
+| unsloth | Apache-2.0 |
+| bitsandbytes | MIT |
+| trl | Apache-2.0 |
+"""
+"""What the extra `cuda` adds. It is written by hand, because nothing of it is installed where this runs."""
 MODELS = """
 ## Default models
 
@@ -52,7 +65,7 @@ def main() -> None:
     text += section("Needed by those", (item for name, item in running.items() if name not in named))
     text += section("Only for development", (item for name, item in closure(development).items() if name not in running))
     path = ROOT / "THIRD_PARTY.md"
-    path.write_text(text + MODELS)
+    path.write_text(text + CUDA + MODELS)
     print(f"{path} written")
 
 
