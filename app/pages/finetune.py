@@ -68,7 +68,9 @@ def _card(adapter: Adapter) -> None:
     with st.expander("Everything that is known of it"):
         st.json({name: value for name, value in adapter.card.items() if name != "curve"}, expanded=1)
     with st.popover("Delete", icon=":material/delete:", width="content"):
-        st.markdown("The adapter and its files go for good. It must not be an agent's.")
+        st.markdown(
+            "The adapter and its files go for good. One that an agent answers with is kept until that agent is deleted."
+        )
         if st.button("Delete it", key=f"delete-adapter-{adapter.id}", type="primary"):
             shared_engine().delete_adapter(adapter.name)
             st.rerun()

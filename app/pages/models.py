@@ -96,4 +96,4 @@ def _adapters() -> None:
         },
         hide_index=True,
     )
-    st.caption(counted(len(adapters), "adapter"))
+    st.caption(f"{counted(len(adapters), 'adapter')}. The page Fine-tune shows each of them, and deletes them.")
