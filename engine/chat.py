@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 
 from engine.db.repositories import AdapterRepository, ConversationRepository
 from engine.domain import Adapter, CancelToken, Completion, Delta, Message
-from engine.errors import AdapterError, ConfigError, ConflictError, NexusError, OfflineError, ProviderError
+from engine.errors import ConflictError, NexusError
 from engine.llm.base import ChatModel, GenerationParams
+from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 from engine.observability.tracing import traced
 from engine.requests import ChatRequest
 
@@ -25,9 +26,6 @@ adapter, which is to repeat its training answers word for word."""
 
 TEMPLATE_TOKENS = 48
 """Room for what a chat template adds by itself, such as a default system message."""
-
-FALL_BACK_ON = (ProviderError, ConfigError, OfflineError, AdapterError)
-"""Failures of a model that the default model can stand in for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Chat:
         The message is stored before the answer begins; what was said of an answer that broke off is stored, too.
 
         Raises:
-            NotFoundError: no such conversation, model or adapter.
+            NotFoundError: no such conversation or adapter.
             ConflictError: the adapter was trained on another base.
             NexusError: the model failed, and the default one as well.
         """
@@ -85,20 +83,29 @@ class Chat:
 
     def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel, str | None]:
         adapter = None if request.adapter is None else self._adapters.by_name(request.adapter)
-        model = self._model(request.model or (adapter.base_model if adapter else None))
+        wanted = request.model or (adapter.base_model if adapter else None)
+        try:
+            model = self._model(wanted)
+        except REPLACEABLE as exc:
+            if wanted is None or must_raise(exc):
+                raise
+            default = self._model(None)
+            return self._limits(None, cancel), default, fallen_back(exc, wanted, default.name)
         if adapter is not None and adapter.base_model != model.name:
             raise ConflictError(
                 f"the adapter {adapter.name!r} belongs to {adapter.base_model}, not to {model.name}",
                 hint="Leave the model out: the adapter brings its own.",
             )
-        params = GenerationParams(
+        return self._limits(adapter, cancel), model, None if adapter is None else mismatch(adapter)
+
+    def _limits(self, adapter: Adapter | None, cancel: CancelToken | None) -> GenerationParams:
+        return GenerationParams(
             max_tokens=ANSWER_TOKENS,
             repeat_penalty=REPEAT_PENALTY if adapter is None else 1.0,
             adapter=None if adapter is None else adapter.path,
             timeout_s=self._timeout_s,
             cancel=cancel,
         )
-        return params, model, None if adapter is None else mismatch(adapter)
 
     def _open(self, request: ChatRequest) -> str:
         if request.conversation is not None:
@@ -107,26 +114,26 @@ class Chat:
 
     def _answer(self, model: ChatModel, messages: Sequence[Message], params: GenerationParams) -> Iterator[Delta]:
         """Stream from the model; when it fails before its first word, from the default one, saying so."""
-        fitting, notice = fit(messages, model, params.max_tokens)
         sent = False
         try:
+            fitting, notice = fit(messages, model, params.max_tokens)
             for delta in model.stream(fitting, params):
                 sent = sent or bool(delta.text)
                 yield _noticed(delta, notice)
             return
-        except FALL_BACK_ON as exc:
+        except REPLACEABLE as exc:
             default = self._model(None)
-            if sent or (default.name == model.name and params.adapter is None):
+            if sent or must_raise(exc) or (default.name == model.name and params.adapter is None):
                 raise
             failure = exc
-        yield from self._fall_back(default, messages, replace(params, adapter=None), failure)
+        yield from self._fall_back(default, messages, replace(params, adapter=None), failure, wanted=model.name)
 
     def _fall_back(
-        self, model: ChatModel, messages: Sequence[Message], params: GenerationParams, failure: NexusError
+        self, model: ChatModel, messages: Sequence[Message], params: GenerationParams, failure: NexusError, *, wanted: str
     ) -> Iterator[Delta]:
         fitting, trimmed = fit(messages, model, params.max_tokens)
-        notice = f"{failure.message}. Answered by {model.name} instead."
-        for delta in model.stream(fitting, params):
+        notice = fallen_back(failure, wanted, model.name)
+        for delta in model.stream(fitting, replace(params, repeat_penalty=REPEAT_PENALTY)):
             yield _noticed(delta, f"{notice} {trimmed}" if trimmed else notice)
 
     def _named(self, completion: Completion | None, request: ChatRequest) -> Completion | None:

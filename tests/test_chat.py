@@ -9,9 +9,10 @@ from engine.chat import Chat, ChatDelta, fit
 from engine.db.repositories import Repositories
 from engine.db.session import Database
 from engine.domain import Adapter, Completion, Delta, Message, new_id, utc_now
-from engine.errors import AdapterError, ConflictError, NotFoundError, ProviderError
+from engine.errors import AdapterError, CancelledError, ConflictError, ContextOverflowError, NotFoundError, ProviderError
 from engine.llm.base import GenerationParams
 from engine.llm.fake import FakeChatModel
+from engine.llm.llamacpp import LlamaCppModel
 from engine.requests import ChatRequest
 
 
@@ -38,6 +39,8 @@ def make_chat(repositories: Repositories, *models: FakeChatModel) -> Chat:
     by_name = {model.name: model for model in models}
 
     def find(name: str | None) -> FakeChatModel:
+        if name is not None and name not in by_name:
+            raise NotFoundError(f"there is no model {name!r}")
         return models[0] if name is None else by_name[name]
 
     return Chat(repositories.conversations, repositories.adapters, find, timeout_s=30)
@@ -91,6 +94,39 @@ def test_a_failing_model_is_replaced_by_the_default_one(repositories: Repositori
     _, completion = whole(chat.stream(ChatRequest(message="Hi", model="openai/x")))
     assert completion.text == "local answer"
     assert "tiny instead" in completion.notice
+
+
+def test_a_model_that_is_gone_is_replaced_by_the_default_one(repositories: Repositories, tmp_path: Path) -> None:
+    repositories.adapters.add(Adapter(new_id(), "shop", "gone", tmp_path / "a.gguf", utc_now()))
+    default = FakeChatModel(["local answer"], name="tiny")
+    for request in (ChatRequest(message="Hi", model="gone"), ChatRequest(message="Hi", adapter="shop")):
+        _, completion = whole(make_chat(repositories, default).stream(request))
+        assert (completion.text, completion.adapter) == ("local answer", None)
+        assert "no model 'gone'" in completion.notice
+        assert "tiny instead" in completion.notice
+
+
+def test_a_damaged_model_file_is_replaced_by_the_default_model(repositories: Repositories, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(b"GGUF" + b"\xff" * 300)
+    damaged = LlamaCppModel(path, name="damaged", context_tokens=512)
+    chat = Chat(
+        repositories.conversations,
+        repositories.adapters,
+        lambda name: damaged if name else FakeChatModel(["local answer"], name="tiny"),
+        timeout_s=30,
+    )
+    _, completion = whole(chat.stream(ChatRequest(message="Hi", model="damaged")))
+    damaged.close()
+    assert completion.text == "local answer"
+    assert "tiny instead" in completion.notice
+
+
+def test_a_conversation_that_is_too_long_and_a_stop_are_not_replaced(repositories: Repositories) -> None:
+    for error in (ContextOverflowError("too long"), CancelledError("stopped")):
+        chat = make_chat(repositories, FakeChatModel(["local answer"], name="tiny"), FailingModel("other", error))
+        with pytest.raises(type(error)):
+            list(chat.stream(ChatRequest(message="Hi", model="other")))
 
 
 def test_an_answer_that_began_is_not_replaced_but_kept(repositories: Repositories) -> None:

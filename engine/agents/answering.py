@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from engine.agents.factory import FALL_BACK_ON, Mind, ModelFor, fallen_back
+from engine.agents.factory import Mind, ModelFor
 from engine.domain import AnswerDelta, CancelToken
 from engine.errors import NexusError
+from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 
 
 class Answers(Protocol):
@@ -61,11 +62,11 @@ def grounded(
             sent = sent or bool(delta.text)
             yield _noticed(delta, mind.notice)
         return
-    except FALL_BACK_ON as exc:
-        if sent or mind.is_default:
+    except REPLACEABLE as exc:
+        if sent or mind.is_default or must_raise(exc):
             raise
         failure: NexusError = exc
-    notice = fallen_back(failure, model_for(None).name)
+    notice = fallen_back(failure, mind.model or "the adapter", model_for(None).name)
     for delta in answers.stream(question, collection_id, cancel=cancel, timeout_s=timeout_s):
         yield _noticed(delta, notice)
 

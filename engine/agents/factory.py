@@ -11,16 +11,13 @@ from pathlib import Path
 
 from engine.db.repositories import AdapterRepository
 from engine.domain import AgentConfig
-from engine.errors import AdapterError, ConfigError, NexusError, NotFoundError, OfflineError, ProviderError
+from engine.errors import AdapterError
 from engine.llm.base import ChatModel
 from engine.llm.cloud.access import Endpoint
-from engine.llm.fallback import FallbackChatModel
+from engine.llm.fallback import REPLACEABLE, FallbackChatModel, fallen_back, must_raise
 
 ModelFor = Callable[[str | None], ChatModel]
 """Gives the chat model of a name; the default local one for None."""
-
-FALL_BACK_ON = (ProviderError, ConfigError, OfflineError, AdapterError, NotFoundError)
-"""Failures that the default model can stand in for; `NotFoundError` is a model or adapter that was removed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +93,8 @@ def make_mind(config: AgentConfig, parts: Parts) -> Mind:
     """
     try:
         return PROVIDERS.get(config.provider, _remote)(config, parts)
-    except FALL_BACK_ON as exc:
-        if config.model is None and config.adapter is None:
+    except REPLACEABLE as exc:
+        if must_raise(exc) or (config.model is None and config.adapter is None):
             raise
         chat = parts.model_for(None)
-        return Mind(chat, notice=fallen_back(exc, chat.name))
-
-
-def fallen_back(failure: NexusError, stand_in: str) -> str:
-    """What to tell the person about a fall-back."""
-    return f"{failure.message.rstrip('.')}. Answered by {stand_in} instead."
+        return Mind(chat, notice=fallen_back(exc, config.model or f"the adapter {config.adapter}", chat.name))

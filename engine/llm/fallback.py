@@ -1,4 +1,4 @@
-"""A model that stands in for another one when that fails, and says so."""
+"""When one model stands in for another, and what is said about it: the one policy of chats, agents and answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.domain import Completion, Delta, Message
-from engine.errors import ConfigError, NexusError, OfflineError, ProviderError
+from engine.errors import ConfigError, ContextOverflowError, ModelError, NexusError, NotFoundError, OfflineError, ProviderError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 
-_REPLACEABLE = (ProviderError, ConfigError, OfflineError)
-"""Failures of a provider. Others, such as a conversation that is too long, would meet the second model as well."""
+REPLACEABLE = (ProviderError, ConfigError, OfflineError, ModelError, NotFoundError)
+"""Failures of a model that another one can stand in for; `NotFoundError` is a model or adapter that was removed since.
+`must_raise` names the exception."""
+
+
+def must_raise(failure: NexusError) -> bool:
+    """Whether a replaceable failure would meet every other model as well: a conversation that is too long."""
+    return isinstance(failure, ContextOverflowError)
+
+
+def fallen_back(failure: NexusError, wanted: str, stand_in: str) -> str:
+    """What to tell a person about a fall-back: which model failed and why, and which one answered."""
+    return f"{wanted} was not available ({failure.message.rstrip('.')}). Answered by {stand_in} instead."
 
 
 class FallbackChatModel(ChatModel):
-    """Answers with `first`; when its provider fails, with `second`, and `Completion.notice` says so.
+    """Answers with `first`; when that fails, with `second`, without an adapter, and `Completion.notice` says so.
 
     A stream changes over only as long as no text was sent: an answer never comes half from one model, half from another.
     """
@@ -43,8 +54,10 @@ class FallbackChatModel(ChatModel):
         """Answer the conversation. See `ChatModel`."""
         try:
             return self._first.complete(messages, params)
-        except _REPLACEABLE as exc:
-            return self._noted(self._second.complete(messages, params), exc)
+        except REPLACEABLE as exc:
+            if must_raise(exc):
+                raise
+            return self._noted(self._second.complete(messages, replace(params, adapter=None)), exc)
 
     def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
         """Answer piece by piece. See `ChatModel`."""
@@ -53,13 +66,13 @@ class FallbackChatModel(ChatModel):
             for delta in self._first.stream(messages, params):
                 sent = sent or bool(delta.text)
                 yield delta
-        except _REPLACEABLE as exc:
-            if sent:
+        except REPLACEABLE as exc:
+            if sent or must_raise(exc):
                 raise
             failure = exc
         else:
             return
-        for delta in self._second.stream(messages, params):
+        for delta in self._second.stream(messages, replace(params, adapter=None)):
             noted = None if delta.completion is None else self._noted(delta.completion, failure)
             yield Delta(delta.text, noted)
 
@@ -70,12 +83,15 @@ class FallbackChatModel(ChatModel):
             for index, completion in self._first.generate_many(requests):
                 del left[index]
                 yield index, completion
-        except _REPLACEABLE as exc:
+        except REPLACEABLE as exc:
+            if must_raise(exc):
+                raise
             failure = exc
         else:
             return
         indices = list(left)
-        for position, completion in self._second.generate_many(list(left.values())):
+        others = [Request(request.messages, replace(request.params, adapter=None)) for request in left.values()]
+        for position, completion in self._second.generate_many(others):
             yield indices[position], self._noted(completion, failure)
 
     def count_tokens(self, text: str) -> int:
@@ -86,5 +102,4 @@ class FallbackChatModel(ChatModel):
         """Nothing: both models belong to whoever made them."""
 
     def _noted(self, completion: Completion, failure: NexusError) -> Completion:
-        notice = f"{self._first.name} was not available ({failure.message}); {self._second.name} answered."
-        return replace(completion, notice=notice)
+        return replace(completion, notice=fallen_back(failure, self._first.name, self._second.name))

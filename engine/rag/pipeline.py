@@ -9,12 +9,12 @@ from pathlib import Path
 
 from engine.domain import Answer, AnswerDelta, CancelToken, Completion, FinishReason, Timings
 from engine.embedding.base import Embedder
-from engine.errors import CancelledError, ConfigError, GenerationTimeout, ModelError, OfflineError, ProviderError
+from engine.errors import CancelledError, GenerationTimeout, ModelError
 from engine.knowledge.index import KnowledgeIndex
 from engine.knowledge.passages import Passage
 from engine.knowledge.terms import content_stems
 from engine.llm.base import ChatModel
-from engine.llm.fallback import FallbackChatModel
+from engine.llm.fallback import REPLACEABLE, FallbackChatModel, fallen_back
 from engine.observability.tracing import span, traced
 from engine.rag.answers import checked_answer, not_found, provable, quoted_answer, reviewed_answer
 from engine.rag.evidence import Evidence, gather, relevant, similarity
@@ -38,7 +38,8 @@ SAME_WORDS = 0.75
 ModelFor = Callable[[str | None], ChatModel]
 """Gives the chat model of a name; the default local one for None."""
 
-_NO_ANSWER = (ModelError, ProviderError, GenerationTimeout, ConfigError, OfflineError)
+_NO_ANSWER = (*REPLACEABLE, GenerationTimeout)
+"""Failures after which the documents speak for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +147,15 @@ class RagPipeline:
         Args:
             question: what is asked.
             collection_id: the collection that may be cited.
-            model: chat model; None: the default one. A provider that fails is replaced by the default one, with a notice.
+            model: chat model; None: the default one. One that fails or is gone is replaced by the default one, or, where that
+                is too small to write, by the document's own words, with a notice.
             adapter: GGUF LoRA adapter for a local model.
             use_faqs: also answer from approved pairs; False where they must not be seen, as in evaluation.
             cancel: stops the work.
             timeout_s: seconds for the model's part; when they run out, the best sentence is the answer.
 
         Raises:
-            NotFoundError: there is no such collection or model.
+            NotFoundError: there is no such collection.
             CancelledError: `cancel` was set.
             EmbeddingError, StorageError: the search failed.
         """
@@ -192,31 +194,46 @@ class RagPipeline:
 
     def _read(self, ask: _Ask, evidence: Sequence[Evidence]) -> Iterator[AnswerDelta]:
         """Have a model write an answer and check it, or let the best sentence speak for itself."""
-        writer = self._writer(ask)
-        if writer is None:
-            yield from _whole(ask, quoted_answer(evidence))
-            return
         try:
+            writer, notice = self._writer(ask)
+            if writer is None:
+                yield from _whole(ask, quoted_answer(evidence))
+                return
             completion = yield from _write(writer, ask, evidence)
+            completion = replace(completion, notice=notice or completion.notice)
         except _NO_ANSWER as exc:
-            yield from _whole(
-                ask, quoted_answer(evidence, f"No model answered ({exc.message}); these are the document's words.")
-            )
+            reason = exc.message.rstrip(".")
+            yield from _whole(ask, quoted_answer(evidence, f"No model answered ({reason}); these are the document's words."))
             return
         ask.check()
-        answer = checked_answer(ask.question, evidence, completion)
+        with span("rag.check"):
+            answer = checked_answer(ask.question, evidence, completion)
         yield AnswerDelta("", replace(answer, timings=ask.timings(completion)))
 
-    def _writer(self, ask: _Ask) -> ChatModel | None:
+    def _writer(self, ask: _Ask) -> tuple[ChatModel | None, str | None]:
         """The model that is to write: a remote one, with the default model behind it, or a local one that is large enough.
 
-        A model that was fine-tuned for the purpose may write whatever its size.
+        A model that was fine-tuned for the purpose may write whatever its size. The notice says when another model than the
+        wanted one is to write; None otherwise.
+
+        Raises:
+            NotFoundError, ModelError: the model was removed or is damaged, and the default one is too small to stand in.
         """
-        model = self._model_for(ask.model)
-        if not model.capabilities.local:
-            return FallbackChatModel(model, self._model_for(None))
-        capable = ask.adapter is not None or self._parameters(ask.model) >= LEAST_PARAMETERS
-        return model if capable else None
+        try:
+            model = self._model_for(ask.model)
+            capable = ask.adapter is not None or self._parameters(ask.model) >= LEAST_PARAMETERS
+        except REPLACEABLE as exc:
+            if ask.model is None or not self._default_writes():
+                raise
+            default = self._model_for(None)
+            return default, fallen_back(exc, ask.model, default.name)
+        if not capable and model.capabilities.local:
+            return None, None
+        stands_in = ask.model is not None and (self._default_writes() or not model.capabilities.local)
+        return (FallbackChatModel(model, self._model_for(None)) if stands_in else model), None
+
+    def _default_writes(self) -> bool:
+        return self._parameters(None) >= LEAST_PARAMETERS
 
 
 def _same_question(question: str, pair: Passage) -> bool:

@@ -309,7 +309,7 @@ def test_a_model_that_fails_is_replaced_by_the_default_one_with_a_notice(
     answers.script = [ProviderError("the provider is down"), HOURS]
     reply = library.agent("clerk").reply("When do you open?")
     assert reply.reply.startswith(HOURS.text)
-    assert reply.notice == "the provider is down. Answered by default instead."
+    assert reply.notice == "fake/cloud was not available (the provider is down). Answered by default instead."
     assert answers.models == ["fake/cloud", None]
 
 

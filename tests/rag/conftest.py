@@ -62,11 +62,12 @@ def embedder() -> Embedder:
 
 
 @pytest.fixture
-def pipeline_with(
-    repositories: Repositories, settings: Settings, embedder: Embedder, guide: Document
-) -> Callable[..., RagPipeline]:
-    index = KnowledgeIndex(repositories, lambda: embedder, FaissStore, settings)
+def index(repositories: Repositories, settings: Settings, embedder: Embedder, guide: Document) -> KnowledgeIndex:
+    return KnowledgeIndex(repositories, lambda: embedder, FaissStore, settings)
 
+
+@pytest.fixture
+def pipeline_with(index: KnowledgeIndex, embedder: Embedder) -> Callable[..., RagPipeline]:
     def make(model: ChatModel, *, parameters: int = 8_000_000_000, **others: ChatModel) -> RagPipeline:
         return RagPipeline(
             index, lambda: embedder, lambda name: others[name] if name else model, parameters=lambda name: parameters

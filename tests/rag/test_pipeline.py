@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from engine.db.repositories import Repositories
 from engine.domain import CancelToken, Collection, Delta, Document, FaqPair, Message
+from engine.embedding.base import Embedder
 from engine.errors import CancelledError, ModelFileError, NotFoundError, ProviderError
 from engine.ingest import locate_quote
+from engine.knowledge.index import KnowledgeIndex
 from engine.llm.base import Capabilities, GenerationParams
 from engine.llm.fake import FakeChatModel
 from engine.rag import NOT_FOUND, RagPipeline
@@ -183,6 +185,29 @@ class TestFaults:
         answer = pipeline.answer(WARRANTY, shop.id, model="remote")
         assert (answer.text, answer.model) == ("5 years", "fake/default")
         assert "no answer from the server" in (answer.notice or "")
+
+    def test_a_model_that_is_gone_or_damaged_is_replaced(
+        self, pipeline_with: Callable[..., RagPipeline], shop: Collection, index: KnowledgeIndex, embedder: Embedder
+    ) -> None:
+        default = FakeChatModel(["5 years"], name="fake/default")
+
+        def gone(name: str | None) -> FakeChatModel:
+            if name is not None:
+                raise NotFoundError("there is no such model")
+            return default
+
+        damaged = pipeline_with(default, damaged=BrokenModel(ModelFileError("not a GGUF")))
+        for pipeline, reason in (
+            (RagPipeline(index, lambda: embedder, gone, parameters=lambda name: 8_000_000_000), "no such model"),
+            (damaged, "not a GGUF"),
+        ):
+            answer = pipeline.answer(WARRANTY, shop.id, model="damaged")
+            assert (answer.text, answer.model) == ("5 years", "fake/default")
+            assert reason in (answer.notice or "")
+            assert "fake/default instead" in (answer.notice or "")
+        answer = RagPipeline(index, lambda: embedder, gone).answer(WARRANTY, shop.id, model="damaged")
+        assert answer.text == WARRANTY_SENTENCE, "the default model is too small to write"
+        assert "no such model" in (answer.notice or "")
 
     def test_without_any_model_the_document_speaks(self, pipeline_with: Callable[..., RagPipeline], shop: Collection) -> None:
         answer = pipeline_with(BrokenModel(ModelFileError("not a GGUF"))).answer(WARRANTY, shop.id)

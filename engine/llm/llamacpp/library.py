@@ -14,8 +14,9 @@ from types import ModuleType
 
 logger = logging.getLogger(__name__)
 
-_LOG_LEVELS = {3: logging.INFO}
-"""GGML_LOG_LEVEL_ERROR is worth a line; whoever called gets an exception. All else is for finding bugs."""
+_LOG_LEVELS = {4: logging.INFO}
+"""GGML_LOG_LEVEL_ERROR, 4 since October 2024, is worth a line; whoever called gets an exception. All else is for finding
+bugs."""
 
 _SPIN_COUNT = "1000"
 """How often a thread of llama.cpp's OpenMP team looks before it sleeps until the others are there, some hundred times a
