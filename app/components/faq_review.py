@@ -47,7 +47,8 @@ def faq_review(collection: Collection) -> None:
 
 def _bulk_actions(shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None:
     review = shared_engine().review
-    pending = [pair for pair in shown if pair.status is FaqStatus.PENDING]
+    # A pair with a remark needs a closer look, so it is not approved in bulk.
+    pending = [pair for pair in shown if pair.status is FaqStatus.PENDING and not pair.reason]
     if st.button(f"Approve {len(selected)} selected", disabled=not selected, icon=":material/check:"):
         _done(review.approve([pair.id for pair in selected]), "approved")
     if st.button(f"Reject {len(selected)} selected", disabled=not selected, icon=":material/close:"):

@@ -56,8 +56,13 @@ def list_pairs(
 def approve(
     run: Run, collection: CollectionOption, ids: Ids = None, every: AllOption = False, min_score: MinScore = 0.0
 ) -> None:
-    """Approve the pairs named, or all that wait for review (also without --all)."""
+    """Approve the pairs named, or all that wait for review (also without --all) but those that were flagged."""
     chosen = _chosen(run, collection, ids, every, min_score)
+    if not ids:
+        flagged = [pair for pair in run.engine.faqs(collection) if pair.id in chosen and pair.reason]
+        chosen = [faq_id for faq_id in chosen if faq_id not in {pair.id for pair in flagged}]
+        for pair in flagged:
+            run.out.note(f"Left for a closer look: {pair.question} {pair.reason} Approve it by its identifier {pair.id}.")
     run.engine.review.approve(chosen)
     _report(run, collection, "approved", len(chosen))
 

@@ -67,6 +67,13 @@ def test_bulk_approval_takes_only_what_is_shown(engine: Engine, handbook: list[F
     assert "How many days of leave in year 0?" not in approved
 
 
+def test_bulk_approval_leaves_flagged_pairs(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
+    pending = engine.faqs("Handbook", FaqStatus.PENDING)
+    engine.review.edit(pending[0].id, answer="After 999 years.")
+    press(open_page("documents"), "Approve all 2 pending shown")
+    assert [pair.id for pair in engine.faqs("Handbook", FaqStatus.PENDING)] == [pending[0].id]
+
+
 def test_remove_a_document_with_its_pairs(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
     page = open_page("documents")
     page.button(key=f"remove-{handbook[0].document_id}").click().run()

@@ -184,3 +184,11 @@ def test_doctor_ends_with_1_where_the_models_are_missing(
     result = nexus("doctor", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["ok"] is False
+
+
+def test_bulk_approval_leaves_flagged_pairs(records: Records, home: Any) -> None:
+    records("faq", "edit", "pair-0", "--collection", "cards", "--answer", "It lasts 999 years.")
+    (report,) = records("faq", "approve", "--collection", "cards")
+    assert report["approved"] == 2
+    flagged = home.engine.faqs("cards")[0]
+    assert (flagged.status, "999" in flagged.reason) == (FaqStatus.PENDING, True)
