@@ -14,7 +14,7 @@ from engine.domain import Adapter, CancelToken, Completion, Delta, Message
 from engine.errors import ConflictError, NexusError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
-from engine.observability.tracing import traced
+from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest
 
 ANSWER_TOKENS = 512
@@ -66,10 +66,11 @@ class Chat:
             NexusError: the model failed, and the default one as well.
         """
         params, model, warning = self._route(request, cancel)
-        conversation = self._open(request)
-        history = [stored.message for stored in self._conversations.history(conversation)]
         message = Message("user", request.message)
-        self._conversations.append(conversation, message)
+        with span("chat.history"):
+            conversation = self._open(request)
+            history = [stored.message for stored in self._conversations.history(conversation)]
+            self._conversations.append(conversation, message)
         said: list[str] = []
         completion: Completion | None = None
         try:
@@ -81,6 +82,7 @@ class Chat:
         finally:
             self._remember(conversation, "".join(said), self._named(completion, request))
 
+    @traced("chat.route", capture_input=False, capture_output=False)
     def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel, str | None]:
         adapter = None if request.adapter is None else self._adapters.by_name(request.adapter)
         wanted = request.model or (adapter.base_model if adapter else None)
@@ -112,6 +114,7 @@ class Chat:
             return self._conversations.get(request.conversation).id
         return self._conversations.start("chat", request.message).id
 
+    @traced("chat.answer", capture_input=False, capture_output=False)
     def _answer(self, model: ChatModel, messages: Sequence[Message], params: GenerationParams) -> Iterator[Delta]:
         """Stream from the model; when it fails before its first word, from the default one, saying so."""
         sent = False
@@ -142,6 +145,7 @@ class Chat:
             return completion
         return replace(completion, adapter=request.adapter)
 
+    @traced("chat.store", capture_input=False, capture_output=False)
     def _remember(self, conversation: str, text: str, completion: Completion | None) -> None:
         if not text and completion is None:
             return

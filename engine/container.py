@@ -27,6 +27,7 @@ from engine.domain import (
 from engine.errors import ConflictError
 from engine.llm.base import GenerationParams
 from engine.observability.metrics import Target
+from engine.observability.tracing import span, traced
 from engine.requests import checked
 from engine.submission import Submission
 
@@ -82,6 +83,7 @@ class Engine(Submission):
                 self._count("finetuned" if delta.completion.adapter else "base", delta.completion)
             yield delta
 
+    @traced("ask")
     def ask(
         self,
         question: str,
@@ -94,16 +96,16 @@ class Engine(Submission):
     ) -> Iterator[AnswerDelta]:
         """Answer a question from a collection, piece by piece, with citations; with `keep`, both are stored (`asked`).
 
-        The index is brought up to date first; that is quick when nothing has changed.
+        What changed in the collection since the last question is indexed first; that is quick when nothing has.
 
         Raises:
             InputError: the question is empty or too long.
             NotFoundError: no such collection, model or adapter.
         """
-        request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
-        name, tuned = self._responder(request)
-        target = self.collection(request.collection)
-        self.index.sync(target.id, cancel=cancel)
+        with span("ask.validate"):
+            request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
+            name, tuned = self._responder(request)
+            target = self.collection(request.collection)
         for delta in self.rag.stream(
             request.question,
             target.id,
@@ -118,7 +120,8 @@ class Engine(Submission):
             answer = _named(delta.answer, tuned)
             self._count("rag", answer)
             if keep:
-                self.asked.keep(request.question, request.collection, answer)
+                with span("ask.store"):
+                    self.asked.keep(request.question, request.collection, answer)
             yield replace(delta, answer=answer)
 
     def compare(

@@ -90,7 +90,9 @@ class KnowledgeIndex:
                 raise
 
     @traced("knowledge.search")
-    def search(self, collection_id: str, question: str, limit: int, *, kind: PassageKind | None = None) -> list[Passage]:
+    def search(
+        self, collection_id: str, question: str, limit: int, *, kind: PassageKind | None = None, synchronise: bool = True
+    ) -> list[Passage]:
         """The passages that have most to do with a question, best first. What changed since the last search is indexed first.
 
         Meaning (cosine similarity of embeddings) and keywords (BM25) each rank the passages; the two are fused by rank.
@@ -100,12 +102,14 @@ class KnowledgeIndex:
             question: what is asked.
             limit: how many at most.
             kind: only chunks, or only approved pairs.
+            synchronise: bring the index up to date first; False where `sync` has just been called.
 
         Raises:
             NotFoundError: there is no such collection.
             EmbeddingError, StorageError, VectorStoreError: the index could not be brought up to date or read.
         """
-        self.sync(collection_id)
+        if synchronise:
+            self.sync(collection_id)
         embedder = self._embedder()
         vector = embedder.embed([question])[0]
         count = max(limit, CANDIDATES)

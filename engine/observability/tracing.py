@@ -201,7 +201,12 @@ def _inside(step: Span, items: Iterator[T]) -> Iterator[T]:
             yield item
     finally:
         if isinstance(items, Generator):
-            items.close()
+            # What the function does when it is closed early belongs to the step as well.
+            token = _current.set(step)
+            try:
+                items.close()
+            finally:
+                _current.reset(token)
 
 
 def _begin(name: str, tracing: Tracing) -> Span:

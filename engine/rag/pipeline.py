@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,6 +144,10 @@ class RagPipeline:
     ) -> Iterator[AnswerDelta]:
         """Answer a question from a collection, piece by piece; the last piece carries the whole answer.
 
+        The pieces are what the model writes, before anything of it is checked: they are there to be watched. What counts, is
+        stored and may be cited is `Answer.text` of the last piece alone; where it is not what was streamed, `Answer.notice`
+        says so.
+
         Args:
             question: what is asked.
             collection_id: the collection that may be cited.
@@ -161,7 +165,7 @@ class RagPipeline:
         """
         ask = _Ask(question, collection_id, model, adapter, cancel or CancelToken(), timeout_s, time.monotonic())
         ask.check()
-        pairs = self._index.search(collection_id, question, PAIRS, kind="faq") if use_faqs else []
+        pairs = self._pairs(ask, use_faqs=use_faqs)
         reviewed = self._reviewed(question, pairs)
         if reviewed is not None:
             yield from _whole(ask, reviewed_answer(reviewed))
@@ -173,6 +177,17 @@ class RagPipeline:
             return
         yield from self._read(ask, relevant(evidence, CONTEXT_SENTENCES))
 
+    def _pairs(self, ask: _Ask, *, use_faqs: bool) -> list[Passage]:
+        """Approved pairs that have to do with the question. Brings the index up to date, once for the whole question."""
+        with span("rag.retrieval") as step:
+            self._index.sync(ask.collection_id, cancel=ask.cancel)
+            if not use_faqs:
+                return []
+            pairs = self._index.search(ask.collection_id, ask.question, PAIRS, kind="faq", synchronise=False)
+            step.set_output([(pair.question, pair.score) for pair in pairs])
+        return pairs
+
+    @traced("rag.reviewed", capture_input=False)
     def _reviewed(self, question: str, pairs: Sequence[Passage]) -> Passage | None:
         """The approved pair that asks the same thing, if there is one whose quote proves its answer.
 
@@ -187,7 +202,7 @@ class RagPipeline:
 
     def _evidence(self, ask: _Ask, pairs: Sequence[Passage]) -> list[Evidence]:
         with span("rag.evidence") as step:
-            chunks = self._index.search(ask.collection_id, ask.question, CHUNKS, kind="chunk")
+            chunks = self._index.search(ask.collection_id, ask.question, CHUNKS, kind="chunk", synchronise=False)
             evidence = gather(ask.question, [*chunks, *pairs], self._embedder())
             step.set_output([(item.text, item.support) for item in evidence[:CONTEXT_SENTENCES]])
         return evidence
@@ -199,7 +214,11 @@ class RagPipeline:
             if writer is None:
                 yield from _whole(ask, quoted_answer(evidence))
                 return
-            completion = yield from _write(writer, ask, evidence)
+            for piece in _write(writer, ask, evidence):
+                if isinstance(piece, Completion):
+                    completion = piece
+                else:
+                    yield piece
             completion = replace(completion, notice=notice or completion.notice)
         except _NO_ANSWER as exc:
             reason = exc.message.rstrip(".")
@@ -248,8 +267,9 @@ def _same_question(question: str, pair: Passage) -> bool:
     return pair.score >= SAME_WORDS and asked == pair_asked
 
 
-def _write(model: ChatModel, ask: _Ask, evidence: Sequence[Evidence]) -> Generator[AnswerDelta, None, Completion]:
-    """Stream what a model writes.
+@traced("rag.write", capture_input=False, capture_output=False)
+def _write(model: ChatModel, ask: _Ask, evidence: Sequence[Evidence]) -> Iterator[AnswerDelta | Completion]:
+    """Stream what a model writes; the completion is the last piece. Nothing of it is checked yet.
 
     Raises:
         ModelError, ProviderError, GenerationTimeout: it wrote nothing in time.
@@ -259,7 +279,8 @@ def _write(model: ChatModel, ask: _Ask, evidence: Sequence[Evidence]) -> Generat
         if delta.text:
             yield AnswerDelta(delta.text)
         if delta.completion is not None:
-            return _in_time(delta.completion)
+            yield _in_time(delta.completion)
+            return
     raise ModelError(f"{model.name} ended without an answer", retryable=True)
 
 
