@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +25,7 @@ from engine.domain import (
     FaqStatus,
     Lead,
 )
-from engine.errors import ConflictError
+from engine.errors import ConflictError, NexusError
 from engine.llm.base import GenerationParams
 from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
@@ -78,10 +79,11 @@ class Engine(Submission):
     ) -> Iterator[ChatDelta]:
         """Answer a chat message, piece by piece; see `engine.chat.Chat.stream`."""
         request = checked(requests.ChatRequest, message=message, model=model, adapter=adapter, conversation=conversation)
-        for delta in self.chats.stream(request, cancel=cancel):
-            if delta.completion is not None:
-                self._count("finetuned" if delta.completion.adapter else "base", delta.completion)
-            yield delta
+        with self._counting_failures("finetuned" if adapter else "base", model):
+            for delta in self.chats.stream(request, cancel=cancel):
+                if delta.completion is not None:
+                    self._count("finetuned" if delta.completion.adapter else "base", delta.completion)
+                yield delta
 
     @traced("ask")
     def ask(
@@ -106,23 +108,24 @@ class Engine(Submission):
             request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
             name, tuned = self._responder(request)
             target = self.collection(request.collection)
-        for delta in self.rag.stream(
-            request.question,
-            target.id,
-            model=name,
-            adapter=None if tuned is None else tuned.path,
-            cancel=cancel,
-            timeout_s=self.settings.answer_timeout_s,
-        ):
-            if delta.answer is None:
-                yield delta
-                continue
-            answer = _named(delta.answer, tuned)
-            self._count("rag", answer)
-            if keep:
-                with span("ask.store"):
-                    self.asked.keep(request.question, request.collection, answer)
-            yield replace(delta, answer=answer)
+        with self._counting_failures("rag", name):
+            for delta in self.rag.stream(
+                request.question,
+                target.id,
+                model=name,
+                adapter=None if tuned is None else tuned.path,
+                cancel=cancel,
+                timeout_s=self.settings.answer_timeout_s,
+            ):
+                if delta.answer is None:
+                    yield delta
+                    continue
+                answer = _named(delta.answer, tuned)
+                self._count("rag", answer)
+                if keep:
+                    with span("ask.store"):
+                        self.asked.keep(request.question, request.collection, answer)
+                yield replace(delta, answer=answer)
 
     def compare(
         self, question: str, collection: str, adapter: str | None = None, *, model: str | None = None
@@ -147,6 +150,8 @@ class Engine(Submission):
             request.question, request.collection, model=base.name, cancel=cancel, keep=False
         )
         for event in compare(targets, self.settings.compare_timeout_s):
+            if event.error is not None and event.target != "rag":
+                self.metrics.generation(base.name, cast(Target, event.target), event.error["code"])
             if event.answer is None or event.target == "rag":  # `ask` has counted that one
                 yield event
                 continue
@@ -164,10 +169,24 @@ class Engine(Submission):
             NotFoundError: no such agent or conversation.
         """
         request = checked(requests.ChatRequest, message=message, conversation=conversation)
-        for delta in self.agents.agent(agent).stream(request.message, request.conversation, cancel=cancel):
-            if delta.reply is not None:
-                self.metrics.answered("agent", delta.reply.timings.total_s)
-            yield delta
+        clerk = self.agents.agent(agent)
+        model = clerk.config.model or self.settings.default_model
+        with self._counting_failures("agent", model):
+            for delta in clerk.stream(request.message, request.conversation, cancel=cancel):
+                if delta.reply is not None:
+                    outcome = "found" if delta.reply.found else "not_found"
+                    self.metrics.generation(model, "agent", outcome, usage=delta.reply.usage)
+                    self.metrics.answered("agent", delta.reply.timings.total_s)
+                yield delta
+
+    @contextmanager
+    def _counting_failures(self, target: Target, model: str | None) -> Iterator[None]:
+        """Count an answer that fails under its error's code."""
+        try:
+            yield
+        except NexusError as exc:
+            self.metrics.generation(model or self.settings.default_model, target, exc.code)
+            raise
 
     def _count(self, target: Target, answer: Answer | Completion) -> None:
         outcome = answer.finish_reason.value if isinstance(answer, Completion) else "found" if answer.found else "not_found"

@@ -230,7 +230,7 @@ class Wiring:
         """Review of FAQ pairs."""
         from engine.faq.review import FaqReview
 
-        return FaqReview(self.repositories)
+        return FaqReview(self.repositories, self.metrics.faq_pairs)
 
     @part
     def traces(self) -> TraceLog:

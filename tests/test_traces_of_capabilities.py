@@ -1,4 +1,4 @@
-"""Each capability leaves one trace, with a span for each step."""
+"""Each capability leaves one trace, with a span for each step, and is counted."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,9 @@ import pytest
 
 from engine.config import Settings
 from engine.container import Engine
+from engine.domain import CancelToken
 from engine.embedding.fake import HashingEmbedder
+from engine.errors import CancelledError, ModelError
 from engine.rag import RagPipeline
 
 QUESTION = "How long is the warranty of a kettle?"
@@ -86,3 +88,25 @@ def test_a_chat_that_is_closed_early_is_one_trace_too(engine: Engine) -> None:
     rows = [json.loads(line) for path in engine.settings.events_dir.glob("traces-*.jsonl") for line in path.open()]
     [stored] = [row for row in rows if row["name"] == "chat.store"]
     assert stored["parent_id"] is not None
+
+
+def value(engine: Engine, metric: str, labels: str) -> float:
+    return next((row.value for row in engine.metrics.snapshot() if (row.metric, row.labels) == (metric, labels)), 0.0)
+
+
+def test_an_agents_tokens_are_counted(engine: Engine) -> None:
+    list(engine.agent_reply("clerk", QUESTION))
+    assert value(engine, "nexus_generations_total", "model=fake/echo, outcome=found, target=agent") == 1
+    assert value(engine, "nexus_tokens_total", "direction=out, model=fake/echo, target=agent") > 0
+
+
+def test_answers_that_fail_are_counted(engine: Engine) -> None:
+    stopped = CancelToken()
+    stopped.cancel()
+    with pytest.raises(CancelledError):
+        list(engine.ask(QUESTION, "shop", cancel=stopped))
+    engine.model().close()
+    with pytest.raises(ModelError):
+        list(engine.chat("Hello"))
+    assert value(engine, "nexus_generations_total", "model=fake/echo, outcome=cancelled, target=rag") == 1
+    assert value(engine, "nexus_generations_total", "model=fake/echo, outcome=model, target=base") == 1

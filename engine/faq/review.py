@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -16,12 +16,18 @@ MAX_QUESTION, MAX_ANSWER = 500, 4000
 """Longest question and answer, in characters."""
 
 
+def _nobody(status: str, count: int) -> None:
+    """Decisions that nobody counts."""
+
+
 class FaqReview:
     """Decisions about pairs. An approved pair's quote is always on its page."""
 
-    def __init__(self, repositories: Repositories) -> None:
+    def __init__(self, repositories: Repositories, decided: Callable[[str, int], None] = _nobody) -> None:
+        """Review the pairs of a home. `decided` is told a status and how many pairs a reviewer gave it, to count them."""
         self._faqs = repositories.faqs
         self._documents = repositories.documents
+        self._decided = decided
 
     def approve(self, ids: Sequence[str]) -> int:
         """Approve pairs, all or none. Returns how many.
@@ -42,7 +48,7 @@ class FaqReview:
                     f"the quote of {pair.question!r} does not hold {', '.join(missing)}",
                     hint="Correct the answer, or choose a quote that has the number, before you approve the pair.",
                 )
-        return self._faqs.set_status(ids, FaqStatus.APPROVED)
+        return self._set(ids, FaqStatus.APPROVED)
 
     def reject(self, ids: Sequence[str], reason: str = "Rejected in review.") -> int:
         """Reject pairs. Returns how many.
@@ -52,11 +58,11 @@ class FaqReview:
         """
         for faq_id in ids:
             self._faqs.get(faq_id)
-        return self._faqs.set_status(ids, FaqStatus.REJECTED, reason)
+        return self._set(ids, FaqStatus.REJECTED, reason)
 
     def reopen(self, ids: Sequence[str]) -> int:
         """Let pairs wait for review again. Returns how many."""
-        return self._faqs.set_status(ids, FaqStatus.PENDING)
+        return self._set(ids, FaqStatus.PENDING)
 
     def edit(self, faq_id: str, *, question: str | None = None, answer: str | None = None, quote: str | None = None) -> FaqPair:
         """Change a pair. An answer that its quote does not support is kept, waits for review and says so.
@@ -87,6 +93,11 @@ class FaqReview:
         if problem:
             return self._faqs.edit(replace(changed, status=FaqStatus.PENDING, reason=problem))
         return self._faqs.edit(replace(changed, reason="" if pair.status is not FaqStatus.REJECTED else pair.reason))
+
+    def _set(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
+        count = self._faqs.set_status(ids, status, reason)
+        self._decided(status.value, count)
+        return count
 
     def _verbatim(self, pair: FaqPair, quote: str) -> str:
         if pair.document_id is None:

@@ -67,7 +67,9 @@ class Metrics:
     def _add_content_metrics(self) -> None:
         self._faq = Counter("nexus_faq_pairs", "FAQ pairs by the status they got", ["status"], registry=self.registry)
         self._leads = Counter("nexus_leads", "Leads stored", registry=self.registry)
-        self._documents = Counter("nexus_documents", "Documents taken in, by outcome", ["outcome"], registry=self.registry)
+        self._documents = Counter(
+            "nexus_documents", "Documents by outcome: ok, or the code of the error", ["outcome"], registry=self.registry
+        )
         self._pages = Counter("nexus_ingested_pages", "Pages read from documents", registry=self.registry)
 
     def job_started(self, kind: str) -> None:
@@ -89,7 +91,7 @@ class Metrics:
         usage: Usage | None = None,
         first_token_s: float | None = None,
     ) -> None:
-        """A model ended a generation. `outcome` is a finish reason, or the code of an error."""
+        """An answer ended. `outcome` is a finish reason, `found` or `not_found` (from documents), or an error's code."""
         self._generations.labels(model, target, outcome).inc()
         if usage is not None:
             self._tokens.labels(model, target, "in").inc(max(0, usage.prompt_tokens))
@@ -102,7 +104,7 @@ class Metrics:
         self._answer.labels(target).observe(max(0.0, seconds))
 
     def faq_pairs(self, status: str, count: int = 1) -> None:
-        """FAQ pairs got a status: `pending`, `approved` or `rejected`."""
+        """FAQ pairs got a status, from extraction or from a reviewer: `pending`, `approved` or `rejected`."""
         self._faq.labels(status).inc(max(0, count))
 
     def lead_stored(self) -> None:
@@ -110,7 +112,7 @@ class Metrics:
         self._leads.inc()
 
     def document(self, outcome: str, pages: int = 0) -> None:
-        """A document was taken in (`ok`), was known already (`known`) or was refused (the code of the error)."""
+        """A document was read (`ok`), or could not be (the code of the error); `pages` are those that were read."""
         self._documents.labels(outcome).inc()
         self._pages.inc(max(0, pages))
 

@@ -52,6 +52,15 @@ def test_pairs_are_approved_rejected_and_reopened(repositories: Repositories) ->
     assert repositories.faqs.get(pair.id).status is FaqStatus.PENDING
 
 
+def test_decisions_are_counted(repositories: Repositories) -> None:
+    counted: list[tuple[str, int]] = []
+    review = FaqReview(repositories, lambda status, count: counted.append((status, count)))
+    pairs = [add_pair(repositories).id, add_pair(repositories).id]
+    review.approve(pairs)
+    review.reject(pairs[:1])
+    assert counted == [("approved", 2), ("rejected", 1)]
+
+
 def test_a_quote_that_is_not_on_its_page_cannot_be_approved(repositories: Repositories) -> None:
     review = FaqReview(repositories)
     good, bad = add_pair(repositories), add_pair(repositories, quote="Returns are free for 90 days.")
