@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from engine.db.repositories import AdapterRepository, ConversationRepository
 from engine.domain import Adapter, CancelToken, Completion, Delta, Message
-from engine.errors import ConflictError, NexusError
+from engine.errors import ConflictError, NexusError, NotFoundError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 from engine.observability.tracing import span, traced
@@ -111,7 +111,10 @@ class Chat:
 
     def _open(self, request: ChatRequest) -> str:
         if request.conversation is not None:
-            return self._conversations.get(request.conversation).id
+            conversation = self._conversations.get(request.conversation)
+            if conversation.kind != "chat":  # a customer's talk with an agent is not for others to go on with
+                raise NotFoundError(f"no chat {conversation.id}", hint="Leave --conversation out to start a new one.")
+            return conversation.id
         return self._conversations.start("chat", request.message).id
 
     @traced("chat.answer", capture_input=False, capture_output=False)

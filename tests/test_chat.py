@@ -8,7 +8,7 @@ import pytest
 from engine.chat import Chat, ChatDelta, fit
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import Adapter, Completion, Delta, Message, new_id, utc_now
+from engine.domain import Adapter, AgentConfig, Completion, Delta, Message, new_id, utc_now
 from engine.errors import AdapterError, CancelledError, ConflictError, ContextOverflowError, NotFoundError, ProviderError
 from engine.llm.base import GenerationParams
 from engine.llm.fake import FakeChatModel
@@ -176,3 +176,13 @@ def test_an_adapter_that_is_served_otherwise_than_trained_says_so(repositories: 
     repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now(), card=card))
     _, completion = whole(make_chat(repositories, FakeChatModel(name="tiny")).stream(ChatRequest(message="Hi", adapter="shop")))
     assert "fine-tune it again" in completion.notice
+
+
+def test_a_talk_with_an_agent_is_no_chat(repositories: Repositories) -> None:
+    collection = repositories.collections.ensure("shop")
+    agent = AgentConfig(new_id(), "Ada", "", collection.id, ("name",), utc_now())
+    repositories.agents.add(agent)
+    talk = repositories.conversations.start("agent", "Hello", agent.id)
+    with pytest.raises(NotFoundError):
+        list(make_chat(repositories, FakeChatModel()).stream(ChatRequest(message="Hi", conversation=talk.id)))
+    assert list(repositories.conversations.history(talk.id)) == []

@@ -21,7 +21,8 @@ def must_raise(failure: NexusError) -> bool:
 
 def fallen_back(failure: NexusError, wanted: str, stand_in: str) -> str:
     """What to tell a person about a fall-back: which model failed and why, and which one answered."""
-    return f"{wanted} was not available ({failure.message.rstrip('.')}). Answered by {stand_in} instead."
+    advice = f"{failure.hint} " if failure.hint else ""
+    return f"{wanted} was not available ({failure.message.rstrip('.')}). {advice}Answered by {stand_in} instead."
 
 
 class FallbackChatModel(ChatModel):
