@@ -10,6 +10,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,9 @@ LOCAL_HOST = "http://127.0.0.1:9/api/"
 
 PROJECT = "ai-nexus"
 
+REMEMBERED_SPANS = 10_000
+"""So many of the last recorded spans are known: Opik's SDK repeats a request within minutes, or not at all."""
+
 RowSink = Callable[[TraceRow], None]
 
 
@@ -37,14 +42,27 @@ class RecordingTransport(httpx.BaseTransport):
         self._record = record
         self._server = httpx.URL(server) if server else None
         self._onward = httpx.HTTPTransport() if server else None
+        self._recorded: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Called by httpx for each request."""
         for row in rows_of_request(request):
-            self._record(row)
+            if self._is_new(row["span_id"]):
+                self._record(row)
         if self._onward is not None and self._is_named(request.url):
             return self._onward.handle_request(request)
         return httpx.Response(200, json={}, request=request)
+
+    def _is_new(self, span_id: str) -> bool:
+        """Whether a span was not recorded yet: the SDK repeats requests that the server did not take."""
+        with self._lock:
+            if span_id in self._recorded:
+                return False
+            self._recorded[span_id] = None
+            if len(self._recorded) > REMEMBERED_SPANS:
+                self._recorded.popitem(last=False)
+            return True
 
     def _is_named(self, url: httpx.URL) -> bool:
         """Whether a request goes to the server that the person named. Opik's default is a cloud."""
