@@ -41,7 +41,7 @@ def _pair(collection_id: str, handbook: Document) -> FaqPair:
         id="pair",
         collection_id=collection_id,
         question="Can children under 8 years use the kettle?",
-        answer="Better not, dear customer.",
+        answer="Better no children under 8 years, dear customer.",
         quote="Children under 8 years should not use the kettle.",
         document_id=handbook.id,
         document=handbook.name,
@@ -57,7 +57,10 @@ def _pair(collection_id: str, handbook: Document) -> FaqPair:
 
 def test_a_reworded_question_gets_the_reviewed_answer(asked: tuple[RagPipeline, RagPipeline, str]) -> None:
     quoting, _, collection = asked
-    assert quoting.answer("May children under 8 years use the kettle?", collection).text == "Better not, dear customer."
+    assert (
+        quoting.answer("May children under 8 years use the kettle?", collection).text
+        == "Better no children under 8 years, dear customer."
+    )
 
 
 def test_a_wider_question_does_not(asked: tuple[RagPipeline, RagPipeline, str]) -> None:
