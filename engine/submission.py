@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal
 from pydantic import BaseModel
 
 from engine import requests
-from engine.domain import Job
+from engine.domain import Job, JobState
 from engine.errors import ConflictError, NexusError
 from engine.requests import StagedFile, checked
 from engine.wiring import Wiring
@@ -134,12 +134,15 @@ class Submission(Wiring):
             return self._submit("evaluate", request)
 
     def ingest(self, collection: str) -> Job:
-        """Submit a job that brings a collection's vector index up to date.
+        """Submit a job that brings a collection's vector index up to date; one that waits already is enough.
 
         Raises:
             NotFoundError: there is no such collection.
         """
         self.repositories.collections.by_name(collection)
+        for job in self.jobs.unfinished("ingest"):
+            if job.state is JobState.QUEUED and job.payload.get("collection") == collection:
+                return job
         return self._submit("ingest", checked(requests.IngestionRequest, collection=collection))
 
     def watch(self, job_id: str, *, every_s: float = 0.2) -> Iterator[Job]:

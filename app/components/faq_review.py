@@ -50,14 +50,17 @@ def _bulk_actions(shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None
     # A pair with a remark needs a closer look, so it is not approved in bulk.
     pending = [pair for pair in shown if pair.status is FaqStatus.PENDING and not pair.reason]
     if st.button(f"Approve {len(selected)} selected", disabled=not selected, icon=":material/check:"):
-        _done(review.approve([pair.id for pair in selected]), "approved")
+        _done(review.approve([pair.id for pair in selected]), "approved", selected[0])
     if st.button(f"Reject {len(selected)} selected", disabled=not selected, icon=":material/close:"):
-        _done(review.reject([pair.id for pair in selected]), "rejected")
+        _done(review.reject([pair.id for pair in selected]), "rejected", selected[0])
     if st.button(f"Approve all {len(pending)} pending shown", disabled=not pending, icon=":material/done_all:"):
-        _done(review.approve([pair.id for pair in pending]), "approved")
+        _done(review.approve([pair.id for pair in pending]), "approved", pending[0])
 
 
-def _done(count: int, what: str) -> None:
+def _done(count: int, what: str, pair: FaqPair) -> None:
+    """Say what was done, and have the search index follow in the background."""
+    engine = shared_engine()
+    engine.ingest(engine.repositories.collections.get(pair.collection_id).name)
     tab_state().review_round += 1
     st.toast(f"{counted(count, 'pair')} {what}.")
     st.rerun()
@@ -97,10 +100,10 @@ def _editor(pair: FaqPair) -> None:
         buttons = st.container(horizontal=True)
         if buttons.form_submit_button("Save", icon=":material/save:"):
             review.edit(pair.id, question=question, answer=answer)
-            _done(1, "saved")
+            _done(1, "saved", pair)
         if pair.status is not FaqStatus.APPROVED and buttons.form_submit_button("Approve", icon=":material/check:"):
-            _done(review.approve([pair.id]), "approved")
+            _done(review.approve([pair.id]), "approved", pair)
         if pair.status is not FaqStatus.REJECTED and buttons.form_submit_button("Reject", icon=":material/close:"):
-            _done(review.reject([pair.id]), "rejected")
+            _done(review.reject([pair.id]), "rejected", pair)
         if pair.status is not FaqStatus.PENDING and buttons.form_submit_button("Review again", icon=":material/undo:"):
-            _done(review.reopen([pair.id]), "to be reviewed again")
+            _done(review.reopen([pair.id]), "to be reviewed again", pair)

@@ -57,6 +57,7 @@ def test_approve_all_pending(engine: Engine, handbook: list[FaqPair], open_page:
     assert states.count(FaqStatus.REJECTED) == 1
     (left,) = engine.faqs("Handbook", FaqStatus.PENDING)
     assert left.reason, "a pair with a remark needs a closer look"
+    assert [job.kind for job in engine.jobs.list()] == ["ingest"], "the index follows in the background"
 
 
 def test_bulk_approval_takes_only_what_is_shown(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:

@@ -288,3 +288,14 @@ def test_uploads_of_jobs_that_may_go_on_are_known(engine: Engine) -> None:
     done = engine.extract([upload("terms.md", TERMS)], "museum")
     run(engine, done)
     assert engine.jobs.staged_paths() == {waiting.payload["files"][0]["path"]}
+
+
+def test_indexing_is_a_job_and_one_that_waits_is_enough(engine: Engine) -> None:
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    engine.review.approve([pair.id for pair in engine.faqs("shop")])
+    job = engine.ingest("shop")
+    assert engine.ingest("shop").id == job.id
+    done = run(engine, job)
+    assert (done.state, done.result["added"]) == (JobState.SUCCEEDED, 3)
+    assert engine.collection("shop").status == "ready"
+    assert run(engine, engine.ingest("shop")).result["added"] == 0
