@@ -31,9 +31,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-# --- documents ---------------------------------------------------------------------------------------------------------
-
-
 class BlockKind(StrEnum):
     """What a block of a page is."""
 
@@ -94,9 +91,6 @@ class Chunk:
     end: int
     text: str
     heading_path: tuple[str, ...] = ()
-
-
-# --- knowledge ---------------------------------------------------------------------------------------------------------
 
 
 class CollectionStatus(StrEnum):
@@ -166,9 +160,6 @@ class Citation:
     document_id: str | None = None
     source_id: str | None = None
     """Identifier of the chunk or FAQ pair that was cited."""
-
-
-# --- generation --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +276,6 @@ class Conversation:
     agent_id: str | None = None
 
 
-# --- models ------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model file (or encoder folder) as its own metadata describes it."""
@@ -319,9 +307,6 @@ class Adapter:
     collection_id: str | None = None
     card: Mapping[str, Json] = field(default_factory=dict)
     """Settings, loss curve, hashes and parity figures."""
-
-
-# --- agents ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,9 +348,6 @@ class AgentReply:
     usage: Usage = Usage()
     timings: Timings = Timings()
     notice: str | None = None
-
-
-# --- jobs --------------------------------------------------------------------------------------------------------------
 
 
 class JobState(StrEnum):
