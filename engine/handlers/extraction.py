@@ -117,7 +117,7 @@ def _extract_all(
 ) -> None:
     finished = parts.repositories.faqs.extracted_chunks(collection.id)
     for number, document in enumerate(documents):
-        wanted = _wanted(parts, context, request, collection, documents[number:])
+        wanted = _wanted(parts, context, request, collection, documents, len(documents) - number)
         if wanted is not None and wanted <= 0:
             continue
         chunks = list(parts.repositories.documents.chunks([document.id]))
@@ -128,18 +128,26 @@ def _extract_all(
 
 
 def _wanted(
-    parts: Parts, context: JobContext, request: ExtractionRequest, collection: Collection, left: Sequence[Document]
+    parts: Parts,
+    context: JobContext,
+    request: ExtractionRequest,
+    collection: Collection,
+    documents: Sequence[Document],
+    left: int,
 ) -> int | None:
-    """How many pairs the next of the documents that are left may give; None: as many as it has.
+    """How many pairs the next of the `left` documents may give; None: as many as it has.
 
     What the job has made before an interruption counts. A document that gives less than its share leaves more to the others.
     """
     if request.max_pairs is None:
         return None
+    own = {document.id for document in documents}
     since = context.job.created_at
-    pairs = parts.repositories.faqs.list(collection.id)
-    made = sum(1 for pair in pairs if pair.created_at >= since and pair.status is not FaqStatus.REJECTED)
-    return math.ceil((request.max_pairs - made) / len(left))
+    pairs = [
+        pair for pair in parts.repositories.faqs.list(collection.id) if pair.document_id in own and pair.created_at >= since
+    ]
+    made = sum(1 for pair in pairs if pair.status is not FaqStatus.REJECTED)
+    return math.ceil((request.max_pairs - made) / left)
 
 
 class _Extraction:

@@ -256,6 +256,14 @@ def test_a_limit_is_shared_by_the_files_and_counts_this_job_alone(engine: Engine
     assert run(engine, engine.extract(files, "shop", max_pairs=2)).result["pairs"] == 2
 
 
+def test_a_limit_does_not_count_what_another_job_made_while_this_one_waited(engine: Engine) -> None:
+    second = WRITTEN.replace("shop", "museum").replace("45", "60").replace("29", "31").replace("returns", "tickets")
+    first = engine.extract([upload("one.md", WRITTEN)], "shop", max_pairs=2)
+    waiting = engine.extract([upload("two.md", second)], "shop", max_pairs=2)
+    assert run(engine, first).result["pairs"] == 2
+    assert run(engine, waiting).result["pairs"] >= 1
+
+
 def test_a_dataset_of_a_refused_request_is_not_kept(engine: Engine, tmp_path: Path) -> None:
     dataset = tmp_path / "data.jsonl"
     dataset.write_text('{"question": "q?", "answer": "a"}\n')
