@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -20,15 +21,22 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def lifespan(server: App) -> AsyncIterator[None]:
-    """Open the engine before the first page is asked for, and close it when the server stops."""
-    try:
-        await asyncio.to_thread(shared_engine)
-    except NexusError as exc:  # the pages try again and show it
-        logger.warning("the engine could not be opened: %s", exc.message)
+    """Open the engine while the browser still loads its scripts, and close it when the server stops."""
+    opening = asyncio.create_task(asyncio.to_thread(_open))
     try:
         yield
     finally:
+        await opening
         await asyncio.to_thread(close_engine)
+
+
+def _open() -> None:
+    """Do what the first page would wait for: open the engine, import the first page."""
+    try:
+        shared_engine()
+    except NexusError as exc:  # the pages try again and show it
+        logger.warning("the engine could not be opened: %s", exc.message)
+    import_module("app.pages.home")
 
 
 app = App(Path(__file__).with_name("shell") / "main.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

@@ -102,7 +102,6 @@ class Wiring:
         Raises:
             ConfigError: the metrics port is taken; jobs are worked on all the same.
         """
-        self._tracing.warm_up()
         self.documents.remove_leftovers()
         self.uploads.remove_leftovers(self.jobs.staged_paths())
         self.worker.start()
