@@ -43,9 +43,9 @@ class Step:
 
 def render() -> None:
     """Show the page."""
-    settings = shared_engine().settings
     st.title("AI Nexus")
     st.caption("Documents become reviewed FAQs, a fine-tuned model and agents that answer customers, all on this machine.")
+    settings = shared_engine().settings
     inventory = count_everything()
     _figures(inventory)
     job_cards(JOB_KINDS, ended=False)
