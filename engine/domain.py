@@ -199,8 +199,21 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of an answer, the natural logarithm of its probability, and those of the likeliest tokens at its place."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model answered. `notice` tells the person about a fall-back or a trimmed conversation."""
+    """What a model answered. `notice` tells the person about a fall-back or a trimmed conversation.
+
+    `reasoning` is what the model thought before its answer, where it marks that; it is no part of `text`. `logprobs` are there
+    where the request asked for them, one for each token of the answer.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -209,14 +222,17 @@ class Completion:
     usage: Usage = Usage()
     timings: Timings = Timings()
     notice: str | None = None
+    reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a streamed answer. The last one of a stream has the whole `completion`."""
+    """A piece of a streamed answer, or of the reasoning before it. The last one of a stream has the whole `completion`."""
 
     text: str
     completion: Completion | None = None
+    reasoning: str = ""
 
 
 class CancelToken:

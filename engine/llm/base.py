@@ -43,7 +43,14 @@ class Choice:
     options: tuple[str, ...]
 
 
-Constraint = JsonSchema | Regex | Lark | Choice
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The output is a run of whole words of one of these texts, copied character by character."""
+
+    texts: tuple[str, ...]
+
+
+Constraint = JsonSchema | Regex | Lark | Choice | Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,11 @@ class GenerationParams:
     whole generation, waiting included; when it runs out the text so far is returned with `FinishReason.TIMEOUT`.
     `priority`: lower goes first; 0 for a person who waits, 10 for jobs.
     `prefix` is text that the answer begins with: it is decoded as part of the prompt and not repeated in the completion's text.
+    `frequency_penalty` is taken off a token's score for each time it was used lately, `presence_penalty` once if it was.
+    `logprobs`: with each token its log-probability, and as many of the likeliest at its place; None for none. They are of the
+    model's own distribution, before penalties, temperature and constraints.
+    `draft_from` are texts that the answer probably copies from: their words are proposed and checked several at a time, which
+    changes the speed and not the answer.
     """
 
     max_tokens: int = 256
@@ -62,6 +74,8 @@ class GenerationParams:
     top_k: int = 0
     min_p: float = 0.0
     repeat_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
     adapter: Path | None = None
@@ -70,6 +84,8 @@ class GenerationParams:
     cancel: CancelToken | None = None
     priority: int = 0
     prefix: str = ""
+    logprobs: int | None = None
+    draft_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.domain import Json
 from engine.errors import InputError
-from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex
+from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex, Span
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -40,6 +40,8 @@ def grammar_text(constraint: Constraint) -> str:
             text = LLMatcher.grammar_from_lark(grammar)
         case Choice(options):
             text = LLMatcher.grammar_from_lark(_choice_rule(options))
+        case Span(texts):
+            text = LLMatcher.grammar_from_lark(_span_rule(texts))
     return text
 
 
@@ -91,6 +93,16 @@ def _choice_rule(options: tuple[str, ...]) -> str:
     if not options or not all(options):
         raise InputError("A choice needs at least one option, and none may be empty.")
     return "start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+
+
+def _span_rule(texts: tuple[str, ...]) -> str:
+    """One run of words of one of the texts; llguidance's `substring_words` admits none at all too, hence the `&`."""
+    if not texts or not all(text.strip() for text in texts):
+        raise InputError("A span needs at least one text, and none may be empty.")
+    runs = "".join(
+        f"S{number}: %regex {json.dumps({'substring_words': text}, ensure_ascii=False)}\n" for number, text in enumerate(texts)
+    )
+    return "start: SPAN\nSPAN: (" + " | ".join(f"S{number}" for number in range(len(texts))) + ") & /(?s:.+)/\n" + runs
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from engine.domain import Message
-from engine.llm.base import Choice, Constraint, GenerationParams, JsonSchema, Lark, Regex
+from engine.llm.base import Choice, Constraint, GenerationParams, JsonSchema, Lark, Regex, Span
 
 _FENCED = re.compile(r"^```\w*\s*\n(.*?)\n?```$", re.DOTALL)
 
@@ -50,3 +50,5 @@ def _describe(constraint: Constraint) -> str:
             return f"Answer with a text alone that this grammar derives:\n{grammar}"
         case Choice(options):
             return "Answer with exactly one of these and nothing else: " + " | ".join(options)
+        case Span(texts):
+            return "Answer with words copied without any change from one of these, and nothing else:\n" + "\n---\n".join(texts)
