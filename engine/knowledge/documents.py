@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.domain import Document, utc_now
-from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
+from engine.errors import DocumentError, NexusError, StorageError
 from engine.ingest import SUPPORTED_SUFFIXES, Limits, LoadedDocument, chunk_pages, read_document, safe_name
 from engine.observability.tracing import traced
 
@@ -91,18 +91,6 @@ class DocumentLibrary:
         self._repositories.collections.remove_document(collection_id, document_id)
         for unused in self._repositories.documents.remove_unused():
             self._forget_original(unused)
-
-    def original(self, document_id: str) -> Path:
-        """The file as it was given.
-
-        Raises:
-            NotFoundError: there is no such document, or its file is gone.
-        """
-        document = self._repositories.documents.get(document_id)
-        path = self._folder / f"{document.id}{_suffix(document.name)}"
-        if not path.is_file():
-            raise NotFoundError(f"the original of {document.name} is gone", hint="Add the document again to restore it.")
-        return path
 
     def remove_leftovers(self, *, older_than_s: float = LEFTOVER_AGE_S) -> int:
         """Remove files that an interrupted process left behind. Returns how many there were.

@@ -45,7 +45,6 @@ def finetune(
     adapters_dir: Path,
     on_event: OnEvent,
     cancel: CancelToken,
-    resume_dir: Path | None = None,
 ) -> AdapterArtifact:
     """Train in a child process and put the finished adapter into `adapters_dir`/<id>: adapter.gguf, peft/, card.json.
 
@@ -59,7 +58,6 @@ def finetune(
         adapters_dir: where the adapter goes.
         on_event: receives the events `message` and `progress`, in this thread.
         cancel: stops the child.
-        resume_dir: go on in this run's folder instead of the one under `runs_dir`.
 
     Raises:
         CancelledError: the token was set.
@@ -68,7 +66,7 @@ def finetune(
     target = adapters_dir / spec.id
     if (target / "card.json").is_file():
         return read_artifact(target)
-    run_dir = resume_dir or runs_dir / spec.id
+    run_dir = runs_dir / spec.id
     write_run(run_dir, RunSpec(spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy), spec.examples)
     run_training(run_dir, on_event=on_event, cancel=cancel)
     _publish(run_dir / "output", target)

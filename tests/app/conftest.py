@@ -64,8 +64,7 @@ def handbook(engine: Engine) -> list[FaqPair]:
     documents = [_document(1, "handbook.pdf"), _document(2, "![n](http://evil.example/n.png).md")]
     texts = ["\n".join(SENTENCE.format(days=25 + number) for number in range(4)), HOSTILE]
     for document, text in zip(documents, texts, strict=True):
-        stored.documents.add(document, [Page(1, text)], [])
-        stored.collections.add_document(collection.id, document.id)
+        stored.documents.add(document, [Page(1, text)], [], collection_id=collection.id)
     statuses = [FaqStatus.PENDING, FaqStatus.APPROVED, FaqStatus.REJECTED, FaqStatus.PENDING]
     pairs = [_pair(collection.id, documents[0], number, status) for number, status in enumerate(statuses)]
     pairs += [_hostile_pair(collection.id, documents[1], status) for status in (FaqStatus.PENDING, FaqStatus.APPROVED)]

@@ -37,8 +37,7 @@ def home(settings: Settings) -> Iterator[Home]:
     with Engine(settings) as engine:
         collection = engine.repositories.collections.ensure("cards")
         document = Document("d" * 64, "cards.pdf", "application/pdf", 10, 1, utc_now())
-        engine.repositories.documents.add(document, [Page(1, QUOTE)], [])
-        engine.repositories.collections.add_document(collection.id, document.id)
+        engine.repositories.documents.add(document, [Page(1, QUOTE)], [], collection_id=collection.id)
         pairs = tuple(pair(collection, document, number, score) for number, score in enumerate((0.9, 0.8, 0.4)))
         engine.repositories.faqs.add(pairs)
         yield Home(engine, settings.home, engine.collection("cards"), pairs)

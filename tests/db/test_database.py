@@ -127,9 +127,8 @@ def test_a_collection_counts_what_it_holds(repositories: Repositories) -> None:
     document, pages, chunks = make_document()
     collection = repositories.collections.ensure("shop")
     assert repositories.collections.ensure("shop") == collection
-    repositories.documents.add(document, pages, chunks)
-    assert repositories.collections.add_document(collection.id, document.id) is True
-    assert repositories.collections.add_document(collection.id, document.id) is False
+    for _ in range(2):
+        repositories.documents.add(document, pages, chunks, collection_id=collection.id)
     pair = make_pair(collection.id, document.id)
     repositories.faqs.add([pair], finished_chunk=(collection.id, "c1"))
     repositories.faqs.set_status([pair.id], FaqStatus.APPROVED)
@@ -142,24 +141,12 @@ def test_a_collection_counts_what_it_holds(repositories: Repositories) -> None:
 def test_removing_a_document_removes_its_pairs(repositories: Repositories) -> None:
     document, pages, chunks = make_document()
     collection = repositories.collections.ensure("shop")
-    repositories.documents.add(document, pages, chunks)
-    repositories.collections.add_document(collection.id, document.id)
+    repositories.documents.add(document, pages, chunks, collection_id=collection.id)
     repositories.faqs.add([make_pair(collection.id, document.id)])
     repositories.collections.remove_document(collection.id, document.id)
     assert list(repositories.faqs.list(collection.id)) == []
     assert list(repositories.documents.remove_unused()) == [document.id]
     assert list(repositories.documents.list()) == []
-
-
-def test_extracting_again_keeps_what_was_approved(repositories: Repositories) -> None:
-    document, pages, chunks = make_document()
-    collection = repositories.collections.ensure("shop")
-    repositories.documents.add(document, pages, chunks)
-    kept = make_pair(collection.id, document.id, status=FaqStatus.APPROVED)
-    repositories.faqs.add([kept, make_pair(collection.id, document.id)], finished_chunk=(collection.id, "c1"))
-    repositories.faqs.forget_extraction(collection.id, ["c1"])
-    assert [pair.id for pair in repositories.faqs.list(collection.id)] == [kept.id]
-    assert repositories.faqs.extracted_chunks(collection.id) == set()
 
 
 def test_an_unknown_collection_lists_the_known_ones(repositories: Repositories) -> None:

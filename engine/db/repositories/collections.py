@@ -67,14 +67,6 @@ class CollectionRepository:
         with self._db.read() as session:
             return [_to_collection(session, row) for row in session.exec(select(CollectionRow).order_by(CollectionRow.name))]
 
-    def add_document(self, collection_id: str, document_id: str) -> bool:
-        """Put a document into a collection. Returns False when it was there already."""
-        with self._db.write() as session:
-            if session.get(CollectionDocumentRow, (collection_id, document_id)) is not None:
-                return False
-            session.add(CollectionDocumentRow(collection_id=collection_id, document_id=document_id, added_at=utc_now()))
-            return True
-
     def remove_document(self, collection_id: str, document_id: str) -> None:
         """Take a document out of a collection, with the pairs that were made from it."""
         with self._db.write() as session:

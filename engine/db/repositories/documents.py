@@ -66,11 +66,6 @@ class DocumentRepository:
                 raise NotFoundError(f"no document {document_id}")
             return _to_document(row)
 
-    def exists(self, document_id: str) -> bool:
-        """Whether the document is stored."""
-        with self._db.read() as session:
-            return session.get(DocumentRow, document_id) is not None
-
     def list(self, collection_id: str | None = None) -> Sequence[Document]:
         """All documents, or those of a collection, oldest first."""
         query = select(DocumentRow).order_by(col(DocumentRow.created_at))

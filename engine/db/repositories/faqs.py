@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from engine.db.session import Database
@@ -32,22 +32,6 @@ class FaqRepository:
         query = select(ExtractedChunkRow.chunk_id).where(ExtractedChunkRow.collection_id == collection_id)
         with self._db.read() as session:
             return set(session.exec(query))
-
-    def forget_extraction(self, collection_id: str, chunk_ids: Sequence[str]) -> None:
-        """Let the next extraction go through these chunks again, and drop their pairs that nobody has approved."""
-        with self._db.write() as session:
-            session.execute(
-                delete(ExtractedChunkRow).where(
-                    col(ExtractedChunkRow.collection_id) == collection_id, col(ExtractedChunkRow.chunk_id).in_(chunk_ids)
-                )
-            )
-            session.execute(
-                delete(FaqRow).where(
-                    col(FaqRow.collection_id) == collection_id,
-                    col(FaqRow.chunk_id).in_(chunk_ids),
-                    col(FaqRow.status) != FaqStatus.APPROVED,
-                )
-            )
 
     def list(self, collection_id: str, status: FaqStatus | None = None, ids: Sequence[str] | None = None) -> Sequence[FaqPair]:
         """The pairs of a collection in the order in which they were made, or those with a status or identifier."""
@@ -90,11 +74,6 @@ class FaqRepository:
             row.question, row.answer, row.quote, row.page = pair.question, pair.answer, pair.quote, pair.page
             row.score, row.status, row.reason = pair.score, pair.status, pair.reason
         return pair
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """Remove pairs for good."""
-        with self._db.write() as session:
-            session.execute(delete(FaqRow).where(col(FaqRow.id).in_(ids)))
 
 
 def _to_pair(row: FaqRow) -> FaqPair:
