@@ -1,12 +1,13 @@
 """One llama.cpp context: a key-value cache that several sequences share, and the batch that goes through it.
 
 Everything that would end the process is checked here, before llama.cpp sees it: the size of a batch, the sequence numbers,
-rows without logits, the order of freeing.
+rows without logits, the positions of a sequence's tokens, the room that is left, the order of freeing.
 """
 
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import AdapterError, ModelError
+from engine.llm.llamacpp.cells import CellLedger
 from engine.llm.llamacpp.library import AbortSwitch, load_library
 from engine.llm.llamacpp.loaded import LoadedAdapter, LoadedModel
 from engine.llm.llamacpp.sampling import Logits
@@ -62,6 +64,8 @@ class DecodingContext:
         self._abort = abort  # llama.cpp holds its address
         self._adapter = None if adapter is None else LoadedAdapter(model, adapter)
         self._rows_with_logits: frozenset[int] = frozenset()
+        self.decode_s = 0.0
+        """Seconds that llama.cpp has computed in all."""
         try:
             self._pointer = _new_context(model, shape)
             self._attach_adapter()
@@ -73,14 +77,17 @@ class DecodingContext:
         self._memory: int = library.llama_get_memory(self._pointer)
         self._vocabulary_size: int = library.llama_vocab_n_tokens(library.llama_model_get_vocab(model.pointer))
         self._batch = library.llama_batch_init(shape.batch, 0, 1)
+        self.cells = CellLedger(library.llama_n_ctx(self._pointer), shape.sequences)
+        """Which cells are in use. Read it; this class writes it."""
 
     def decode(self, rows: Sequence[Row]) -> None:
         """Run tokens through the model; logits of those that want them are there until the next call.
 
         Raises:
             ModelError: llama.cpp refused or was told to stop; the sequences of this context are in no known state then.
-            ValueError: more rows than a batch takes, or a number out of range.
+            ValueError: more rows than a batch takes or than cells are left, or a number out of range.
         """
+        pointer = self._open_pointer()
         self._check(rows)
         batch = self._batch
         for index, row in enumerate(rows):
@@ -91,7 +98,9 @@ class DecodingContext:
             batch.logits[index] = row.wants_logits
         batch.n_tokens = len(rows)
         self._rows_with_logits = frozenset()
-        status = load_library().llama_decode(self._open_pointer(), batch)
+        started = time.perf_counter()
+        status = load_library().llama_decode(pointer, batch)
+        self.decode_s += time.perf_counter() - started
         if status:
             raise ModelError(f"llama.cpp could not decode a batch (status {status}).", hint="Try again with a shorter text.")
         self._rows_with_logits = frozenset(index for index, row in enumerate(rows) if row.wants_logits)
@@ -111,14 +120,18 @@ class DecodingContext:
         """Let `target` begin with the first `length` tokens of `source`. Takes no room: the cells are shared."""
         self._check_sequence(source)
         self._check_sequence(target)
+        memory = self._memory_of_open()
+        self.cells.copy(source, target, length)
         library = load_library()
-        library.llama_memory_seq_rm(self._memory_of_open(), target, -1, -1)
-        library.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        library.llama_memory_seq_rm(memory, target, -1, -1)
+        library.llama_memory_seq_cp(memory, source, target, 0, length)
 
     def keep_prefix(self, sequence: int, length: int) -> None:
         """Forget all but the first `length` tokens of a sequence."""
         self._check_sequence(sequence)
-        load_library().llama_memory_seq_rm(self._memory_of_open(), sequence, length, -1)
+        memory = self._memory_of_open()
+        self.cells.truncate(sequence, length)
+        load_library().llama_memory_seq_rm(memory, sequence, length, -1)
 
     def close(self) -> None:
         """Free the batch, the context and then its adapter. May be called again."""
@@ -142,10 +155,16 @@ class DecodingContext:
             raise AdapterError("llama.cpp could not attach the adapter.", hint="Fine-tune again.")
 
     def _check(self, rows: Sequence[Row]) -> None:
+        """Refuse what llama.cpp must not see; count the cells of what it may."""
         if not 0 < len(rows) <= self.shape.batch:
             raise ValueError(f"a batch takes 1 to {self.shape.batch} tokens, not {len(rows)}")
+        if len(rows) > self.cells.free:
+            raise ValueError(f"{len(rows)} tokens need more than the {self.cells.free} cells that are left")
         for row in rows:
             self._check_sequence(row.sequence)
+            if row.position != self.cells.length(row.sequence):
+                raise ValueError(f"sequence {row.sequence} goes on at {self.cells.length(row.sequence)}, not {row.position}")
+            self.cells.append(row.sequence)
 
     def _check_sequence(self, sequence: int) -> None:
         if not 0 <= sequence < self.shape.sequences:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.domain import Completion, Delta, FinishReason, Timings, Usage
+from engine.domain import Completion, Delta, FinishReason, Timings, TokenLogprob, Usage
 from engine.errors import NexusError
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp.grammar import Grammar
@@ -40,6 +40,8 @@ class Generation:
     deliver: Callable[[Event], None]
     adapter: AdapterFile | None = None
     grammar: Grammar | None = None
+    sources: Sequence[Sequence[Token]] = ()
+    """Texts that the answer probably copies from."""
     submitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     first_token_at: float | None = None
@@ -50,6 +52,11 @@ class Generation:
     def cells(self) -> int:
         """Cache cells that prompt and answer may take."""
         return len(self.prompt) + self.params.max_tokens
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a person waits for it."""
+        return self.params.priority <= 0
 
     @property
     def order(self) -> tuple[int, float]:
@@ -77,11 +84,12 @@ class Generation:
         if text:
             self.deliver(Delta(text))
 
-    def finish(self, text: str, reason: FinishReason, completion_tokens: int) -> None:
+    def finish(self, text: str, reason: FinishReason, completion_tokens: int, logprobs: Sequence[TokenLogprob] = ()) -> None:
         """End with the whole text."""
         usage = Usage(len(self.prompt), completion_tokens, self.cached_tokens)
         adapter = str(self.adapter.path) if self.adapter else None
-        self.deliver(Delta("", Completion(text, reason, self.model, adapter, usage, self._timings())))
+        timings = self._timings()
+        self.deliver(Delta("", Completion(text, reason, self.model, adapter, usage, timings, logprobs=tuple(logprobs))))
 
     def _timings(self) -> Timings:
         now = time.monotonic()

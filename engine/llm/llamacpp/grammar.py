@@ -6,6 +6,7 @@ when it is refused is the mask of all allowed tokens computed, which keeps const
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,10 @@ class Grammar:
         tokens = [] if self.complete or self._looks_ahead else self._matcher.compute_ff_tokens()
         taken = self._matcher.try_consume_tokens(tokens) if tokens else 0
         return tokens[:taken]
+
+    def admitted(self, tokens: Sequence[Token]) -> int:
+        """How many of these tokens, from the first on, could come next. None is taken."""
+        return int(self._matcher.validate_tokens(list(tokens))) if tokens and not self.complete else 0
 
     def _take(self, token: Token) -> bool:
         if self._matcher.try_consume_tokens([token]) != 1:

@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import ModelError, NexusError
 from engine.llm.llamacpp.context import DecodingContext, Row
 from engine.llm.llamacpp.generation import Generation
-from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, common_prefix
+from engine.llm.llamacpp.places import Places
+from engine.llm.llamacpp.prefixes import common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
-from engine.llm.llamacpp.tokens import Vocabulary
+from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 READING_SLICE = 128
-"""Prompt tokens in one batch while others decode: what a reader waits longer for a token while a long prompt comes in."""
+"""Prompt tokens in one batch while others decode, or of a job at all: what a reader waits longer for a token while a long
+prompt comes in, and a person before the batch in which the own prompt is read."""
 
-WORTH_SHARING = 32
-"""A shorter common beginning is computed again rather than waited for or copied."""
+GUESSING_SEQUENCES = 2
+"""With more answers at once the processor is busy enough, and tokens that are guessed wrong cost time."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Beginning:
-    """A place for a sequence, and what of its prompt is computed there or will be copied from `donor`."""
+class _Sampling:
+    """A sequence that gets a token: the row of the batch with its logits, and the guesses in the rows after that."""
 
-    slot: int
-    computed: int = 0
-    donor: LiveSequence | None = None
-    shared: int = 0
+    sequence: LiveSequence
+    row: int
+    guessed: Sequence[Token]
 
 
 class Lane:
     """Runs generations in one context, joining and leaving at any token. Used by the decode thread alone."""
 
-    def __init__(self, context: DecodingContext, vocabulary: Vocabulary, *, max_live: int, shares_prefixes: bool) -> None:
+    def __init__(self, context: DecodingContext, vocabulary: Vocabulary, *, max_live: int, keeps_history: bool) -> None:
+        """Begin with an empty context.
+
+        Args:
+            context: closed by this lane.
+            vocabulary: of the same model.
+            max_live: generations that are decoded together.
+            keeps_history: whether a sequence can be copied and cut off in the middle.
+        """
         self._context = context
         self._vocabulary = vocabulary
         self._max_live = max_live
-        self._shares_prefixes = shares_prefixes
+        self._guesses = keeps_history
         self._waiting: list[Generation] = []
         self._live: list[LiveSequence] = []
-        self._kept = KeptSequences()
-        self._free_slots = list(range(context.shape.sequences))
+        self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history)
         self.used_at = time.monotonic()
 
     @property
@@ -64,12 +72,12 @@ class Lane:
         self._end_interrupted(self.used_at)
         self._admit()
         self._copy_from_donors()
-        rows, ends = self._plan()
+        rows, samplings = self._plan()
         if not rows:
             return
         self._context.decode(rows)
-        for sequence, last_row in ends:
-            self._sample(sequence, last_row)
+        for sampling in samplings:
+            self._sample(sampling)
 
     def fail(self, error: NexusError) -> None:
         """End everything here with an error."""
@@ -99,120 +107,41 @@ class Lane:
 
     def _admit(self) -> None:
         while self._waiting and len(self._live) < self._places_for(self._waiting[0]):
-            if not self._make_room(self._waiting[0]):
+            place = self._places.take(self._waiting[0], self._live)
+            if place is None:
                 return
-            self._start(self._waiting.pop(0))
+            generation = self._waiting.pop(0)
+            generation.cached_tokens = place.computed
+            sequence = LiveSequence(place.slot, generation, self._vocabulary)
+            sequence.computed, sequence.donor, sequence.shared = place.computed, place.donor, place.shared
+            self._begin(sequence)
 
     def _places_for(self, generation: Generation) -> int:
         """Jobs leave one place free, so that a person never waits for a job to end."""
-        return self._max_live if generation.params.priority <= 0 else max(1, self._max_live - 1)
+        return self._max_live if generation.urgent else max(1, self._max_live - 1)
 
-    def _make_room(self, generation: Generation) -> bool:
-        """Drop kept sequences, the one this generation can build on last, until it fits. Whether it does."""
-        spare, _ = self._kept.best_for(generation.prompt)
-        while not self._fits(generation):
-            victim = self._kept.oldest(spare)
-            if victim is None:
-                return spare is not None and generation.cells <= self._cells_left() + len(spare.tokens)
-            self._drop(victim)
-        return True
-
-    def _fits(self, generation: Generation) -> bool:
-        return bool(self._free_slots) and generation.cells <= self._cells_left()
-
-    def _cells_left(self) -> int:
-        """Cells that nobody may come to need. Shared cells count for each sharer, so this errs on the safe side."""
-        return self._context.shape.cells - self._kept.cells - sum(live.generation.cells for live in self._live)
-
-    def _start(self, generation: Generation) -> None:
-        beginning = self._beginning_for(generation)
-        sequence = LiveSequence(beginning.slot, generation, self._vocabulary)
-        sequence.computed = generation.cached_tokens = beginning.computed
-        sequence.donor, sequence.shared = beginning.donor, beginning.shared
+    def _begin(self, sequence: LiveSequence) -> None:
         reason = sequence.begin()
         if reason is None:
             self._live.append(sequence)
             self._live.sort(key=lambda live: live.generation.order)
         else:
             sequence.finish(reason)
-            self._forget(sequence.slot)
+            self._places.free(sequence.slot)
 
     def _leave(self, sequence: LiveSequence) -> None:
-        """Take a sequence out; its cache is kept where that may save work."""
-        for other in self._live:
-            if other.donor is sequence:
-                self._copy(sequence.slot, min(other.shared, sequence.computed), other)
+        """Take a sequence out; those that wait for its beginning get it, or another of them goes on with it."""
         self._live.remove(sequence)
-        kept = KeptSequence(sequence.slot, tuple(sequence.tokens[: sequence.computed]))
-        if self._worth_keeping(sequence, kept):
-            self._kept.add(kept)
-            self._shrink_kept()
-        else:
-            self._forget(sequence.slot)
-
-    def _worth_keeping(self, sequence: LiveSequence, kept: KeptSequence) -> bool:
-        """A person may go on with a conversation; of a job's prompts only the common beginning is asked for again."""
-        if not self._shares_prefixes or len(kept.tokens) < WORTH_SHARING:
-            return False
-        return sequence.generation.params.priority <= 0 or self._kept.best_for(kept.tokens)[1] < WORTH_SHARING
-
-    def _shrink_kept(self) -> None:
-        """Kept cells slow attention down for all: at most half of the context, and as many sequences as may be live."""
-        while self._kept.cells > self._context.shape.cells // 2 or len(self._kept) > self._max_live:
-            victim = self._kept.oldest()
-            if victim is None:
-                return
-            self._drop(victim)
-
-    def _drop(self, kept: KeptSequence) -> None:
-        self._kept.remove(kept)
-        self._forget(kept.slot)
-
-    def _forget(self, slot: int) -> None:
-        self._context.keep_prefix(slot, 0)
-        self._free_slots.append(slot)
+        heirs = [other for other in self._live if other.donor is sequence]
+        first = max(heirs, key=lambda heir: heir.shared, default=None)
+        for heir in heirs:
+            if heir is first or sequence.computed >= heir.shared:
+                self._copy(sequence.slot, min(heir.shared, sequence.computed), heir)
+            else:
+                heir.donor = first
+        self._places.leave(sequence)
 
     # --- sharing beginnings
-
-    def _beginning_for(self, generation: Generation) -> _Beginning:
-        """Where a generation starts: from what another sequence has computed or is about to compute, or from nothing."""
-        most = len(generation.prompt) - 1 if self._shares_prefixes else 0  # the last token is decoded for its logits
-        kept, length = self._kept.best_for(generation.prompt)
-        length = min(length, most)
-        donor, shared = self._best_live(generation)
-        shared = min(shared, most)
-        if donor is not None and shared >= max(length, WORTH_SHARING):
-            return _Beginning(self._take_slot(generation), donor=donor, shared=shared)
-        if kept is None or length < WORTH_SHARING:
-            return _Beginning(self._take_slot(generation))
-        if 2 * length >= len(kept.tokens) or not self._fits(generation):
-            self._kept.remove(kept)
-            self._context.keep_prefix(kept.slot, length)
-            return _Beginning(kept.slot, computed=length)
-        self._kept.touch(kept)
-        slot = self._take_slot(generation)
-        self._context.copy_prefix(kept.slot, slot, length)
-        return _Beginning(slot, computed=length)
-
-    def _take_slot(self, generation: Generation) -> int:
-        while not self._fits(generation):
-            victim = self._kept.oldest()
-            if victim is None:
-                break
-            self._drop(victim)
-        return self._free_slots.pop(0)
-
-    def _best_live(self, generation: Generation) -> tuple[LiveSequence | None, int]:
-        """The running sequence with the longest common beginning; of a less urgent one only what is computed counts."""
-        best: LiveSequence | None = None
-        longest = 0
-        for other in self._live:
-            shared = common_prefix(other.tokens, generation.prompt)
-            if other.generation.params.priority > generation.params.priority:
-                shared = min(shared, other.computed)
-            if shared > longest:
-                best, longest = other, shared
-        return best, longest
 
     def _copy_from_donors(self) -> None:
         for sequence in self._live:
@@ -228,39 +157,85 @@ class Lane:
 
     # --- decoding
 
-    def _plan(self) -> tuple[list[Row], list[tuple[LiveSequence, int]]]:
-        """The next batch, and for each sequence that is to be sampled the row with its logits.
+    def _plan(self) -> tuple[list[Row], list[_Sampling]]:
+        """The next batch, and which sequences are sampled from it.
 
-        Answers come first; what is left of the batch reads prompts, the most urgent first.
+        Answers come first; what is left of the batch reads prompts, the most urgent first. While the prompt of a person is
+        read, jobs pause.
         """
-        rows: list[Row] = []
-        ends: list[tuple[LiveSequence, int]] = []
-        ready = [sequence for sequence in self._live if sequence.donor is None]
+        batch = _Batch(self._context.shape.batch)
+        ready = self._ready()
         answering = [sequence for sequence in ready if not sequence.reading]
-        limit = self._context.shape.batch
-        budget = min(READING_SLICE, limit) if answering else limit
-        for sequence in [*answering, *(sequence for sequence in ready if sequence.reading)]:
-            room = limit - len(rows)
-            take = min(sequence.waiting, room, budget if sequence.reading else room)
-            budget -= take if sequence.reading else 0
-            rows.extend(_rows_of(sequence, take))
-            sequence.computed += take
-            if take and not sequence.waiting:
-                ends.append((sequence, len(rows) - 1))
-        return rows, ends
+        for sequence in answering:
+            guessed = self._guess(sequence, len(answering))
+            batch.add(sequence, sequence.waiting, guessed)
+        budget = self._reading_budget(ready, answering)
+        for sequence in (sequence for sequence in ready if sequence.reading):
+            budget -= batch.add(sequence, budget)
+        return batch.rows, batch.samplings
 
-    def _sample(self, sequence: LiveSequence, row: int) -> None:
+    def _ready(self) -> list[LiveSequence]:
+        """The sequences that take part in the next batch."""
+        ready = [sequence for sequence in self._live if sequence.donor is None]
+        if any(sequence.reading and sequence.generation.urgent for sequence in ready):
+            return [sequence for sequence in ready if sequence.generation.urgent]
+        return ready
+
+    def _reading_budget(self, ready: Sequence[LiveSequence], answering: Sequence[LiveSequence]) -> int:
+        """Prompt tokens in the next batch."""
+        batch = self._context.shape.batch
+        short = bool(answering) or not any(sequence.generation.urgent for sequence in ready)
+        return min(READING_SLICE, batch) if short else batch
+
+    def _guess(self, sequence: LiveSequence, answering: int) -> Sequence[Token]:
+        if not self._guesses or answering > GUESSING_SEQUENCES or sequence.waiting != 1:
+            return ()
+        return sequence.guess()
+
+    def _sample(self, sampling: _Sampling) -> None:
+        """Sample the next token, and one more for each guess that was right."""
+        sequence, guessed = sampling.sequence, sampling.guessed
+        before, right, goes_on = len(sequence.tokens), 0, True
         try:
-            goes_on = sequence.advance(self._context.logits(row))
+            while goes_on:
+                goes_on = sequence.advance(self._context.logits(sampling.row + right))
+                said = sequence.tokens[before:]
+                right = common_prefix(said, guessed)
+                if right < len(said):
+                    break
         except ModelError as exc:
             sequence.fail(exc)
             goes_on = False
+        if guessed:
+            sequence.learn(len(guessed), right)
+            sequence.computed += right
+            self._context.keep_prefix(sequence.slot, sequence.computed)
         if not goes_on:
             self._leave(sequence)
 
 
-def _rows_of(sequence: LiveSequence, count: int) -> Iterator[Row]:
-    """The next tokens of a sequence; the last of all that wait is where the next token is sampled."""
-    end = len(sequence.tokens)
-    for position in range(sequence.computed, sequence.computed + count):
-        yield Row(sequence.tokens[position], position, sequence.slot, position == end - 1)
+class _Batch:
+    """The tokens of one decode, as they are gathered."""
+
+    def __init__(self, limit: int) -> None:
+        self.rows: list[Row] = []
+        self.samplings: list[_Sampling] = []
+        self._limit = limit
+
+    def add(self, sequence: LiveSequence, most: int, guessed: Sequence[Token] = ()) -> int:
+        """Add the next tokens of a sequence, as many as there is room for, and count them as computed.
+
+        The last of all that wait is where the next token is sampled, and each guess is where the one after it is. Returns how
+        many tokens were added, guesses aside.
+        """
+        count = min(sequence.waiting, most, self._limit - len(self.rows))
+        start, end = sequence.computed, sequence.computed + count
+        last = count > 0 and count == sequence.waiting
+        for position in range(start, end):
+            self.rows.append(Row(sequence.tokens[position], position, sequence.slot, last and position == end - 1))
+        sequence.computed = end
+        if last:
+            guessed = guessed[: self._limit - len(self.rows)]
+            self.samplings.append(_Sampling(sequence, len(self.rows) - 1, guessed))
+            self.rows += [Row(token, position, sequence.slot, True) for position, token in enumerate(guessed, end)]
+        return count

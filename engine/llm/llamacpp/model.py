@@ -18,6 +18,9 @@ from engine.llm.llamacpp.prompts import PromptBuilder
 from engine.llm.llamacpp.scheduler import RuntimeOptions, Scheduler, adapter_file
 from engine.llm.llamacpp.tokens import Token
 
+MAX_LOGPROBS = 20
+"""As many as the large providers give."""
+
 _AHEAD = 2
 """`generate_many` keeps this many times the live sequences in the queue, so that a free place is taken at once."""
 
@@ -84,10 +87,8 @@ class LlamaCppModel(ChatModel):
             AdapterError: the adapter cannot be used.
             ModelError: the model file cannot be used, or the model was closed.
         """
-        *_, last = self.stream(messages, params)
-        if last.completion is None:
-            raise ModelError("The answer ended without a result.")
-        return last.completion
+        ((_, completion),) = self.generate_many((Request(tuple(messages), params),))
+        return completion
 
     def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
         """Answer piece by piece. See `ChatModel` and `complete`."""
@@ -104,16 +105,18 @@ class LlamaCppModel(ChatModel):
 
     def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Answer many conversations. See `ChatModel`; an error of one of them ends all."""
-        events: SimpleQueue[tuple[int, Event]] = SimpleQueue()
+        ends: SimpleQueue[tuple[int, Completion | NexusError]] = SimpleQueue()
         running: dict[int, Generation] = {}
         upcoming = iter(enumerate(requests))
         try:
             for _ in requests:
                 while len(running) < _AHEAD * self._options.max_live and (entry := next(upcoming, None)) is not None:
-                    running[entry[0]] = self._submit(entry[1].messages, entry[1].params, _with_index(entry[0], events))
-                index, completion = _next_end(events)
+                    running[entry[0]] = self._submit(entry[1].messages, entry[1].params, _end_of(entry[0], ends))
+                index, end = ends.get()
                 del running[index]
-                yield index, completion
+                if isinstance(end, NexusError):
+                    raise end
+                yield index, end
         finally:
             for generation in running.values():
                 generation.cancel()
@@ -160,7 +163,9 @@ class LlamaCppModel(ChatModel):
         prompt = prompts.chat(messages) + prompts.text(params.prefix)
         self._check_fit(len(prompt), params.max_tokens)
         adapter = None if params.adapter is None else adapter_file(params.adapter)
-        generation = Generation(prompt, params, self._name, deliver, adapter, prompts.grammar(params.constraint))
+        grammar = prompts.grammar(params.constraint)
+        sources = [prompts.text(text) for text in params.draft_from]
+        generation = Generation(prompt, params, self._name, deliver, adapter, grammar, sources)
         scheduler.submit(generation)
         return generation
 
@@ -176,6 +181,8 @@ class LlamaCppModel(ChatModel):
 def _check(params: GenerationParams) -> None:
     if params.max_tokens < 1:
         raise InputError(f"An answer needs at least one token, not {params.max_tokens}.")
+    if params.logprobs is not None and not 0 <= params.logprobs <= MAX_LOGPROBS:
+        raise InputError(f"Log-probabilities can be had of 0 to {MAX_LOGPROBS} tokens at each place, not {params.logprobs}.")
     if params.repeat_penalty <= 0:
         raise InputError(f"The repeat penalty must be above zero, not {params.repeat_penalty}.")
 
@@ -186,13 +193,12 @@ def _unwrap(event: Event) -> Delta:
     return event
 
 
-def _with_index(index: int, events: SimpleQueue[tuple[int, Event]]) -> Callable[[Event], None]:
-    return lambda event: events.put((index, event))
+def _end_of(index: int, ends: SimpleQueue[tuple[int, Completion | NexusError]]) -> Callable[[Event], None]:
+    """Passes on how a generation ended, and not its pieces: each would wake the asking thread for nothing."""
 
+    def deliver(event: Event) -> None:
+        end = event if isinstance(event, NexusError) else event.completion
+        if end is not None:
+            ends.put((index, end))
 
-def _next_end(events: SimpleQueue[tuple[int, Event]]) -> tuple[int, Completion]:
-    while True:
-        index, event = events.get()
-        completion = _unwrap(event).completion
-        if completion is not None:
-            return index, completion
+    return deliver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +34,8 @@ class KeptSequences:
     def __len__(self) -> int:
         return len(self._kept)
 
-    @property
-    def cells(self) -> int:
-        """Cache cells that the kept sequences take at most; cells shared between them count for each."""
-        return sum(len(kept.tokens) for kept in self._kept)
+    def __iter__(self) -> Iterator[KeptSequence]:
+        return iter(self._kept)
 
     def add(self, kept: KeptSequence) -> None:
         """Keep a sequence, as the most recently used."""

@@ -17,7 +17,7 @@ Logits = NDArray[np.float32]
 """The scores of all tokens at one position, shape (vocabulary,): a view of llama.cpp's memory, valid until the next decode."""
 
 PENALTY_WINDOW = 64
-"""Tokens that the repeat penalty looks back on; llama.cpp's default."""
+"""Tokens that the penalties look back on; llama.cpp's default."""
 
 
 class Sampler(Protocol):
@@ -88,8 +88,8 @@ class ChainSampler:
 
 
 def make_sampler(params: GenerationParams, vocabulary_size: int, prompt: Sequence[Token]) -> Sampler:
-    """The sampler that the parameters ask for; a repeat penalty looks back into the prompt as well."""
-    if params.temperature <= 0 and params.repeat_penalty == 1.0:
+    """The sampler that the parameters ask for; penalties look back into the prompt as well."""
+    if params.temperature <= 0 and not _penalises(params):
         return GreedySampler()
     sampler = ChainSampler(params, vocabulary_size)
     for token in prompt[-PENALTY_WINDOW:]:
@@ -97,12 +97,36 @@ def make_sampler(params: GenerationParams, vocabulary_size: int, prompt: Sequenc
     return sampler
 
 
+def log_probability(logits: Logits, token: Token) -> float:
+    """The natural logarithm of a token's probability."""
+    return float(logits[token]) - _log_sum(logits)
+
+
+def likeliest(logits: Logits, count: int) -> list[tuple[Token, float]]:
+    """The most probable tokens with the logarithms of their probabilities, best first."""
+    if count < 1:
+        return []
+    best = np.argpartition(logits, -count)[-count:]
+    total = _log_sum(logits)
+    return [(int(token), float(logits[token]) - total) for token in best[np.argsort(-logits[best], kind="stable")]]
+
+
+def _log_sum(logits: Logits) -> float:
+    highest = float(logits.max())
+    return highest + float(np.log(np.exp(logits - highest, dtype=np.float64).sum()))
+
+
+def _penalises(params: GenerationParams) -> bool:
+    return params.repeat_penalty != 1.0 or params.frequency_penalty != 0.0 or params.presence_penalty != 0.0
+
+
 def _build_chain(params: GenerationParams, vocabulary_size: int) -> int:
     library = load_library()
     chain: int = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
     parts = []
-    if params.repeat_penalty != 1.0:
-        parts.append(library.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, params.repeat_penalty, 0.0, 0.0))
+    if _penalises(params):
+        penalties = params.repeat_penalty, params.frequency_penalty, params.presence_penalty
+        parts.append(library.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, *penalties))
     if params.temperature <= 0:
         parts.append(library.llama_sampler_init_greedy())
     else:

@@ -162,8 +162,8 @@ class Scheduler:
             self._model = LoadedModel(self._options.path, self._options.gpu_layers)
             logger.info("Loaded %s in %.2f s", self._options.path.name, time.monotonic() - started)
         context = DecodingContext(self._model, self._options.shape, adapter.path if adapter else None, self._abort)
-        shares = self._model.keeps_history
-        return Lane(context, self._vocabulary, max_live=self._options.max_live, shares_prefixes=shares)
+        keeps_history = self._model.keeps_history
+        return Lane(context, self._vocabulary, max_live=self._options.max_live, keeps_history=keeps_history)
 
     def _step_lanes(self) -> None:
         for key, lane in list(self._lanes.items()):

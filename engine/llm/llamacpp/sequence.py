@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from engine.domain import FinishReason
+from engine.domain import FinishReason, TokenLogprob
 from engine.errors import NexusError
+from engine.llm.llamacpp.drafts import PromptLookup
 from engine.llm.llamacpp.generation import Generation
-from engine.llm.llamacpp.sampling import Logits, make_sampler
+from engine.llm.llamacpp.sampling import Logits, likeliest, log_probability, make_sampler
 from engine.llm.llamacpp.text import TextAssembler
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
@@ -31,6 +32,8 @@ class LiveSequence:
         self._vocabulary = vocabulary
         self._sampler = make_sampler(generation.params, vocabulary.size, generation.prompt)
         self._text = TextAssembler(generation.params.stop)
+        self._lookup = PromptLookup(generation.sources) if generation.sources else None
+        self._logprobs: list[TokenLogprob] = []
         generation.started_at = time.monotonic()
 
     @property
@@ -60,8 +63,7 @@ class LiveSequence:
         Raises:
             ModelError: the constraint admits nothing.
         """
-        grammar = self.generation.grammar
-        token = self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
+        token = self._choose(logits)
         if self.generation.first_token_at is None:
             self.generation.first_token_at = time.monotonic()
         reason = self._take(token) or self.begin()
@@ -71,21 +73,52 @@ class LiveSequence:
             self.finish(reason)
         return reason is None
 
+    def guess(self) -> list[Token]:
+        """Tokens that may come next, to be decoded with the one that waits; not more than the answer may still have."""
+        most = self.generation.params.max_tokens - self.produced - 1
+        if self._lookup is None or most < 1:
+            return []
+        guessed = self._lookup.guess(self.tokens, most)
+        grammar = self.generation.grammar
+        return guessed if grammar is None else guessed[: grammar.admitted(guessed)]
+
+    def learn(self, guessed: int, right: int) -> None:
+        """What became of a guess."""
+        if self._lookup is not None and guessed:
+            self._lookup.learn(guessed, right)
+
     def finish(self, reason: FinishReason) -> None:
         """End the generation with the text so far."""
         self._sampler.close()
         self.generation.send(self._text.finish())
-        self.generation.finish(self._text.text, reason, self.produced)
+        self.generation.finish(self._text.text, reason, self.produced, self._logprobs)
 
     def fail(self, error: NexusError) -> None:
         """End the generation with an error."""
         self._sampler.close()
         self.generation.fail(error)
 
+    def _choose(self, logits: Logits) -> Token:
+        grammar, count = self.generation.grammar, self.generation.params.logprobs
+        if count is None:
+            return self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
+        scores = logits.copy()  # a constraint changes them
+        token = self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
+        if token not in self._vocabulary.end_tokens:
+            top = tuple((self._text_of(other), logprob) for other, logprob in likeliest(scores, count))
+            self._logprobs.append(TokenLogprob(self._text_of(token), log_probability(scores, token), top))
+        return token
+
+    def _text_of(self, token: Token) -> str:
+        return self._vocabulary.pieces[token].decode("utf-8", "replace")
+
     def _append_forced(self) -> FinishReason | None:
-        """Append what the grammar leaves no choice about; saves a decode for each of these tokens."""
+        """Append what the grammar leaves no choice about; saves a decode for each of these tokens.
+
+        Not where log-probabilities are asked for: what is not decoded has none.
+        """
         grammar = self.generation.grammar
-        for token in grammar.forced() if grammar is not None else ():
+        for token in grammar.forced() if grammar is not None and self.generation.params.logprobs is None else ():
             if self.produced >= self.generation.params.max_tokens:
                 return FinishReason.LENGTH
             reason = self._take(token)

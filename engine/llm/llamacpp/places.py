@@ -1,0 +1,149 @@
+"""The places of a context: which sequence numbers are taken, what finished sequences left there, and what still fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.llm.llamacpp.context import DecodingContext
+from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, common_prefix
+from engine.llm.llamacpp.sequence import LiveSequence
+from engine.llm.llamacpp.tokens import Token
+
+WORTH_SHARING = 32
+"""A shorter common beginning is computed again rather than waited for or copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for a sequence, and what of its prompt is computed there or will be copied from `donor`."""
+
+    slot: int
+    computed: int = 0
+    donor: LiveSequence | None = None
+    shared: int = 0
+
+
+class Places:
+    """Gives sequences their places and takes them back. Used by the decode thread alone.
+
+    The cells that live sequences may still come to need are set aside when they begin, so that the cache is never full in the
+    middle of an answer.
+    """
+
+    def __init__(self, context: DecodingContext, *, max_kept: int, shares_prefixes: bool) -> None:
+        self._context = context
+        self._max_kept = max_kept
+        self._shares_prefixes = shares_prefixes
+        self._kept = KeptSequences()
+        self._free = list(range(context.shape.sequences))
+
+    def take(self, generation: Generation, live: Sequence[LiveSequence]) -> Place | None:
+        """A place for a generation, dropping what was kept longest if need be; None when it has to wait."""
+        donor, shared = self._best_live(generation, live)
+        kept, length = self._best_kept(generation)
+        if donor is not None and shared >= max(length, WORTH_SHARING):
+            if not self._make_room(generation.cells - shared, live, None):
+                return None
+            return Place(self._free.pop(0), donor=donor, shared=shared)
+        if kept is not None and length >= WORTH_SHARING:
+            return self._begin_from(kept, length, generation, live)
+        return Place(self._free.pop(0)) if self._make_room(generation.cells, live, None) else None
+
+    def leave(self, sequence: LiveSequence) -> None:
+        """Take a sequence's place back; its cells are kept where that may save work."""
+        kept = KeptSequence(sequence.slot, tuple(sequence.tokens[: sequence.computed]))
+        if self._worth_keeping(sequence, kept.tokens):
+            self._kept.add(kept)
+            self._shrink()
+        else:
+            self.free(sequence.slot)
+
+    def free(self, slot: int) -> None:
+        """Take a place back and forget what is there."""
+        self._context.keep_prefix(slot, 0)
+        self._free.append(slot)
+
+    def clear(self) -> None:
+        """Forget everything that was kept."""
+        while (victim := self._kept.oldest()) is not None:
+            self._drop(victim)
+
+    def _begin_from(
+        self, kept: KeptSequence, length: int, generation: Generation, live: Sequence[LiveSequence]
+    ) -> Place | None:
+        """Go on from a kept sequence: in its place where most of it is used, else in a copy that shares its cells."""
+        most_of_it = 2 * length >= len(kept.tokens)
+        if not most_of_it and self._make_room(generation.cells - length, live, kept):
+            self._kept.touch(kept)
+            slot = self._free.pop(0)
+            self._context.copy_prefix(kept.slot, slot, length)
+            return Place(slot, computed=length)
+        freed = self._context.cells.owned(kept.slot, length)
+        if not self._make_room(generation.cells - length - freed, live, kept, needs_slot=False):
+            return None
+        self._kept.remove(kept)
+        self._context.keep_prefix(kept.slot, length)
+        return Place(kept.slot, computed=length)
+
+    def _make_room(
+        self, cells: int, live: Sequence[LiveSequence], spare: KeptSequence | None, *, needs_slot: bool = True
+    ) -> bool:
+        """Drop kept sequences, the least recently used first, until that many cells and a slot are free. Whether they are."""
+        set_aside = sum(self._growth(sequence) for sequence in live)
+        while (needs_slot and not self._free) or self._context.cells.free - set_aside < cells:
+            victim = self._kept.oldest(spare)
+            if victim is None:
+                return False
+            self._drop(victim)
+        return True
+
+    def _growth(self, sequence: LiveSequence) -> int:
+        """Cells that a live sequence may still come to need; what it will copy from another takes none."""
+        pending = sequence.shared if sequence.donor is not None else 0
+        return sequence.generation.cells - pending - self._context.cells.length(sequence.slot)
+
+    def _best_live(self, generation: Generation, live: Sequence[LiveSequence]) -> tuple[LiveSequence | None, int]:
+        """The running sequence with the longest common beginning; of a less urgent one only what is computed counts."""
+        best: LiveSequence | None = None
+        longest = 0
+        for other in live if self._shares_prefixes else ():
+            shared = common_prefix(other.tokens, generation.prompt)
+            if other.generation.params.priority > generation.params.priority:
+                shared = min(shared, other.computed)
+            if shared > longest:
+                best, longest = other, shared
+        return best, min(longest, _most(generation))
+
+    def _best_kept(self, generation: Generation) -> tuple[KeptSequence | None, int]:
+        if not self._shares_prefixes:
+            return None, 0
+        kept, length = self._kept.best_for(generation.prompt)
+        return kept, min(length, _most(generation))
+
+    def _worth_keeping(self, sequence: LiveSequence, tokens: Sequence[Token]) -> bool:
+        """A person may go on with a conversation; of a job's prompts only the common beginning is asked for again."""
+        if not self._shares_prefixes or len(tokens) < WORTH_SHARING:
+            return False
+        return sequence.generation.urgent or self._kept.best_for(tokens)[1] < WORTH_SHARING
+
+    def _shrink(self) -> None:
+        """Kept cells slow attention down for all: at most half of the context, and as many sequences as may be live."""
+        while len(self._kept) > self._max_kept or self._kept_cells() > self._context.cells.total // 2:
+            victim = self._kept.oldest()
+            if victim is None:
+                return
+            self._drop(victim)
+
+    def _kept_cells(self) -> int:
+        return self._context.cells.used_by(kept.slot for kept in self._kept)
+
+    def _drop(self, kept: KeptSequence) -> None:
+        self._kept.remove(kept)
+        self.free(kept.slot)
+
+
+def _most(generation: Generation) -> int:
+    """What of a prompt can be taken over: the last token is decoded for its logits."""
+    return len(generation.prompt) - 1
