@@ -190,5 +190,5 @@ class Submission(Wiring):
         return job
 
     def _known_model(self, name: str | None) -> None:
-        if name is not None and "/" not in name:
-            self.registry.path(name)
+        if name is not None:
+            self.model(name)

@@ -66,12 +66,15 @@ def create_chat_model(name: str, *, settings: Settings, resolve: Resolve) -> Cha
         resolve: gives a local model's file.
 
     Raises:
-        InputError: the name is empty.
+        InputError: the name is empty, or lacks the provider or the model.
         NotFoundError: there is no such local model.
     """
     if not name.strip():
         raise InputError("A model needs a name.", hint="See `nexus models list`.")
-    provider, slash, _ = name.partition("/")
+    provider, slash, model = name.partition("/")
+    if slash and not (provider.strip() and model.strip()):
+        hint = "Name both, such as openai/gpt-4o, or a model of `nexus models list`."
+        raise InputError(f"{name!r} is no PROVIDER/MODEL.", hint=hint)
     factory = PROVIDERS.get(provider, _cloud) if slash else _local
     return factory(name, settings, resolve)
 

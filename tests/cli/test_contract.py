@@ -111,6 +111,8 @@ def test_wrong_usage_ends_with_2(nexus: Callable[..., Result], arguments: list[s
         (["faq", "approve", "pair-9", "--collection", "cards"], "not_found"),
         (["faq", "extract", "/no/such/file.pdf", "--collection", "cards"], "invalid_input"),
         (["faq", "extract", __file__, "--collection", "a/b"], "invalid_input"),
+        (["faq", "extract", __file__, "--collection", "cards", "--model", "openai/"], "invalid_input"),
+        (["chat", "hello", "--model", "/x"], "invalid_input"),
         (["jobs", "show", "nothing"], "not_found"),
         (["jobs", "resume", "nothing"], "not_found"),
         (["models", "info", "nothing"], "not_found"),
@@ -131,6 +133,12 @@ def test_a_refusal_ends_with_1_and_says_why_as_json(nexus: Callable[..., Result]
     assert error["code"] == code
     assert error["message"]
     assert error["hint"] is None or error["hint"]
+
+
+def test_a_model_that_nobody_has_is_refused_before_there_is_a_job(nexus: Callable[..., Result], home: Any) -> None:
+    for name in ("openai/", "local/nothing", "nothing"):
+        assert nexus("faq", "extract", __file__, "--collection", "cards", "--model", name).exit_code == 1
+    assert home.engine.jobs.list() == []
 
 
 @pytest.mark.parametrize("name", ["SmolLM2-135M-Instruct.Q4_1", "all-MiniLM-L6-v2"])

@@ -50,6 +50,14 @@ def test_an_unknown_local_name_and_an_empty_one_are_refused(settings: Settings) 
         create_chat_model(" ", settings=settings, resolve=_resolve)
 
 
+@pytest.mark.parametrize("name", ["openai/", "openai/ ", "/gpt-4o", " /gpt-4o", "/", "local/", "fake/", "unheard-of/\t"])
+def test_half_a_name_is_refused_before_anything_is_asked_for(settings: Settings, name: str) -> None:
+    with pytest.raises(InputError, match="PROVIDER/MODEL") as refused:
+        create_chat_model(name, settings=settings, resolve=_resolve)
+    assert not isinstance(refused.value, NotFoundError)
+    assert "openai/gpt-4o" in str(refused.value.hint)
+
+
 def test_a_remote_obeys_the_offline_switch(settings: Settings) -> None:
     with pytest.raises(OfflineError):
         create_chat_model("openai/gpt-4o", settings=settings, resolve=_resolve).complete(HELLO)
