@@ -13,7 +13,8 @@ from pathlib import Path
 from engine.domain import Json, ModelInfo
 from engine.errors import ModelFileError
 from engine.model_registry.ggml_types import FILE_TYPES
-from engine.model_registry.gguf_file import HINT, GgufHeader, read_gguf
+from engine.model_registry.gguf_cursor import HINT
+from engine.model_registry.gguf_file import GgufHeader, read_gguf
 
 MAX_JSON = 4 << 20
 MAX_SAFETENSORS_HEADER = 64 << 20

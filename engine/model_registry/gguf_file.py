@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from engine.errors import ModelFileError
 from engine.model_registry.ggml_types import TENSOR_TYPES
+from engine.model_registry.gguf_cursor import HINT, Cursor, opened
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -25,26 +25,40 @@ MAX_NAME = 1024
 """Longest key or tensor name, in bytes."""
 MAX_STRING = 4 << 20
 """Longest string value, in bytes. Chat templates have some ten thousand."""
-MAX_ALL_TEXT = 32 << 20
-"""Bytes of all texts together."""
 MAX_ARRAY_ITEMS = 4 << 20
 """Items of all arrays together. The largest vocabularies have a quarter of a million."""
 MAX_DIMENSIONS = 4
 MAX_ELEMENTS = 1 << 50
 MAX_ALIGNMENT = 1 << 16
 
-_STRING, _ARRAY = 8, 9
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_SCALAR_SIZES = {kind: struct.calcsize(code) for kind, code in _SCALARS.items()}
-
-HINT = "The file is damaged or not a model. Download or export it again."
+STRING, ARRAY = 8, 9
+SCALARS = {
+    0: ("uint8", "B"),
+    1: ("int8", "b"),
+    2: ("uint16", "H"),
+    3: ("int16", "h"),
+    4: ("uint32", "I"),
+    5: ("int32", "i"),
+    6: ("float32", "f"),
+    7: ("bool", "?"),
+    10: ("uint64", "Q"),
+    11: ("int64", "q"),
+    12: ("float64", "d"),
+}
+"""The types of numbers: their names, and their letters in `struct`."""
+_CODES = dict(SCALARS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class GgufArray:
-    """An array among the metadata: how long it is. Its items are not kept."""
+    """An array among the metadata: how long it is, what it is of, and where its first item is in the file.
+
+    Its items are not kept; see `array_strings` and `array_numbers`.
+    """
 
     length: int
+    kind: str
+    offset: int
 
 
 GgufValue = str | int | float | bool | GgufArray
@@ -68,10 +82,11 @@ class GgufTensor:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a GGUF file says about itself."""
+    """What a GGUF file says about itself. `kinds` has the type of each value of `metadata`, such as `uint32`."""
 
     version: int
     metadata: Mapping[str, GgufValue]
+    kinds: Mapping[str, str]
     tensors: tuple[GgufTensor, ...]
 
     def text(self, key: str, default: str = "") -> str:
@@ -108,96 +123,113 @@ def read_gguf(path: Path) -> GgufHeader:
     Raises:
         ModelFileError: it is not a GGUF file that this program can use, or it is damaged or cannot be opened.
     """
-    try:
-        with path.open("rb", buffering=1 << 20) as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            return _Reader(file, size, path.name).header()
-    except OSError as exc:
-        raise ModelFileError(f"{path.name} cannot be read: {exc.strerror}", hint="Check the path and its permissions.") from exc
+    with opened(path) as cursor:
+        return _HeaderReader(cursor).header()
 
 
-class _Reader:
-    """A cursor over the header. Every method raises ModelFileError on what is out of bounds."""
+def array_strings(path: Path, array: GgufArray) -> Iterator[bytes]:
+    """The items of an array of strings.
 
-    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
-        self._file = file
-        self._size = size
-        self._name = name
-        self._at = 0
+    Raises:
+        ModelFileError: the file has changed since its header was read, or cannot be opened.
+    """
+    with opened(path) as cursor:
+        cursor.skip(array.offset)
+        for _ in range(array.length):
+            yield cursor.take(cursor.u64())
+
+
+def array_numbers(path: Path, array: GgufArray) -> tuple[int | float | bool, ...]:
+    """The items of an array of numbers. Raises as `array_strings` does."""
+    with opened(path) as cursor:
+        cursor.skip(array.offset)
+        return cursor.numbers(_CODES[array.kind], array.length)
+
+
+class _HeaderReader:
+    """Reads a header from its first byte to its last. Every method raises ModelFileError on what is out of bounds."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
         self._items_left = MAX_ARRAY_ITEMS
-        self._text_left = MAX_ALL_TEXT
 
     def header(self) -> GgufHeader:
+        cursor = self._cursor
         version = self._start()
-        tensor_count, key_count = self._count(MAX_TENSORS, "tensors"), self._count(MAX_KEYS, "metadata entries")
+        tensor_count, key_count = cursor.count(MAX_TENSORS, "tensors"), cursor.count(MAX_KEYS, "metadata entries")
         metadata: dict[str, GgufValue] = {}
+        kinds: dict[str, str] = {}
         for _ in range(key_count):
-            key = self._string(MAX_NAME)
+            key = cursor.string(MAX_NAME)
             if key in metadata:
-                raise self._error(f"the key {key[:80]!r} occurs twice")
-            metadata[key] = self._value(self._u32())
+                raise cursor.error(f"the key {key[:80]!r} occurs twice")
+            kinds[key], metadata[key] = self._value()
         infos = [self._tensor_info() for _ in range(tensor_count)]
-        tensors = self._place(infos, _alignment(metadata, self))
-        return GgufHeader(version, metadata, tensors)
+        return GgufHeader(version, metadata, kinds, self._place(infos, self._alignment(metadata)))
 
     def _start(self) -> int:
-        if self._size < 24 or self._bytes(4) != MAGIC:
-            raise ModelFileError(f"{self._name} is not a GGUF file.", hint="Models must be in GGUF format (.gguf).")
-        version = self._u32()
+        cursor = self._cursor
+        if cursor.size < 24 or cursor.take(4) != MAGIC:
+            raise ModelFileError(f"{cursor.name} is not a GGUF file.", hint="Models must be in GGUF format (.gguf).")
+        version = cursor.u32()
         if version not in VERSIONS:
             swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
             what = "is a big-endian GGUF file" if swapped in VERSIONS else f"has GGUF version {version}"
             raise ModelFileError(
-                f"{self._name} {what}, which cannot be used.", hint="Convert the model again with a current llama.cpp."
+                f"{cursor.name} {what}, which cannot be used.", hint="Convert the model again with a current llama.cpp."
             )
         return version
 
-    def _value(self, kind: int) -> GgufValue:
-        if kind == _STRING:
-            return self._string(MAX_STRING)
-        if kind == _ARRAY:
-            return self._array()
-        code = _SCALARS.get(kind)
-        if code is None:
-            raise self._error(f"unknown value type {kind}")
-        value: int | float | bool = struct.unpack(code, self._bytes(_SCALAR_SIZES[kind]))[0]
-        return value
+    def _value(self) -> tuple[str, GgufValue]:
+        """The next value, after the name of its type."""
+        kind = self._cursor.u32()
+        if kind == STRING:
+            return "string", self._cursor.string(MAX_STRING)
+        if kind == ARRAY:
+            return "array", self._array()
+        if kind not in SCALARS:
+            raise self._cursor.error(f"unknown value type {kind}")
+        name, code = SCALARS[kind]
+        return name, self._cursor.number(code)
 
     def _array(self) -> GgufArray:
-        kind, length = self._u32(), self._count(self._items_left, "array items")
+        cursor = self._cursor
+        kind, length = cursor.u32(), cursor.count(self._items_left, "array items")
         self._items_left -= length
-        if kind == _STRING:
-            for _ in range(length):
-                self._skip(self._u64())
-        elif kind in _SCALAR_SIZES:
-            self._skip(length * _SCALAR_SIZES[kind])
-        else:
-            raise self._error(f"an array of values of type {kind}")
-        return GgufArray(length)
+        offset = cursor.at
+        if kind == STRING:
+            cursor.skip_strings(length)
+            return GgufArray(length, "string", offset)
+        if kind not in SCALARS:
+            raise cursor.error(f"an array of values of type {kind}")
+        name, code = SCALARS[kind]
+        cursor.skip(length * struct.calcsize(f"<{code}"))
+        return GgufArray(length, name, offset)
 
     def _tensor_info(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, rank = self._string(MAX_NAME), self._u32()
+        cursor = self._cursor
+        name, rank = cursor.string(MAX_NAME), cursor.u32()
         if rank > MAX_DIMENSIONS:
-            raise self._error(f"tensor {name[:80]!r} has {rank} dimensions")
-        dims = tuple(self._u64() for _ in range(rank))
+            raise cursor.error(f"tensor {name[:80]!r} has {rank} dimensions")
+        dims = tuple(cursor.u64() for _ in range(rank))
         if any(d == 0 or d > MAX_ELEMENTS for d in dims) or math.prod(dims) > MAX_ELEMENTS:
-            raise self._error(f"tensor {name[:80]!r} has an impossible shape")
-        return name, dims, self._u32(), self._u64()
+            raise cursor.error(f"tensor {name[:80]!r} has an impossible shape")
+        return name, dims, cursor.u32(), cursor.u64()
 
     def _place(self, infos: list[tuple[str, tuple[int, ...], int, int]], alignment: int) -> tuple[GgufTensor, ...]:
         """The tensors with their places in the file, which must lie inside it and not overlap."""
-        data = -(-self._at // alignment) * alignment
+        cursor = self._cursor
+        data = -(-cursor.at // alignment) * alignment
         tensors = []
         for name, dims, kind, offset in infos:
             form = TENSOR_TYPES.get(kind)
             if form is None:
-                raise self._error(f"tensor {name[:80]!r} has the unknown type {kind}")
+                raise cursor.error(f"tensor {name[:80]!r} has the unknown type {kind}")
             if (dims[0] if dims else 1) % form.block or offset % alignment:
-                raise self._error(f"tensor {name[:80]!r} is not aligned")
+                raise cursor.error(f"tensor {name[:80]!r} is not aligned")
             size = math.prod(dims) // form.block * form.size
-            if data + offset + size > self._size:
-                raise ModelFileError(f"{self._name} is cut short: tensor {name[:80]!r} lies outside the file.", hint=HINT)
+            if data + offset + size > cursor.size:
+                raise ModelFileError(f"{cursor.name} is cut short: tensor {name[:80]!r} lies outside the file.", hint=HINT)
             tensors.append(GgufTensor(name, dims, form.name, data + offset, size))
         self._check_overlap(tensors)
         return tuple(tensors)
@@ -207,54 +239,12 @@ class _Reader:
         names: set[str] = set()
         for tensor in sorted(tensors, key=lambda t: t.offset):
             if tensor.offset < end or tensor.name in names:
-                raise self._error(f"tensor {tensor.name[:80]!r} overlaps or repeats another")
+                raise self._cursor.error(f"tensor {tensor.name[:80]!r} overlaps or repeats another")
             end = tensor.offset + tensor.size
             names.add(tensor.name)
 
-    def _count(self, limit: int, what: str) -> int:
-        count = self._u64()
-        # Each item takes a byte at least, so that a count beyond the file's end is a lie.
-        if count > limit or count > self._size - self._at:
-            raise self._error(f"{count} {what}")
-        return count
-
-    def _string(self, limit: int) -> str:
-        length = self._u64()
-        self._text_left -= length
-        if length > limit or self._text_left < 0:
-            raise self._error(f"a text of {length} bytes")
-        return self._bytes(length).decode("utf-8", "replace")
-
-    def _u32(self) -> int:
-        return int.from_bytes(self._bytes(4), "little")
-
-    def _u64(self) -> int:
-        return int.from_bytes(self._bytes(8), "little")
-
-    def _bytes(self, length: int) -> bytes:
-        if length > self._size - self._at:
-            raise self._error("it ends in the middle of its header")
-        data = self._file.read(length)
-        if len(data) != length:
-            raise self._error("it ends in the middle of its header")
-        self._at += length
-        return data
-
-    def _skip(self, length: int) -> None:
-        if length > self._size - self._at:
-            raise self._error("it ends in the middle of its header")
-        self._at += length
-        self._file.seek(self._at)
-
-    def _error(self, what: str) -> ModelFileError:
-        return ModelFileError(f"{self._name} is not a sound GGUF file: {what}.", hint=HINT)
-
-    def bad_alignment(self) -> ModelFileError:
-        return self._error("its alignment is not a power of two")
-
-
-def _alignment(metadata: Mapping[str, GgufValue], reader: _Reader) -> int:
-    value = metadata.get("general.alignment", 32)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_ALIGNMENT or value & (value - 1):
-        raise reader.bad_alignment()
-    return value
+    def _alignment(self, metadata: Mapping[str, GgufValue]) -> int:
+        value = metadata.get("general.alignment", 32)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_ALIGNMENT or value & (value - 1):
+            raise self._cursor.error("its alignment is not a power of two")
+        return value

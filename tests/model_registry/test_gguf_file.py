@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ModelFileError
 from engine.model_registry.ggml_types import FILE_TYPES, TENSOR_TYPES
-from engine.model_registry.gguf_file import GgufArray, GgufHeader, read_gguf
+from engine.model_registry.gguf_file import GgufArray, GgufHeader, array_numbers, array_strings, read_gguf
 
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -40,7 +40,10 @@ def test_a_sound_file_is_read(tmp_path: Path, sound_gguf: bytes) -> None:
     assert header.version == 3
     assert header.architecture == "llama"
     assert header.integer("llama.context_length") == 2048
-    assert header.metadata["tokenizer.ggml.tokens"] == GgufArray(3)
+    tokens = header.metadata["tokenizer.ggml.tokens"]
+    assert isinstance(tokens, GgufArray)
+    assert (tokens.length, tokens.kind) == (3, "string")
+    assert list(array_strings(tmp_path / "model.gguf", tokens)) == [b"a", b"b", b"c"]
     assert header.parameters == 32 * 4 + 32
     assert [(t.name, t.type_name, t.size) for t in header.tensors] == [
         ("token_embd.weight", "Q4_1", 80),
@@ -58,7 +61,12 @@ def test_the_default_model_agrees_with_the_gguf_package(chat_gguf: Path) -> None
         (t.name, t.data_offset, t.n_bytes, tuple(int(d) for d in t.shape)) for t in theirs.tensors
     ]
     assert ours.text("tokenizer.chat_template") == theirs.fields["tokenizer.chat_template"].contents()
-    assert ours.metadata["tokenizer.ggml.tokens"] == GgufArray(49152)
+    tokens, types = ours.metadata["tokenizer.ggml.tokens"], ours.metadata["tokenizer.ggml.token_type"]
+    assert isinstance(tokens, GgufArray)
+    assert isinstance(types, GgufArray)
+    assert [item.decode() for item in array_strings(chat_gguf, tokens)] == theirs.fields["tokenizer.ggml.tokens"].contents()
+    assert list(array_numbers(chat_gguf, types)) == theirs.fields["tokenizer.ggml.token_type"].contents()
+    assert (types.kind, ours.kinds["llama.block_count"]) == ("int32", "uint32")
 
 
 def test_the_table_of_types_agrees_with_the_gguf_package() -> None:
