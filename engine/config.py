@@ -17,9 +17,12 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Every setting, its default and its meaning. Each can be set as an environment variable `NEXUS_<NAME>`."""
+    """Every setting, its default and its meaning. Each can be set as an environment variable `NEXUS_<NAME>`.
 
-    model_config = SettingsConfigDict(env_prefix="NEXUS_", extra="ignore", frozen=True)
+    A variable that is empty counts as unset.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NEXUS_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     home: Path = Field(PROJECT_ROOT / "data", description="Folder of this installation's state: database, vectors, adapters.")
     models_dir: Path = Field(PROJECT_ROOT / "models", description="Folder of model files. Read by every home.")

@@ -22,7 +22,6 @@ from engine.container import Engine
 from engine.domain import Answer, FaqPair, FaqStatus, Job, JobState
 from engine.errors import NexusError
 from engine.evaluation.metrics import token_f1
-from engine.observability.logging import configure_logging
 
 SAMPLE = PROJECT_ROOT / "data" / "samples" / "aurora-kettle-handbook.pdf"
 COLLECTION, ADAPTER, AGENT = "kettles", "kettles-quick", "Iris"
@@ -54,8 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="keep the results in this new folder (default: one that is deleted)")
     home: Path | None = parser.parse_args().home
-    with work_folder(home) as folder, Engine(load_settings(folder)) as engine:
-        configure_logging(engine.settings, stderr=True)
+    with work_folder(home) as folder, Engine(load_settings(folder), log_to_stderr=True) as engine:
         engine.start()
         demo = Demo(engine)
         try:

@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+
+def _folder(text: str) -> Path:
+    """The folder that an option names. An empty text would be the current folder, which nobody means by it."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty. Name a folder, or leave the option out for data/.")
+    return Path(text)
+
+
 HOME_HELP = "Folder of data and adapters; default: data/."
-HomeOption = Annotated[Path | None, typer.Option("--home", envvar="NEXUS_HOME", help=HOME_HELP, metavar="DIR")]
-HomeBelow = Annotated[Path | None, typer.Option("--home", help=HOME_HELP, metavar="DIR")]
+HomeOption = Annotated[Path | None, typer.Option("--home", envvar="NEXUS_HOME", help=HOME_HELP, metavar="DIR", parser=_folder)]
+HomeBelow = Annotated[Path | None, typer.Option("--home", help=HOME_HELP, metavar="DIR", parser=_folder)]
 """The same after the command; the environment is looked at once, above."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 
@@ -62,10 +70,8 @@ class Run:
             StorageError: the home cannot be written.
         """
         from engine.container import Engine
-        from engine.observability.logging import configure_logging
 
-        configure_logging(self.settings, stderr=True)
-        return Engine(self.settings)
+        return Engine(self.settings, log_to_stderr=True)
 
     def close(self) -> None:
         """Close the engine, if it was opened."""

@@ -1,6 +1,7 @@
 """Running commands in this process, over a home that has some content but no model in use."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,18 @@ class Home:
         agent = AgentConfig(new_id(), name, "", self.collection.id, ("name", "phone"), utc_now())
         self.engine.repositories.agents.add(agent)
         return agent
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command sends warnings to the stderr of its time, which is gone after the test."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
 
 
 @pytest.fixture
