@@ -10,6 +10,7 @@ from engine.cli import shapes
 from engine.cli.command import Run, command
 from engine.cli.following import watch, work_on
 from engine.domain import Job, JobState
+from engine.errors import ConflictError
 
 group = typer.Typer(help="List, watch, stop and resume jobs.", no_args_is_help=True)
 
@@ -51,8 +52,23 @@ def watch_job(run: Run, job_id: JobId) -> None:
 
 @command(group, "cancel")
 def cancel(run: Run, job_id: JobId) -> None:
-    """Cancel a job that waits, or ask a running one to stop; what it has done is kept."""
-    run.out.record(shapes.job(run.engine.jobs.cancel(job_id)))
+    """Cancel a job that waits, or ask a running one to stop; what it has done is kept. Ends with 1 for one that has ended."""
+    before = run.engine.jobs.get(job_id)
+    job = run.engine.jobs.cancel(job_id)
+    if job.state in (JobState.SUCCEEDED, JobState.FAILED):
+        _refuse_to_cancel(run, job)
+    if before.state.ended:
+        run.out.note(f"Nothing to stop: the job was {job.state} already.")
+    run.out.record(shapes.job(job))
+
+
+def _refuse_to_cancel(run: Run, job: Job) -> None:
+    hint = f"Try it again with `nexus jobs resume {job.id}`."
+    if job.state is JobState.SUCCEEDED:
+        hint = f"See its result with `nexus jobs show {job.id}`."
+    message = f"the job has {job.state} already, so there is nothing to cancel"
+    run.out.error({"code": ConflictError.code, "message": message, "hint": hint, "job": job.id, "state": job.state})
+    raise typer.Exit(1)
 
 
 @command(group, "resume")

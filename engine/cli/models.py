@@ -57,5 +57,8 @@ def pull(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="The GGUF file, where there are several.")] = None,
 ) -> None:
     """Download a model from the Hugging Face hub and check its hash. Nothing else in AI Nexus downloads anything."""
-    run.out.note(f"Downloading {repo} from the Hugging Face hub.")
-    run.out.record(shapes.model(run.engine.registry.pull(repo, file, offline=run.settings.offline)))
+
+    def announce(name: str, size: int) -> None:
+        run.out.note(f"Downloading {name} ({size / 1e6:,.1f} MB) of {repo} from the Hugging Face hub.")
+
+    run.out.record(shapes.model(run.engine.registry.pull(repo, file, offline=run.settings.offline, announce=announce)))

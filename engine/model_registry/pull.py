@@ -15,17 +15,25 @@ from engine.model_registry.hub import Hub, HubFile
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
-def files_to_pull(hub: Hub, repo: str, file: str | None) -> list[HubFile]:
-    """The files of a repository that make up the model: one GGUF file, or all of a sentence encoder.
+def check_names(repo: str, file: str | None) -> None:
+    """Refuse names that no repository and no model file can have.
 
     Raises:
-        InputError: the names make no sense, or there are several GGUF files to choose from.
-        NotFoundError, ProviderError: the hub does not have it or cannot be reached.
+        InputError: such a name.
     """
     if not _REPO.fullmatch(repo):
         raise InputError(f"{repo!r} is not the name of a repository.", hint="Name it as OWNER/NAME.")
     if file is not None and not file.lower().endswith((".gguf", ".safetensors")):
         raise InputError(f"{file} is not a model file.", hint="Only .gguf and .safetensors files are pulled.")
+
+
+def files_to_pull(hub: Hub, repo: str, file: str | None) -> list[HubFile]:
+    """The files of a repository that make up the model: one GGUF file, or all of a sentence encoder.
+
+    Raises:
+        InputError: there are several GGUF files to choose from, or no model.
+        NotFoundError, ProviderError: the hub does not have it or cannot be reached.
+    """
     available = [entry for entry in hub.files(repo) if _is_safe(entry.name)]
     if file is not None and file.lower().endswith(".gguf"):
         return [_named(repo, file, available)]

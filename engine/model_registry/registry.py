@@ -6,7 +6,7 @@ import difflib
 import re
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +22,16 @@ from engine.model_registry.describe import (
 from engine.model_registry.files import HashCache, copy_stream, disk_errors, incoming, put_in_place, require_space
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.hub import Hub, HuggingFaceHub
-from engine.model_registry.pull import download, files_to_pull, pulled_name
+from engine.model_registry.pull import check_names, download, files_to_pull, pulled_name
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+ -]{0,119}")
+
+Announce = Callable[[str, int], None]
+"""Told the name and the size in bytes of what is about to be downloaded."""
+
+
+def _say_nothing(_name: str, _size: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +131,14 @@ class ModelRegistry:
             else:
                 path.unlink()
 
-    def pull(self, repo: str, file: str | None = None, *, offline: bool) -> ModelInfo:
+    def pull(self, repo: str, file: str | None = None, *, offline: bool, announce: Announce = _say_nothing) -> ModelInfo:
         """Download a model from the Hugging Face hub: the only thing in the product that downloads models.
 
         Args:
             repo: `OWNER/NAME`.
             file: a GGUF file in it; None: its only GGUF file, or the whole encoder where it is one.
             offline: whether the network is forbidden.
+            announce: told what is downloaded, and its size in bytes, when that begins.
 
         Raises:
             OfflineError: it is.
@@ -139,6 +147,7 @@ class ModelRegistry:
             ModelFileError: what came is not what the hub describes, or not a usable model.
             ConflictError, StorageError: as for `add`.
         """
+        check_names(repo, file)
         if offline:
             hint = "Set NEXUS_OFFLINE=false for this one command."
             raise OfflineError("Offline mode is on, so nothing is downloaded.", hint=hint)
@@ -147,7 +156,9 @@ class ModelRegistry:
         self._check_name(name)
         with disk_errors(f"{name} cannot be stored"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            require_space(self._folder, sum(entry.size for entry in files))
+            size = sum(entry.size for entry in files)
+            require_space(self._folder, size)
+            announce(name, size)
             with incoming(self._folder) as unfinished:
                 finished = download(self._hub, repo, files, unfinished)
                 _ = describe_encoder(finished) if finished.is_dir() else _usable_chat_model(finished)

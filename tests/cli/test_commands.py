@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typer.testing import Result
 
 from engine.agents import AgentDelta, SmartAgent
 from engine.domain import AgentReply, FaqStatus
+from engine.jobs.queue import new_owner
 
 PAIR_FIELDS = {"id", "question", "answer", "quote", "document", "page", "score", "status"}
 Records = Callable[..., list[dict]]
@@ -141,6 +144,44 @@ def test_jobs_are_listed_shown_and_cancelled(records: Records, home: Any) -> Non
     assert cancelled["state"] == "cancelled"
 
 
+def ended_job(home: Any, state: str) -> str:
+    """A job that has ended like this."""
+    jobs = home.engine.jobs
+    job = home.engine.ingest("cards")
+    if state == "cancelled":
+        return jobs.cancel(job.id).id
+    owner = new_owner()
+    assert jobs.claim(owner, ["ingest"]) is not None
+    if state == "succeeded":
+        jobs.succeed(job.id, owner, {})
+    elif state == "failed":
+        jobs.fail(job.id, owner, {"code": "error", "message": "no", "hint": None, "retryable": False})
+    else:
+        jobs.abort(job.id, owner)
+    assert jobs.get(job.id).state == state
+    return job.id
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+def test_a_job_that_has_ended_cannot_be_cancelled_any_more(nexus: Callable[..., Result], home: Any, state: str) -> None:
+    job = ended_job(home, state)
+    result = nexus("jobs", "cancel", job, "--json")
+    error = json.loads(result.stdout)["error"]
+    assert result.exit_code == 1
+    assert (error["code"], error["job"], error["state"]) == ("conflict", job, state)
+    assert job in error["hint"]
+    assert f"the job has {state} already" in nexus("jobs", "cancel", job).stderr
+    assert home.engine.jobs.get(job).state == state
+
+
+@pytest.mark.parametrize("state", ["cancelled", "aborted"])
+def test_cancelling_a_job_that_was_stopped_already_says_so(nexus: Callable[..., Result], home: Any, state: str) -> None:
+    result = nexus("jobs", "cancel", ended_job(home, state), "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["state"] == state
+    assert "already" in result.stderr
+
+
 def test_watching_a_job_that_has_ended_shows_it_and_its_state(nexus: Callable[..., Result], home: Any) -> None:
     job = home.engine.ingest("cards")
     home.engine.jobs.cancel(job.id)
@@ -159,6 +200,24 @@ def test_an_empty_list_says_so_on_stderr(nexus: Callable[..., Result]) -> None:
     result = nexus("agent", "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no agents" in result.stderr
+
+
+@pytest.mark.parametrize("repo", ["no name", "owner/name"])
+def test_a_download_is_announced_only_when_there_is_one(nexus: Callable[..., Result], repo: str) -> None:
+    result = nexus("models", "pull", repo)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error")
+    assert "Downloading" not in result.stderr
+
+
+def test_a_home_without_a_log_file_is_mentioned_once(home: Any) -> None:
+    (home.path / "logs" / "nexus.log").unlink()
+    (home.path / "logs").rmdir()
+    (home.path / "logs").write_text("in the way")
+    command = [sys.executable, "-c", "from engine.cli import main; main()", "--home", str(home.path), "faq", "list"]
+    ended = subprocess.run([*command, "--collection", "cards"], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stderr.count("no log file") == 1
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.models

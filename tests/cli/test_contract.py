@@ -117,6 +117,7 @@ def test_wrong_usage_ends_with_2(nexus: Callable[..., Result], arguments: list[s
         (["jobs", "resume", "nothing"], "not_found"),
         (["models", "info", "nothing"], "not_found"),
         (["models", "pull", "owner/name"], "offline"),
+        (["models", "pull", "no name"], "invalid_input"),
         (["agent", "chat", "nobody", "hello"], "not_found"),
         (["agent", "delete", "nobody"], "not_found"),
         (["leads", "list", "--agent", "nobody"], "not_found"),
@@ -191,6 +192,17 @@ def test_the_common_options_may_stand_before_or_after_the_command(nexus: Callabl
     elsewhere = CliRunner().invoke(root, ["jobs", "list", "--json", "--home", str(home.path / "other")])
     assert elsewhere.exit_code == 0
     assert (home.path / "other" / "nexus.db").is_file()
+
+
+@pytest.mark.parametrize("arguments", [["--home", "", "jobs", "list"], ["jobs", "list", "--home", " "]])
+def test_an_empty_home_is_no_folder(arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(root, arguments)
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.replace("│", "").split())  # Typer draws a box around it
+    assert "--home" in said
+    assert "Name a folder" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_setting_that_makes_no_sense_is_explained(nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -315,6 +315,25 @@ class TestPull:
             ModelRegistry(folder, Forbidden(folder)).pull("owner/name", "a.gguf", offline=True)
         assert "NEXUS_OFFLINE=false" in (caught.value.hint or "")
 
+    def test_a_name_that_cannot_be_is_refused_before_anything_else(self, registry: ModelRegistry) -> None:
+        for repo, file in (("name", None), ("owner/na me", None), ("owner/name", "tiny.bin")):
+            with pytest.raises(InputError):
+                registry.pull(repo, file, offline=True)
+
+    def test_a_download_is_announced_with_its_size_once_it_begins(
+        self, registry: ModelRegistry, hub: FolderHub, write_gguf: WriteGguf
+    ) -> None:
+        source = write_gguf("tiny.gguf", hub.root / "owner/name")
+        announced: list[tuple[str, int]] = []
+
+        def announce(name: str, size: int) -> None:
+            announced.append((name, size))
+
+        registry.pull("owner/name", offline=False, announce=announce)
+        with pytest.raises(ConflictError):
+            registry.pull("owner/name", offline=False, announce=announce)
+        assert announced == [("tiny.gguf", source.stat().st_size)]
+
     def test_a_file_is_pulled(self, registry: ModelRegistry, hub: FolderHub, folder: Path, write_gguf: WriteGguf) -> None:
         source = write_gguf("sub/tiny.gguf", hub.root / "owner/name")
         model = registry.pull("owner/name", "sub/tiny.gguf", offline=False)
