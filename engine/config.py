@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     max_pages: int = Field(5000, ge=1, description="A document with more pages is refused.")
     chunk_tokens: int = Field(220, ge=32, description="Aim for the size of a chunk, in tokens of about four characters.")
 
+    cloud_concurrency: int = Field(4, ge=1, le=64, description="Requests to one provider at the same time.")
+    budget_usd: float | None = Field(None, ge=0, description="US dollars that providers may cost in a calendar month (UTC).")
+    price_input_per_mtok: float | None = Field(
+        None, ge=0, description="US dollars per million prompt tokens, of a provider's model that is not on the price list."
+    )
+    price_output_per_mtok: float | None = Field(
+        None, ge=0, description="US dollars per million answer tokens, of a provider's model that is not on the price list."
+    )
+
     answer_timeout_s: float = Field(120.0, gt=0, description="Longest wait for one answer.")
     compare_timeout_s: float = Field(120.0, gt=0, description="Longest wait for each side of a comparison.")
     job_heartbeat_s: float = Field(2.0, gt=0, description="A running job says so this often.")

@@ -13,6 +13,7 @@
     │   ├── ContextOverflowError the conversation does not fit into the model's context
     │   └── AdapterError         a LoRA adapter does not fit its base
     ├── ProviderError            a remote model failed (most often worth a retry)
+    ├── BudgetError              a request could cost more than is left of the month's budget
     ├── GenerationTimeout        an answer did not come in time
     ├── CancelledError           someone asked for it to stop
     ├── EmbeddingError           text could not be embedded
@@ -126,6 +127,12 @@ class ProviderError(NexusError):
 
     code = "provider"
     retryable_by_default = True
+
+
+class BudgetError(NexusError):
+    """A request could cost more than is left of the month's budget."""
+
+    code = "budget"
 
 
 class GenerationTimeout(NexusError):

@@ -147,7 +147,7 @@ class Wiring:
         """The chat models that are loaded."""
         from engine.llm.registry import ChatModels
 
-        return ChatModels(self.settings, self.registry.path)
+        return ChatModels(self.settings, self.registry.path, self.repositories.spending)
 
     def model(self, name: str | None = None) -> ChatModel:
         """The chat model of this name, the default one for None.

@@ -24,7 +24,12 @@ def _create_keyword_search(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search)
+def _create_spending(connection: Connection) -> None:
+    """The record of what providers cost."""
+    SQLModel.metadata.create_all(connection)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search, _create_spending)
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""
 

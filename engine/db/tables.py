@@ -239,3 +239,15 @@ class JobEventRow(SQLModel, table=True):
     job_id: str = Field(sa_column=_owned_by("job.id"))
     data: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
+
+
+class SpendingRow(SQLModel, table=True):
+    """US dollars of a request to a provider: what it may cost, and then the correction to what it did cost."""
+
+    __tablename__ = "spending"
+    id: int | None = Field(default=None, primary_key=True)
+    request: str = Field(index=True)
+    month: str = Field(index=True)
+    model: str
+    usd: float
+    created_at: datetime = Field(sa_column=_time())

@@ -6,10 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from engine.domain import Completion, Delta, Message
-from engine.errors import ConfigError, ContextOverflowError, ModelError, NexusError, NotFoundError, OfflineError, ProviderError
+from engine.errors import (
+    BudgetError,
+    ConfigError,
+    ContextOverflowError,
+    ModelError,
+    NexusError,
+    NotFoundError,
+    OfflineError,
+    ProviderError,
+)
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 
-REPLACEABLE = (ProviderError, ConfigError, OfflineError, ModelError, NotFoundError)
+REPLACEABLE = (ProviderError, BudgetError, ConfigError, OfflineError, ModelError, NotFoundError)
 """Failures of a model that another one can stand in for; `NotFoundError` is a model or adapter that was removed since.
 `must_raise` names the exception."""
 

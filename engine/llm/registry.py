@@ -10,16 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.config import Settings
-from engine.errors import InputError, ModelError
+from engine.db.repositories import SpendingRepository
+from engine.errors import ConfigError, InputError, ModelError
 from engine.llm.base import ChatModel
 
 Resolve = Callable[[str], Path]
 """The GGUF file of a local model's name; raises NotFoundError where there is none."""
 
-Factory = Callable[[str, Settings, Resolve], ChatModel]
+Spending = SpendingRepository | None
+"""Where it is written down what providers cost; None: nowhere."""
+
+Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
 
 
-def _local(name: str, settings: Settings, resolve: Resolve) -> ChatModel:
+def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
 
     return LlamaCppModel(
@@ -33,13 +37,23 @@ def _local(name: str, settings: Settings, resolve: Resolve) -> ChatModel:
     )
 
 
-def _cloud(name: str, settings: Settings, _resolve: Resolve) -> ChatModel:
-    from engine.llm.cloud import LiteLlmModel
+def _cloud(name: str, settings: Settings, _resolve: Resolve, spending: Spending) -> ChatModel:
+    from engine.llm.cloud import Budget, LiteLlmModel, TokenPrice
 
-    return LiteLlmModel(name, offline=settings.offline, timeout_s=settings.answer_timeout_s)
+    if spending is None and settings.budget_usd is not None:
+        raise ConfigError("A budget needs a record of what is spent.", hint="Open the home, or unset NEXUS_BUDGET_USD.")
+    prompt_usd, completion_usd = settings.price_input_per_mtok, settings.price_output_per_mtok
+    return LiteLlmModel(
+        name,
+        offline=settings.offline,
+        timeout_s=settings.answer_timeout_s,
+        concurrency=settings.cloud_concurrency,
+        price=None if prompt_usd is None or completion_usd is None else TokenPrice(prompt_usd, completion_usd),
+        budget=None if spending is None else Budget(spending, settings.budget_usd),
+    )
 
 
-def _fake(name: str, _settings: Settings, _resolve: Resolve) -> ChatModel:
+def _fake(name: str, _settings: Settings, _resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.fake import FakeChatModel
 
     return FakeChatModel(name=name)
@@ -57,13 +71,14 @@ PROVIDERS: dict[str, Factory] = {
 """Who serves `provider/model`. A name without a slash is local; any other provider is tried with litellm."""
 
 
-def create_chat_model(name: str, *, settings: Settings, resolve: Resolve) -> ChatModel:
+def create_chat_model(name: str, *, settings: Settings, resolve: Resolve, spending: Spending = None) -> ChatModel:
     """A chat model by its name. Nothing is loaded or connected yet.
 
     Args:
         name: a local model's name, or `provider/model`.
         settings: limits of the runtime, and whether remotes are allowed.
         resolve: gives a local model's file.
+        spending: records what providers cost.
 
     Raises:
         InputError: the name is empty, or lacks the provider or the model.
@@ -76,15 +91,16 @@ def create_chat_model(name: str, *, settings: Settings, resolve: Resolve) -> Cha
         hint = "Name both, such as openai/gpt-4o, or a model of `nexus models list`."
         raise InputError(f"{name!r} is no PROVIDER/MODEL.", hint=hint)
     factory = PROVIDERS.get(provider, _cloud) if slash else _local
-    return factory(name, settings, resolve)
+    return factory(name, settings, resolve, spending)
 
 
 class ChatModels:
     """The chat models in use, one of each name. Safe to use from any thread."""
 
-    def __init__(self, settings: Settings, resolve: Resolve) -> None:
+    def __init__(self, settings: Settings, resolve: Resolve, spending: Spending = None) -> None:
         self._settings = settings
         self._resolve = resolve
+        self._spending = spending
         self._lock = threading.Lock()
         self._models: dict[str, ChatModel] = {}
         self._closed = False
@@ -100,7 +116,9 @@ class ChatModels:
             if self._closed:
                 raise ModelError("The models were closed.", hint="Start again.")
             if wanted not in self._models:
-                self._models[wanted] = create_chat_model(wanted, settings=self._settings, resolve=self._resolve)
+                self._models[wanted] = create_chat_model(
+                    wanted, settings=self._settings, resolve=self._resolve, spending=self._spending
+                )
             return self._models[wanted]
 
     def discard(self, name: str) -> None:

@@ -1,8 +1,10 @@
 """A local runtime for all tests, an adapter for it, and a server that plays an OpenAI-compatible provider."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -48,69 +50,178 @@ def _echo(body: dict) -> str:
 class PlayedProvider:
     """What the server does with each request in turn; the last step of the script is played again and again.
 
-    Steps: `ok`, `429`, `500`, `401`, `400`, `garbage` (a stream that is not JSON), `page` (an HTML page), `breaks` (some
-    text, then a broken stream), `hang` (no answer until the test ends).
+    Steps: `ok`; a status such as `429`; `overflow` (a 400 that says the context is too long), `quota` (a 429 that does not
+    pass); `garbage` (a stream that is not JSON), `page` (an HTML page), `whole` (JSON instead of a stream); `breaks` (some
+    text, then a broken stream), `drops` (some text, then a lost connection), `ends` (some text, then nothing more), `refuses`
+    (no answer at all: the connection is lost); `hang` (no answer until the test ends), `stalls` (some text, then comments until
+    the client hangs up); `waits` (the answer when the test opens `gate`); `comments`, `unmeasured` (without usage), `cached`,
+    `filtered`, `withheld`, `tools`, `empty`, `two` (choices), `thinks`, `likely` (log-probabilities), `flood` (no end).
     """
 
     def __init__(self) -> None:
         self.script = ["ok"]
-        self.retry_after = "0.01"
+        self.headers = {"retry-after": "0.01"}
+        """Of the steps that are a status."""
         self.answer: Callable[[dict], str] = _echo
         self.requests: list[dict] = []
         self.keys: list[str] = []
         self.ended = threading.Event()
+        self.gate = threading.Event()
+        self.hung_up = threading.Event()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._changed = threading.Condition()
         self.url = ""
 
     def step(self) -> str:
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._changed:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            self._changed.notify_all()
+        yield
+        with self._changed:
+            self._at_once -= 1
+            self._changed.notify_all()
 
-def _handler(provider: PlayedProvider) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            provider.requests.append(body)
-            provider.keys.append(self.headers.get("authorization", ""))
-            step = provider.step()
-            if step == "hang":
-                provider.ended.wait()
-            elif step.isdecimal():
-                self._send(
-                    int(step), json.dumps({"error": {"message": f"no: {self.headers['authorization']}"}}), "application/json"
-                )
-            elif step == "page":
-                self._send(200, "<html>", "text/html")
-            elif step == "garbage":
-                self._send(200, 'data: {"choi\n\n', "text/event-stream")
-            else:
-                self._stream(body, broken=step == "breaks")
-
-        def _send(self, status: int, text: str, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            if status == 429:
-                self.send_header("retry-after", provider.retry_after)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def _stream(self, body: dict, broken: bool) -> None:
-            words = provider.answer(body).split(" ")
-            said = words[: body["max_tokens"]]
-            chunks = [_chunk({"content": word if index == 0 else f" {word}"}) for index, word in enumerate(said)]
-            ending = "length" if len(said) < len(words) else "stop"
-            usage = {"prompt_tokens": 3, "completion_tokens": len(said), "total_tokens": 3 + len(said)}
-            chunks += [] if broken else [_chunk({}, ending), _chunk(None, usage=usage)]
-            text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
-            self._send(200, text + ('data: {"br\n\n' if broken else "data: [DONE]\n\n"), "text/event-stream")
-
-    return Handler
+    def wait_for(self, number: int) -> None:
+        """Until so many requests are being answered."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._at_once == number, timeout=20)
 
 
-def _chunk(delta: dict | None, ending: str | None = None, usage: dict | None = None) -> dict:
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": ending}]
+class Handler(BaseHTTPRequestHandler):
+    """Plays one step of the script."""
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.provider.requests.append(body)
+        self.provider.keys.append(self.headers.get("authorization", ""))
+        with self.provider.counted(), suppress(BrokenPipeError, ConnectionResetError):
+            self._play(self.provider.step(), body)
+
+    @property
+    def provider(self) -> PlayedProvider:
+        return self.server.played  # type: ignore[attr-defined]
+
+    def _play(self, step: str, body: dict) -> None:
+        """A failure, or an answer."""
+        if step.isdecimal():
+            self._refuse(int(step), {"message": f"no: {self.headers['authorization']}"})
+        elif step in REFUSALS:
+            self._refuse(*REFUSALS[step])
+        elif step == "refuses":
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif step == "hang":
+            self.provider.ended.wait()
+        elif step in ("stalls", "flood"):
+            self._go_on(step)
+        else:
+            self._answer(step, self.provider.answer(body), body["max_tokens"])
+
+    def _answer(self, step: str, text: str, most: int) -> None:
+        if step == "page":
+            self._send("<html>", "text/html")
+        elif step == "whole":
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            self._send(json.dumps({"id": "1", "object": "chat.completion", "choices": [choice]}), "application/json")
+        elif step == "garbage":
+            self._send('data: {"choi\n\n')
+        elif step == "drops":
+            self._send_part(_events(_pieces(text)))
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            assert step != "waits" or self.provider.gate.wait(20)
+            self._send(played_stream(step, text, most))
+
+    def _refuse(self, status: int, error: dict) -> None:
+        self._send(json.dumps({"error": error}), "application/json", status)
+
+    def _send(self, text: str, kind: str = "text/event-stream", status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        for name, value in self.provider.headers.items() if status != 200 else ():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def _send_part(self, text: str) -> None:
+        """In a way that lets the client see that more should come."""
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self._send_chunk(text)
+
+    def _send_chunk(self, text: str) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(text.encode()), text.encode()))
+
+    def _go_on(self, step: str) -> None:
+        self._send_part(_events(_pieces("well")))
+        more = ": still there\n\n" if step == "stalls" else _events(_pieces("more " * 1000))
+        try:
+            while not self.provider.ended.wait(0 if step == "flood" else 0.01):
+                self._send_chunk(more)
+        except (BrokenPipeError, ConnectionResetError):
+            self.provider.hung_up.set()
+
+
+REFUSALS = {
+    "overflow": (400, {"message": "This model's maximum context length is 10 tokens", "code": "context_length_exceeded"}),
+    "quota": (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}),
+}
+
+
+def played_stream(step: str, text: str, most: int) -> str:
+    """An answer as the events of a stream."""
+    words = text.split(" ")
+    said = words[:most]
+    ending = {"filtered": "content_filter", "withheld": "content_filter", "tools": "tool_calls"}.get(step)
+    ending = ending or ("length" if len(said) < len(words) else "stop")
+    usage: dict = {"prompt_tokens": 3, "completion_tokens": len(said), "total_tokens": 3 + len(said)}
+    pieces = _pieces(" ".join(said))
+    if step in ("breaks", "ends"):
+        return _events(pieces) + ('data: {"br\n\n' if step == "breaks" else "")
+    if step in ("withheld", "tools", "empty"):
+        call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        pieces = [_chunk({"tool_calls": [call]})] if step == "tools" else []
+        usage |= {"completion_tokens": 0}
+    if step == "two":
+        pieces = [piece for one in pieces for piece in (one, _chunk({"content": "other"}, index=1))]
+    if step == "thinks":
+        pieces = [_chunk({"reasoning_content": "hm "}), _chunk({"reasoning_content": "well"}), *pieces]
+    if step == "likely":
+        pieces = [piece | {"choices": [piece["choices"][0] | _likely(piece)]} for piece in pieces]
+    if step == "cached":
+        usage |= {"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 800}}
+    events = _events([*pieces, _chunk({}, ending), *([] if step == "unmeasured" else [_chunk(None, usage=usage)])])
+    if step == "comments":
+        events = ": hello\n\n" + events.replace("\n\n", "\n\n: still there\n\n\n\n")
+    return events + "data: [DONE]\n\n"
+
+
+def _pieces(text: str) -> list[dict]:
+    return [_chunk({"content": word if index == 0 else f" {word}"}) for index, word in enumerate(text.split(" "))]
+
+
+def _events(chunks: list[dict]) -> str:
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+
+
+def _likely(piece: dict) -> dict:
+    word = piece["choices"][0]["delta"]["content"]
+    top = [{"token": word, "logprob": -0.1, "bytes": None}, {"token": "other", "logprob": -2.5, "bytes": None}]
+    return {"logprobs": {"content": [top[0] | {"top_logprobs": top}]}}
+
+
+def _chunk(delta: dict | None, ending: str | None = None, usage: dict | None = None, index: int = 0) -> dict:
+    choices = [] if delta is None else [{"index": index, "delta": delta, "finish_reason": ending}]
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "played", "choices": choices}
     return chunk | ({"usage": usage} if usage else {})
 
@@ -118,12 +229,14 @@ def _chunk(delta: dict | None, ending: str | None = None, usage: dict | None = N
 @pytest.fixture
 def provider() -> Iterator[PlayedProvider]:
     played = PlayedProvider()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(played))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.played = played  # type: ignore[attr-defined]
     server.daemon_threads = True
     played.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield played
     played.ended.set()
+    played.gate.set()
     server.shutdown()
     server.server_close()

@@ -12,6 +12,7 @@ from engine.db.repositories.documents import DocumentRepository
 from engine.db.repositories.evaluations import EvaluationRepository
 from engine.db.repositories.faqs import FaqRepository
 from engine.db.repositories.search import SearchRepository
+from engine.db.repositories.spending import SpendingRepository
 from engine.db.session import Database
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LeadRepository",
     "Repositories",
     "SearchRepository",
+    "SpendingRepository",
 ]
 
 
@@ -41,6 +43,7 @@ class Repositories:
     adapters: AdapterRepository
     evaluations: EvaluationRepository
     search: SearchRepository
+    spending: SpendingRepository
 
     @classmethod
     def over(cls, database: Database) -> Repositories:
@@ -55,4 +58,5 @@ class Repositories:
             adapters=AdapterRepository(database),
             evaluations=EvaluationRepository(database),
             search=SearchRepository(database),
+            spending=SpendingRepository(database),
         )

@@ -2,120 +2,155 @@
 
 from __future__ import annotations
 
-import time
-from types import ModuleType
-from typing import Protocol
+from collections.abc import Iterator
 
-from engine.domain import Completion, FinishReason, Timings, Usage
+from engine.domain import Completion, Delta, FinishReason, Timings, TokenLogprob, Usage
 from engine.errors import ProviderError
 from engine.llm.base import GenerationParams
+from engine.llm.cloud.library import Chunk, StreamedToken, TokenCounts
+
+BYTES_PER_TOKEN = 4
+"""English text in the vocabularies of the large providers; good enough to plan with, and needs no download."""
+
+LONGEST_TOKEN = 256
+"""Characters. A server that sends more than the asked number of these does not keep to the limit."""
+
+WITHHELD = "content_filter"
 
 
-class _Delta(Protocol):
-    content: str | None
-
-
-class _ChunkChoice(Protocol):
-    delta: _Delta
-    finish_reason: str | None
-
-
-class Chunk(Protocol):
-    """A piece of a streamed answer, as litellm gives it; the last one also has `usage`."""
-
-    choices: list[_ChunkChoice]
+def estimated_tokens(text: str) -> int:
+    """The tokens of a text, about."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 class IncomingAnswer:
-    """Collects the pieces, and knows when it must end."""
+    """Collects the pieces of one attempt."""
 
-    def __init__(self, model: str, params: GenerationParams, default_timeout_s: float) -> None:
+    def __init__(self, model: str, params: GenerationParams, prompt_tokens: int) -> None:
+        """Nothing has come in yet.
+
+        Args:
+            model: as listed.
+            params: what was asked for.
+            prompt_tokens: an estimate, for when the provider does not say.
+        """
         self._model = model
         self._params = params
-        self._started = time.monotonic()
-        self._limit = params.timeout_s if params.timeout_s is not None else default_timeout_s
+        self._prompt_tokens = prompt_tokens
         self._raw = ""
+        self._reasoning = ""
+        self._logprobs: list[TokenLogprob] = []
         self._passed_on = 0
-        self._first_token: float | None = None
-        self._reason: FinishReason | None = None
-        self._usage = (0, 0)
+        self._ending: str | None = None
+        self.counts: TokenCounts | None = None
+        """What the provider counted; None until it said so."""
 
     @property
     def text(self) -> str:
         """The text so far, without the prefix that was asked for."""
         return self._raw.removeprefix(self._params.prefix)
 
-    def restart(self) -> None:
-        """Forget what an attempt brought that failed."""
-        self._raw, self._passed_on, self._reason = "", 0, None
-
-    def remaining_s(self) -> float:
-        """Seconds until the time is up."""
-        return self._limit - (time.monotonic() - self._started)
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything has come in."""
+        return bool(self._raw or self._reasoning)
 
     @property
-    def out_of_time(self) -> bool:
-        """Whether the time that the request set is up; a server that is slow by itself is a failure instead."""
-        return self._params.timeout_s is not None and self.remaining_s() <= 0
+    def too_long(self) -> bool:
+        """Whether the server sends more than it was asked for, by far."""
+        return len(self._raw) + len(self._reasoning) > self._params.max_tokens * LONGEST_TOKEN
 
-    @property
-    def ended_early(self) -> bool:
-        """Whether nobody waits for the rest."""
-        return self._interruption() is not None
-
-    def add(self, chunk: Chunk) -> str:
-        """Take a piece; returns the text that can be passed on. What may still be the prefix is held back."""
-        usage = getattr(chunk, "usage", None)
-        if usage is not None:
-            self._usage = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
-        for choice in chunk.choices[:1]:
+    def add(self, chunk: Chunk) -> Iterator[Delta]:
+        """Take a piece; gives what can be passed on. What may still be the prefix is held back."""
+        self.counts = getattr(chunk, "usage", None) or self.counts
+        for choice in chunk.choices:
+            if choice.index != 0:
+                continue
             self._raw += choice.delta.content or ""
-            if choice.finish_reason:
-                self._reason = FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP
-        if self._raw and self._first_token is None:
-            self._first_token = time.monotonic()
-        return "" if self._may_be_prefix() else self._pass_on()
+            reasoning = getattr(choice.delta, "reasoning_content", None) or ""
+            self._reasoning += reasoning
+            self._logprobs += _logprobs_of(getattr(choice.logprobs, "content", None) or ())
+            self._ending = choice.finish_reason or self._ending
+            if reasoning:
+                yield Delta("", reasoning=reasoning)
+        if not self._may_be_prefix():
+            yield from self.held_back()
 
-    def finish(self) -> str:
-        """What was held back, at the end."""
-        return self._pass_on()
+    def held_back(self) -> Iterator[Delta]:
+        """What was not passed on so far."""
+        piece = self.text[self._passed_on :]
+        self._passed_on += len(piece)
+        if piece:
+            yield Delta(piece)
 
-    def completion(self, library: ModuleType) -> Completion:
-        """The whole answer.
+    def usage(self) -> Usage:
+        """The tokens so far, without their cost; estimated as long as the provider has not counted them."""
+        counts = self.counts
+        if counts is None:
+            return Usage(self._prompt_tokens, estimated_tokens(self._raw) + estimated_tokens(self._reasoning))
+        cached = getattr(counts.prompt_tokens_details, "cached_tokens", 0) if hasattr(counts, "prompt_tokens_details") else 0
+        return Usage(counts.prompt_tokens or 0, counts.completion_tokens or 0, cached or 0)
+
+    def reason(self, finished: bool) -> FinishReason:
+        """Why the answer ended, by itself.
 
         Args:
-            library: litellm, for its price list.
+            finished: the provider said that it did.
 
         Raises:
-            ProviderError: the provider sent nothing that can be read.
+            ProviderError: it broke off, or there is no answer in it.
         """
-        reason = self._interruption() or self._reason
-        if reason is None or (not self._raw and reason is FinishReason.STOP and not self._usage[1]):
-            raise ProviderError(f"{self._model} sent no readable answer.", hint="Try again later, or use a local model.")
-        prompt, completion = self._usage
-        usage = Usage(prompt, completion, cost_usd=_cost(library, self._model, prompt, completion))
-        now = time.monotonic()
-        first = (self._first_token or now) - self._started
-        return Completion(self.text, reason, self._model, usage=usage, timings=Timings(0.0, first, now - self._started))
+        if self.too_long or self._ending == "length":
+            return FinishReason.LENGTH
+        if not finished or self._ending is None:
+            raise ProviderError(f"{self._model} broke off in its answer.", hint="Try again later, or use a local model.")
+        if not self._raw:
+            self._check_empty(self._ending)
+        return FinishReason.STOP
 
-    def _interruption(self) -> FinishReason | None:
-        cancel = self._params.cancel
-        if cancel is not None and cancel.cancelled:
-            return FinishReason.CANCELLED
-        return FinishReason.TIMEOUT if self.out_of_time else None
+    def _check_empty(self, ending: str) -> None:
+        if ending == WITHHELD:
+            hint = "Put the question in other words, or use a local model."
+            raise ProviderError(f"The provider's filter withheld the answer of {self._model}.", hint=hint, retryable=False)
+        if ending in ("tool_calls", "function_call"):
+            hint = "Use another model."
+            raise ProviderError(f"{self._model} called a tool instead of answering.", hint=hint, retryable=False)
+        if not self.usage().completion_tokens:
+            raise ProviderError(f"{self._model} sent no readable answer.", hint="Try again later, or use a local model.")
+
+    def completion(self, reason: FinishReason, cost_usd: float, timings: Timings) -> Completion:
+        """The whole answer."""
+        used = self.usage()
+        usage = Usage(used.prompt_tokens, used.completion_tokens, used.cached_tokens, cost_usd)
+        notice = "The provider's filter cut this answer short." if self._ending == WITHHELD else None
+        return Completion(
+            self.text,
+            reason,
+            self._model,
+            usage=usage,
+            timings=timings,
+            notice=notice,
+            reasoning=self._reasoning,
+            logprobs=self._logprobs_of_text(),
+        )
+
+    def _logprobs_of_text(self) -> tuple[TokenLogprob, ...]:
+        """Those of the tokens after the prefix."""
+        skipped, left = 0, len(self._raw) - len(self.text)
+        for token in self._logprobs:
+            if left <= 0:
+                break
+            left -= len(token.text)
+            skipped += 1
+        return tuple(self._logprobs[skipped:])
 
     def _may_be_prefix(self) -> bool:
         prefix = self._params.prefix
         return len(self._raw) < len(prefix) and prefix.startswith(self._raw)
 
-    def _pass_on(self) -> str:
-        piece = self.text[self._passed_on :]
-        self._passed_on += len(piece)
-        return piece
 
-
-def _cost(library: ModuleType, model: str, prompt_tokens: int, completion_tokens: int) -> float:
-    """Price in US dollars by litellm's list; 0 where the model is not on it."""
-    known = library.model_cost.get(model) or library.model_cost.get(model.partition("/")[2]) or {}
-    prompt = float(known.get("input_cost_per_token") or 0.0) * prompt_tokens
-    return prompt + float(known.get("output_cost_per_token") or 0.0) * completion_tokens
+def _logprobs_of(tokens: tuple[StreamedToken, ...]) -> list[TokenLogprob]:
+    return [
+        TokenLogprob(token.token, token.logprob, tuple((top.token, top.logprob) for top in token.top_logprobs or ()))
+        for token in tokens
+    ]

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from types import ModuleType
-from typing import cast
+from dataclasses import replace
 
-from engine.domain import CancelToken, Completion, Delta, FinishReason, Json, Message
+from engine.domain import CancelToken, Completion, Delta, FinishReason, Json, Message, Usage
 from engine.errors import AdapterError, InputError, ModelError, ProviderError
 from engine.llm.base import Capabilities, ChatModel, Constraint, GenerationParams, JsonSchema, Request
 from engine.llm.cloud.access import Endpoint
-from engine.llm.cloud.answer import Chunk, IncomingAnswer
-from engine.llm.cloud.errors import retry_after, translate
+from engine.llm.cloud.answer import estimated_tokens
+from engine.llm.cloud.budget import Budget
+from engine.llm.cloud.call import Call, Remote
+from engine.llm.cloud.errors import RemoteFailure
+from engine.llm.cloud.gate import gate_of
+from engine.llm.cloud.library import load_litellm
+from engine.llm.cloud.patience import RetryPolicy, Watch
+from engine.llm.cloud.prices import Prices, TokenPrice, listed
 from engine.llm.cloud.prompting import constrained_answer, correction, with_instructions
 from engine.llm.constraints import violation
 
-BYTES_PER_TOKEN = 4
-"""English text in the vocabularies of the large providers; good enough to plan with, and needs no download."""
-
-LONGEST_WAIT_S = 30.0
-"""Longest pause before a request is tried again, whatever the provider asks for."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often to try, and how long to wait before the second attempt; each further wait is twice as long."""
-
-    attempts: int = 3
-    first_wait_s: float = 0.5
-    concurrency: int = 4
-    """Requests of `generate_many` that run at the same time."""
+_REFUSED_FORM = (400, 415, 422)
+"""Statuses of a server that does not take a request in this form."""
 
 
 class LiteLlmModel(ChatModel):
@@ -54,6 +42,9 @@ class LiteLlmModel(ChatModel):
         context_tokens: int = 8192,
         timeout_s: float = 120.0,
         retries: RetryPolicy = RetryPolicy(),
+        concurrency: int = 4,
+        price: TokenPrice | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Describe the model; nothing is imported or connected yet.
 
@@ -64,13 +55,20 @@ class LiteLlmModel(ChatModel):
             context_tokens: tokens of prompt and answer where litellm's price list does not know the model.
             timeout_s: longest wait for the server where a request sets none.
             retries: when to try again.
+            concurrency: requests to the provider at the same time, of all its models in this process together.
+            price: what a model costs that is not on litellm's price list.
+            budget: records what is spent, and says what may be; None for neither.
         """
         self._name = name
         self._offline = offline
         self._endpoint = Endpoint.of(name, api_base)
         self._context_tokens = context_tokens
         self._timeout_s = timeout_s
-        self._retries = retries
+        self._concurrency = concurrency
+        self._prices = Prices(name, self._endpoint, price)
+        self._remote = Remote(name, self._endpoint, gate_of(self._endpoint, concurrency), retries, self._prices, budget)
+        self._takes_schemas: bool | None = None
+        self._unpriced = threading.Lock()
         self._closed = threading.Event()
 
     @property
@@ -86,8 +84,8 @@ class LiteLlmModel(ChatModel):
     @property
     def context_length(self) -> int:
         """Tokens of prompt and answer, from litellm's price list where it knows the model."""
-        known = load_litellm().model_cost.get(self._name) or load_litellm().model_cost.get(self._name.partition("/")[2]) or {}
-        return int(known.get("max_input_tokens") or self._context_tokens)
+        known = listed(self._name).get("max_input_tokens")
+        return known if isinstance(known, int) else self._context_tokens
 
     def complete(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Completion:
         """Answer the conversation. See `ChatModel`.
@@ -96,27 +94,32 @@ class LiteLlmModel(ChatModel):
             OfflineError: the server is not on this machine, and no one has allowed that.
             ConfigError: there is no key, or the provider refuses it.
             ContextOverflowError: the conversation does not fit.
+            BudgetError: the answer could cost more than is left of the month's budget.
             ProviderError: the provider failed, or did not keep to the constraint.
         """
-        *_, last = self.stream(messages, params)
-        return cast(Completion, last.completion)
+        return self._complete(messages, params, None)
 
     def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
         """Answer piece by piece; with a constraint in one piece, after it was checked. See `complete`."""
-        self._check(params)
         if params.constraint is not None:
-            completion = self._complete_constrained(messages, params, params.constraint)
-            yield Delta(completion.text)
+            completion = self._complete(messages, params, None)
+            yield Delta(completion.text, reasoning=completion.reasoning)
             yield Delta("", completion)
-        else:
-            yield from self._stream_free(with_instructions(messages, params), params, None)
+            return
+        self._check(params)
+        call = Call(self._remote, with_instructions(messages, params), params, self._watch(params, None))
+        for delta in call.deltas():
+            yield delta if delta.completion is None else replace(delta, completion=self._noted(delta.completion))
 
     def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Answer many conversations, a few at a time. See `ChatModel`; an error of one of them ends all."""
         halt = CancelToken()
-        pool = ThreadPoolExecutor(self._retries.concurrency, thread_name_prefix="cloud")
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="cloud")
         try:
-            pending = {pool.submit(self._complete_unless, halt, request): index for index, request in enumerate(requests)}
+            pending = {
+                pool.submit(self._complete, request.messages, request.params, halt): index
+                for index, request in enumerate(requests)
+            }
             for future in as_completed(pending):
                 yield pending[future], future.result()
         finally:
@@ -125,10 +128,10 @@ class LiteLlmModel(ChatModel):
 
     def count_tokens(self, text: str) -> int:
         """An estimate: providers count with vocabularies that are not on this machine."""
-        return -(-len(text.encode()) // BYTES_PER_TOKEN)
+        return estimated_tokens(text)
 
     def close(self) -> None:
-        """Refuse further calls, and end streams at their next piece."""
+        """Refuse further calls, and end those that are under way."""
         self._closed.set()
 
     def _check(self, params: GenerationParams) -> None:
@@ -141,146 +144,77 @@ class LiteLlmModel(ChatModel):
         self._endpoint.check_allowed(self._offline)
         self._endpoint.key()
 
-    def _complete_unless(self, halt: CancelToken, request: Request) -> Completion:
-        """Answer one request of many, and stop when all are to stop."""
-        deltas = self.stream(request.messages, request.params)
-        for delta in deltas:
-            if delta.completion is not None:
-                return delta.completion
-            if halt.cancelled:
-                break
-        return Completion("", FinishReason.CANCELLED, self._name)
+    def _watch(self, params: GenerationParams, halt: CancelToken | None) -> Watch:
+        return Watch(params, self._timeout_s, self._closed, self._remote.retries.clock, halt)
 
-    def _complete_constrained(
-        self, messages: Sequence[Message], params: GenerationParams, constraint: Constraint
-    ) -> Completion:
+    def _complete(self, messages: Sequence[Message], params: GenerationParams, halt: CancelToken | None) -> Completion:
+        """Answer one conversation, and stop when all are to stop."""
+        self._check(params)
+        watch = self._watch(params, halt)
         conversation = with_instructions(messages, params)
-        response_format = self._response_format(constraint)
+        if params.constraint is None:
+            return self._noted(Call(self._remote, conversation, params, watch).complete())
+        return self._noted(self._constrained(conversation, params, params.constraint, watch))
+
+    def _constrained(
+        self, conversation: list[Message], params: GenerationParams, constraint: Constraint, watch: Watch
+    ) -> Completion:
         problem: str | None = None
-        for _ in range(self._retries.attempts):
-            *_, last = self._stream_free(conversation, params, response_format)
-            completion = cast(Completion, last.completion)
-            if completion.finish_reason in (FinishReason.CANCELLED, FinishReason.TIMEOUT):
-                return completion
+        used = Usage()
+        for _ in range(self._remote.retries.attempts):
+            completion = self._formed(conversation, params, constraint, watch)
+            used = _sum(used, completion.usage)
             answer = constrained_answer(constraint, completion.text)
+            if completion.finish_reason in (FinishReason.CANCELLED, FinishReason.TIMEOUT):
+                return replace(completion, usage=used)
             problem = violation(constraint, answer)
-            if problem is None:
-                return replace(completion, text=answer)
+            # What was cut off by its limit would be cut off again.
+            if problem is None or completion.finish_reason is FinishReason.LENGTH:
+                return replace(completion, text=answer, usage=used)
+            if not answer:
+                break
             conversation = [*conversation, *correction(completion.text, problem)]
         raise ProviderError(f"{self._name} did not keep to the required form: {problem}", retryable=False)
 
+    def _formed(
+        self, conversation: list[Message], params: GenerationParams, constraint: Constraint, watch: Watch
+    ) -> Completion:
+        """Ask with the constraint as providers take it; without it where the server turns out not to."""
+        form = self._response_format(constraint)
+        try:
+            return Call(self._remote, conversation, params, watch, form).complete()
+        except RemoteFailure as exc:
+            if form is None or self._endpoint.api_base is None or exc.status not in _REFUSED_FORM:
+                raise
+        completion = Call(self._remote, conversation, params, watch).complete()
+        self._takes_schemas = False
+        return completion
+
     def _response_format(self, constraint: Constraint) -> Mapping[str, Json] | None:
-        """The constraint as providers take it, where this one does."""
+        """The constraint as providers take it, where this one does; of an unknown server that is tried."""
         if not isinstance(constraint, JsonSchema):
             return None
-        if self._endpoint.api_base is None and not load_litellm().supports_response_schema(self._name):
+        if self._takes_schemas is None:
+            self._takes_schemas = self._endpoint.api_base is not None or load_litellm().supports_response_schema(self._name)
+        if not self._takes_schemas:
             return None
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(constraint.schema)}}
 
-    def _stream_free(
-        self, messages: Sequence[Message], params: GenerationParams, response_format: Mapping[str, Json] | None
-    ) -> Iterator[Delta]:
-        """Stream; try again after a failure that is worth it, as long as no text was passed on."""
-        answer = IncomingAnswer(self._name, params, self._timeout_s)
-        for attempt in range(self._retries.attempts):
-            try:
-                yield from self._stream_once(answer, messages, params, response_format)
-            except ProviderError as exc:
-                wait_s = self._wait_before(attempt, exc)
-                if answer.text or wait_s is None or wait_s > answer.remaining_s():
-                    raise
-                answer.restart()
-                self._closed.wait(wait_s)
-            else:
-                return
-
-    def _wait_before(self, attempt: int, exc: ProviderError) -> float | None:
-        """Seconds until the next attempt; None when there is to be none."""
-        if not exc.retryable or attempt + 1 >= self._retries.attempts:
-            return None
-        asked = retry_after(exc.__cause__)
-        return min(self._retries.first_wait_s * 2**attempt if asked is None else asked, LONGEST_WAIT_S)
-
-    def _stream_once(
-        self,
-        answer: IncomingAnswer,
-        messages: Sequence[Message],
-        params: GenerationParams,
-        response_format: Mapping[str, Json] | None,
-    ) -> Iterator[Delta]:
-        import openai
-
-        try:
-            with closing(_Response(self._request(answer, messages, params, response_format))) as response:
-                for chunk in response:
-                    yield from _delta_of(answer.add(chunk))
-                    if self._closed.is_set():
-                        raise ModelError("The model was closed while it answered.", hint="Ask again.")
-                    if answer.ended_early:
-                        break
-        except openai.OpenAIError as exc:
-            if not answer.ended_early:
-                raise translate(exc, self._endpoint.provider) from exc
-        yield from _delta_of(answer.finish())
-        yield Delta("", answer.completion(load_litellm()))
-
-    def _request(
-        self,
-        answer: IncomingAnswer,
-        messages: Sequence[Message],
-        params: GenerationParams,
-        response_format: Mapping[str, Json] | None,
-    ) -> Iterator[Chunk]:
-        options: dict[str, object] = {"top_p": params.top_p} if params.top_p < 1 else {}
-        if params.stop:
-            options["stop"] = list(params.stop)
-        if response_format is not None:
-            options["response_format"] = response_format
-        response: Iterator[Chunk] = load_litellm().completion(
-            model=self._name,
-            messages=[{"role": message.role, "content": message.content} for message in messages],
-            api_base=self._endpoint.api_base,
-            api_key=self._endpoint.key(),
-            max_tokens=params.max_tokens,
-            temperature=params.temperature,
-            stream=True,
-            stream_options={"include_usage": True},
-            timeout=max(answer.remaining_s(), 0.01),
-            num_retries=0,
-            max_retries=0,
-            drop_params=True,
-            **options,
+    def _noted(self, completion: Completion) -> Completion:
+        """With a word, the first time, about a price that is not known."""
+        if self._prices.known or not self._unpriced.acquire(blocking=False):
+            return completion
+        notice = (
+            f"The price of {self._name} is not known and counts as 0. "
+            "Set NEXUS_PRICE_INPUT_PER_MTOK and NEXUS_PRICE_OUTPUT_PER_MTOK to count it."
         )
-        return response
+        return replace(completion, notice=" ".join(filter(None, [completion.notice, notice])))
 
 
-class _Response:
-    """A streamed response whose connection can be closed, which litellm's own object leaves to its inner one."""
-
-    def __init__(self, chunks: Iterator[Chunk]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[Chunk]:
-        return self._chunks
-
-    def close(self) -> None:
-        """Give the connection back."""
-        close = getattr(getattr(self._chunks, "completion_stream", None), "close", None)
-        if close is not None:
-            close()
-
-
-def _delta_of(text: str) -> Iterator[Delta]:
-    if text:
-        yield Delta(text)
-
-
-@lru_cache(maxsize=1)
-def load_litellm() -> ModuleType:
-    """litellm, kept from fetching its price list and from reporting its use."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    import litellm
-
-    litellm.telemetry = False
-    litellm.suppress_debug_info = True
-    return cast(ModuleType, litellm)
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens,
+        one.completion_tokens + other.completion_tokens,
+        one.cached_tokens + other.cached_tokens,
+        one.cost_usd + other.cost_usd,
+    )

@@ -1,0 +1,81 @@
+"""litellm: its import, and the shapes of what it streams."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Protocol, cast
+
+
+class LikelyToken(Protocol):
+    """A token and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
+class StreamedToken(LikelyToken, Protocol):
+    """A token of the answer, and the likeliest ones at its place."""
+
+    top_logprobs: Sequence[LikelyToken] | None
+
+
+class _Logprobs(Protocol):
+    content: Sequence[StreamedToken] | None
+
+
+class _Delta(Protocol):
+    content: str | None
+
+
+class _ChunkChoice(Protocol):
+    index: int
+    delta: _Delta
+    finish_reason: str | None
+    logprobs: _Logprobs | None
+
+
+class Chunk(Protocol):
+    """A piece of a streamed answer, as litellm gives it; the last one also has `usage`."""
+
+    choices: Sequence[_ChunkChoice]
+
+
+class _TokenDetails(Protocol):
+    cached_tokens: int | None
+
+
+class TokenCounts(Protocol):
+    """The tokens of a request, as the provider counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: _TokenDetails | None
+
+
+Response = Iterator[Chunk]
+"""A streamed answer."""
+
+
+def was_finished(response: Iterable[Chunk]) -> bool:
+    """Whether the provider said that its answer ends; litellm says `stop` also where the connection just ended."""
+    reasons = [getattr(response, name, "") for name in ("received_finish_reason", "intermittent_finish_reason")]
+    return any(reason is not None for reason in reasons)
+
+
+@lru_cache(maxsize=1)
+def load_litellm() -> ModuleType:
+    """litellm, kept from fetching its price list and tokenizers, and from reporting its use. The first call takes seconds."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    # It counts the tokens of an answer itself where the provider did not, for some names with a tokenizer from the hub.
+    litellm.disable_hf_tokenizer_download = True
+    # A model that repeats itself is not a server that failed; the limit on tokens ends it.
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
+    return cast(ModuleType, litellm)
