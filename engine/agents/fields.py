@@ -26,6 +26,13 @@ EMAIL = re.compile(
 _DIGIT = re.compile(r"[0-9]")
 _PHONE_SHAPE = re.compile(r"\+?[0-9(][0-9 ()./\u00a0-]*[0-9]")
 _HAS_LETTER = re.compile(LETTER)
+_FORMULA = re.compile(
+    r"[=＝]"  # a formula, whatever follows
+    r"|[-+@－＋＠]\S*[^\W\d][\d.]*\("  # a function: +SUM(
+    r"|[-+@－＋＠]\S*[^\W\d]\|[^|]*!"  # another program: +1-cmd|' /C calc'!A0
+    r"|[-+－＋]\$?[A-Za-z]{1,3}\$?\d{1,7}(?:[-+*/^&:=]|\Z)"  # cells: -A1+B2
+)
+"""What a spreadsheet runs (OWASP, CSV injection). A sign before a number or a word is none."""
 
 
 class FieldKind(StrEnum):
@@ -58,7 +65,12 @@ def kind_of(field: str) -> FieldKind:
 
 def is_valid(field: str, value: str) -> bool:
     """Whether a field accepts a value."""
-    return _VALIDATORS[kind_of(field)](value)
+    return not looks_like_formula(value) and _VALIDATORS[kind_of(field)](value)
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a text begins with what a spreadsheet would run. No field takes that, whatever becomes of it later."""
+    return _FORMULA.match(text[:LONGEST_VALUE]) is not None
 
 
 def _valid_name(value: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.agents.contact_rules import find_emails, find_phones
-from engine.agents.fields import FieldKind, is_valid, kind_of
+from engine.agents.fields import FieldKind, is_valid, kind_of, looks_like_formula
 from engine.agents.found import Found
 from engine.agents.messages import declines
 from engine.agents.name_rules import find_names
@@ -85,8 +85,10 @@ class LeadReader:
 
 
 def accepted(field: str, value: str, message: str) -> bool:
-    """Whether a value may be stored: the customer typed exactly this, and the field takes it."""
-    return bool(value) and value in message and is_valid(field, value)
+    """Whether a value may be stored: the customer typed exactly this, the field takes it, and it begins no formula."""
+    if not value or value not in message or not is_valid(field, value):
+        return False
+    return not looks_like_formula(message[message.index(value) :])
 
 
 def _by_rules(field: str, message: str, *, asked: bool) -> Iterator[Found]:

@@ -176,6 +176,52 @@ def test_fields_of_ones_own() -> None:
     assert read("What is your smallest budget?", asked="budget") == {}
 
 
+FORMULAS = (
+    "=1+1",
+    '=HYPERLINK("http://evil.example","Acme")',
+    "+SUM(1+1)",
+    "-SUM(1+1)*2",
+    "@SUM(1+1)",
+    "+LOG10(9)",
+    "+1-cmd|' /C calc'!A0",
+    "-A1+B2",
+    "＝SUM(1)",
+)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_a_spreadsheet_would_run_is_no_value(formula: str, field: str) -> None:
+    label = field.replace("_", " ")
+    for message in (f"my {label} is {formula}", f"{label}: {formula}", f"I work at {formula}", formula):
+        for asked in (None, field):
+            values = read(message, asked=asked)
+            assert not any(value[0] in "=+-@＝" for value in values.values()), values
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "value"),
+    [
+        ("phone", "+49 30 1234567", "+49 30 1234567"),
+        ("phone", "+49(0)30 1234567", "+49(0)30 1234567"),
+        ("phone", "+49 30 1234567 | thanks!", "+49 30 1234567"),
+        ("company", "our company is +Plus Design", "+Plus Design"),
+        ("company", "our company is 3=Drei", "3=Drei"),
+        ("budget", "my budget is +20 %", "+20 %"),
+        ("budget", "my budget is -5", "-5"),
+        ("budget", "my budget is @ana", "@ana"),
+    ],
+)
+def test_a_sign_alone_makes_no_formula(field: str, message: str, value: str) -> None:
+    assert read(message)[field] == value
+
+
+def test_a_model_cannot_point_at_a_formula_either() -> None:
+    model = FakeChatModel(["+SUM"])
+    assert LeadReader(("company",), SecondOpinion(model)).read("+SUM(1+1) it is, tomorrow", asked="company").values == {}
+    assert len(model.requests) == 1
+
+
 def test_a_correction_replaces_the_older_value() -> None:
     assert read("it's Jon, not John", known={"name": "John Smith"}) == {"name": "Jon"}
     assert read("Sorry, my name is Jon Smith", known={"name": "John"}) == {"name": "Jon Smith"}
