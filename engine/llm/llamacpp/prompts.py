@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.domain import Message
 from engine.llm.base import Constraint
 from engine.llm.llamacpp.grammar import Grammar, GrammarCompiler
+from engine.llm.llamacpp.rendering import renderer
 from engine.llm.llamacpp.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
@@ -21,8 +22,8 @@ class PromptBuilder:
 
         Raises:
             ModelFileError: the file cannot be used.
-            ModelError: its chat template cannot be parsed.
         """
+        renderer.start()  # a tenth of a second, while the vocabulary is loaded
         self.vocabulary = Vocabulary(path)
         self._template = ChatTemplate(self.vocabulary)
         self._lock = threading.Lock()

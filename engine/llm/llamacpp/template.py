@@ -1,26 +1,18 @@
 """Conversations to prompt tokens, by the chat template in the model file.
 
-A template is a program from a file that may be hostile, so it runs in Jinja's sandbox. What people and documents say must
-never act as a special token: see `ChatTemplate.tokens`.
+The template runs in a process of its own (`engine.llm.llamacpp.rendering`); what people and documents say never acts as a
+special token (`engine.llm.llamacpp.prompt_tokens`).
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
-from functools import lru_cache
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from engine.domain import Message
+from engine.domain import Json, Message
 from engine.errors import ModelError
+from engine.llm.llamacpp.prompt_tokens import PromptTokeniser
+from engine.llm.llamacpp.rendering import TemplateRefusedError, TemplateRenderer, renderer
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 CHATML = (
@@ -29,83 +21,82 @@ CHATML = (
 )
 """Used where a model file has no template."""
 
-_FAILURES = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What running a template from a file can raise: its own refusals, and any mistake of its author."""
-
 
 class ChatTemplate:
     """Turns conversations into prompts for one model. Safe to use from any thread."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        """Compile the model's template.
-
-        Raises:
-            ModelError: the template cannot be parsed.
-        """
+    def __init__(self, vocabulary: Vocabulary, rendering: TemplateRenderer = renderer) -> None:
+        """Take the model's template. It is parsed with the first conversation."""
         self._vocabulary = vocabulary
-        try:
-            self._template = _environment().from_string(vocabulary.chat_template or CHATML)
-        except TemplateError as exc:
-            raise ModelError(f"The model's chat template cannot be used: {exc}") from exc
+        self._source = vocabulary.chat_template or CHATML
+        self._tokeniser = PromptTokeniser(vocabulary, self._source)
+        self._rendering = rendering
+        self._unusable: ModelError | None = None
+        rendering.start()
 
     def tokens(self, messages: Sequence[Message]) -> list[Token]:
         """The prompt for a conversation, up to and with the header of the assistant's turn.
 
-        The rendered text is tokenised as a whole, as in training, where that yields the control tokens of the template and
-        no others. Else a message holds the name of one: then template and messages are tokenised apart, the messages with
-        special tokens off.
+        The tokens are those that Transformers makes of the same template. What it does not take is tried in other forms: with
+        the system message at the beginning of the first user message, and with neighbouring messages of one role as one.
 
         Raises:
-            ModelError: the template refuses the conversation.
+            ModelError: the template refuses the conversation, or cannot be used at all.
         """
-        usable, whole = self._render(messages)
-        together = self._vocabulary.tokenise(whole, special=True)
-        apart = self._tokenise_apart(usable)
-        tokens = together if self._controls(together) == self._controls(apart) else apart
-        begins = self._vocabulary.bos
-        return [begins, *tokens] if self._vocabulary.adds_bos and tokens[:1] != [begins] else tokens
+        mark = self._tokeniser.mark_for(message.content for message in messages)
+        text = self._render([self._protected(message, mark) for message in messages])
+        tokens = self._tokeniser.tokens(text, mark)
+        if self._vocabulary.chat_template is None and self._vocabulary.adds_bos:
+            return [self._vocabulary.bos, *tokens]
+        return tokens
 
-    def _render(self, messages: Sequence[Message]) -> tuple[Sequence[Message], str]:
-        """The conversation as the template accepts it, and rendered."""
-        try:
-            return messages, self._text(messages)
-        except _FAILURES as exc:
-            merged = merge_system_messages(messages)
-            if merged == list(messages):
-                raise self._refusal(exc) from exc
-        try:
-            return merged, self._text(merged)
-        except _FAILURES as exc:
-            raise self._refusal(exc) from exc
+    def _protected(self, message: Message, mark: str) -> Message:
+        own = message.role == "assistant"
+        return Message(message.role, self._tokeniser.protect(message.content, mark, keep_written=own))
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        """The text of the first form of the conversation that the template takes and leaves nothing out of."""
+        if self._unusable is not None:
+            raise self._unusable
+        refusal: ModelError | None = None
+        for form in _forms(messages):
+            try:
+                text = self._text(form)
+            except TemplateRefusedError as exc:
+                refusal = refusal or exc
+            except ModelError as exc:
+                self._unusable = exc  # it took seconds; it would again
+                raise
+            else:
+                if all(message.content.strip() in text for message in form if message.role == "system"):
+                    return text
+        raise refusal or ModelError("The model's chat template leaves the system message out.", hint="Use another model.")
 
     def _text(self, messages: Sequence[Message]) -> str:
-        return self._template.render(
-            messages=[{"role": message.role, "content": message.content} for message in messages],
-            add_generation_prompt=True,
-            bos_token=self._vocabulary.name_of(self._vocabulary.bos),
-            eos_token=self._vocabulary.name_of(self._vocabulary.eos),
-            tools=None,
-            documents=None,
-        )
+        variables: dict[str, Json] = {
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "add_generation_prompt": True,
+            "tools": None,
+            "documents": None,
+            **self._special_names(),
+        }
+        return self._rendering.render(self._source, variables, sum(len(message.content) for message in messages))
 
-    def _tokenise_apart(self, messages: Sequence[Message]) -> list[Token]:
-        key = secrets.token_hex(8)
-        marks = [f"[{key}:{index}]" for index in range(len(messages))]
-        _, text = self._render([replace(message, content=mark) for message, mark in zip(messages, marks, strict=True)])
-        contents = dict(zip(marks, (message.content for message in messages), strict=True))
-        parts = _split_at(text, marks)
-        tokenise = self._vocabulary.tokenise
-        return list(chain.from_iterable(tokenise(contents.get(part, part), special=part not in contents) for part in parts))
+    def _special_names(self) -> dict[str, Json]:
+        """The names of the special tokens that there are; llama.cpp gives some token where a file names none."""
+        vocabulary = self._vocabulary
+        ends = {"bos_token": vocabulary.bos, "eos_token": vocabulary.eos}
+        return {key: vocabulary.name_of(token) for key, token in ends.items() if token in vocabulary.special_tokens}
 
-    def _controls(self, tokens: Sequence[Token]) -> list[Token]:
-        return [token for token in tokens if token in self._vocabulary.control_tokens]
 
-    @staticmethod
-    def _refusal(exc: Exception) -> ModelError:
-        return ModelError(
-            f"The model's chat template refuses this conversation: {exc}",
-            hint="Most templates ask for user and assistant to take turns, the user first.",
-        )
+def _forms(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """A conversation in the forms that templates may take, each once."""
+    seen: list[list[Message]] = []
+    merged = merge_system_messages(messages)
+    for form in (list(messages), merged, merge_neighbours(messages), merge_neighbours(merged)):
+        if form not in seen:
+            seen.append(form)
+            yield form
 
 
 def merge_system_messages(messages: Sequence[Message]) -> list[Message]:
@@ -121,50 +112,9 @@ def merge_system_messages(messages: Sequence[Message]) -> list[Message]:
     return others
 
 
-def _split_at(text: str, marks: Sequence[str]) -> list[str]:
-    """The text cut before and after each mark, in whichever order the marks come."""
-    parts = [text]
-    for mark in marks:
-        parts = [piece for part in parts for piece in _cut(part, mark)]
-    return [part for part in parts if part]
-
-
-def _cut(text: str, mark: str) -> list[str]:
-    pieces = text.split(mark)
-    return [piece for index, between in enumerate(pieces) for piece in ([between] if index == 0 else [mark, between])]
-
-
-class _GenerationBlock(Extension):
-    """`{% generation %} … {% endgeneration %}`, with which some templates mark the assistant's part for training."""
-
-    tags = {"generation"}  # noqa: RUF012  # Jinja's own way
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        """Leave only what is inside."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    """Jinja as Transformers sets it up for chat templates, which are written against that."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, autoescape=False, extensions=["jinja2.ext.loopcontrols", _GenerationBlock]
-    )
-    environment.filters["tojson"] = _to_json
-    functions: dict[str, Callable[[str], str]] = {"raise_exception": _refuse, "strftime_now": _now}
-    environment.globals.update(functions)
-    return environment
-
-
-def _to_json(value: object, indent: int | None = None, ensure_ascii: bool = False, **options: object) -> str:
-    """Plain JSON, where Jinja's own filter would escape it for HTML."""
-    return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, **options)  # type: ignore[arg-type]
-
-
-def _refuse(message: str) -> str:
-    raise TemplateError(message)
-
-
-def _now(pattern: str) -> str:
-    return datetime.now().astimezone().strftime(pattern)
+def merge_neighbours(messages: Sequence[Message]) -> list[Message]:
+    """The conversation with neighbouring messages of one role as one, for templates that want the roles to take turns."""
+    return [
+        Message(role, "\n\n".join(message.content for message in group))
+        for role, group in groupby(messages, key=lambda message: message.role)
+    ]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import ModelError, ModelFileError
 from engine.llm.llamacpp.library import load_library
@@ -19,6 +21,9 @@ Token = int
 
 _PIECE_BYTES = 1024
 """More than the longest token of any vocabulary in use; a longer one is asked for again with the size it needs."""
+
+_COMPOSED = ("qwen2", "qwen35")
+"""Pre-tokenizers of models whose tokenizer first composes characters (Unicode's normal form C); llama.cpp does not."""
 
 
 class Vocabulary:
@@ -40,11 +45,21 @@ class Vocabulary:
         """The bytes of each token, special ones by their name."""
         self.end_tokens = frozenset(t for t in tokens if library.llama_vocab_is_eog(self._vocab, t))
         """Tokens that end an answer."""
-        self.control_tokens = frozenset(t for t in tokens if library.llama_vocab_is_control(self._vocab, t))
+        kinds = [library.llama_vocab_get_attr(self._vocab, t) for t in tokens]
+        self.control_tokens = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_CONTROL)
         """Tokens with a meaning beyond their text, such as the marks around a turn."""
+        self.user_defined_tokens = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        """Words that are always one token, such as `<think>` in many models."""
+        self._acting = self.control_tokens | (self.end_tokens & self.user_defined_tokens)
+        unknown = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_UNKNOWN)
+        self.special_tokens = self._acting | unknown
+        """Tokens that stand for their name only where special tokens are on."""
         self.bos: Token = library.llama_vocab_bos(self._vocab)
         self.eos: Token = library.llama_vocab_eos(self._vocab)
         self.adds_bos: bool = library.llama_vocab_get_add_bos(self._vocab)
+        self.kind = self.metadata("tokenizer.ggml.model") or ""
+        """The kind of tokenizer as the file names it: `gpt2` for byte-level BPE, `llama` for SentencePiece, and others."""
+        self._normal_form: Literal["NFC"] | None = "NFC" if self.metadata("tokenizer.ggml.pre") in _COMPOSED else None
         self.chat_template: str | None = self._chat_template()
         self.trained_context: int = self._trained_context()
 
@@ -54,19 +69,58 @@ class Vocabulary:
         Raises:
             ModelError: the vocabulary was closed.
         """
-        return self.tokenise_bytes(text.encode("utf-8", "replace"), special=special)
+        return self.tokenise_bytes(self._encoded(text), special=special)
+
+    def tokenise_inside(self, text: str) -> list[Token]:
+        """As `tokenise` with special tokens off, for text with other text before it.
+
+        SentencePiece vocabularies put a space before a text, but not in the middle of one.
+        """
+        tokens = self._inside(text)
+        return tokens if self._acting.isdisjoint(tokens) else self._spelled_out(tokens)
 
     def tokenise_bytes(self, data: bytes, *, special: bool = False) -> list[Token]:
         """The tokens of a text in UTF-8. See `tokenise`."""
+        tokens = self._split(data, special=special)
+        return tokens if special or self._acting.isdisjoint(tokens) else self._spelled_out(tokens)
+
+    def _split(self, data: bytes, *, special: bool) -> list[Token]:
         room = len(data) + 2
         buffer = (ctypes.c_int32 * room)()
         with self._lock:
             if not self._model:
-                raise ModelError("The model was closed.")
+                raise ModelError("The model was closed.", hint="Load it again.")
             count = load_library().llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
         if count < 0:
             raise ModelError("The text could not be split into tokens.", hint="Shorten the text.")
         return list(buffer[:count])
+
+    def _inside(self, text: str) -> list[Token]:
+        """The tokens of a text that others are before; a line break, which no word goes across, stands for those."""
+        data = self._encoded(text)
+        if self.kind != "llama":
+            return self._split(data, special=False)
+        before = self._split(b"\n", special=False)
+        both = self._split(b"\n" + data, special=False)
+        return both[len(before) :] if both[: len(before)] == before else self._split(data, special=False)
+
+    def _encoded(self, text: str) -> bytes:
+        composed = text if self._normal_form is None else unicodedata.normalize(self._normal_form, text)
+        return composed.encode("utf-8", "replace")
+
+    def _spelled_out(self, tokens: Sequence[Token]) -> list[Token]:
+        """Tokens of a plain text without those that act: llama.cpp puts a name together from pieces where it can."""
+        plain: list[Token] = []
+        for token in tokens:
+            plain += self._in_pieces(self.name_of(token)) if token in self._acting else [token]
+        return plain
+
+    def _in_pieces(self, name: str) -> list[Token]:
+        """A name in two parts, if that helps, or in characters."""
+        parts = [[name[:at], name[at:]] for at in range(1, len(name))]
+        ways = [[token for part in way for token in self._inside(part)] for way in (*parts, list(name))]
+        harmless = [way for way in ways if self._acting.isdisjoint(way)]
+        return min(harmless, key=len) if harmless else []
 
     def text_of(self, tokens: Sequence[Token]) -> str:
         """The text of tokens, special ones left out."""
@@ -74,7 +128,7 @@ class Vocabulary:
         return b"".join(visible).decode("utf-8", "replace")
 
     def name_of(self, token: Token) -> str:
-        """A special token as templates write it; empty where the vocabulary has no such token."""
+        """A token as templates write it; empty where the vocabulary has no such token."""
         return self.pieces[token].decode("utf-8", "replace") if 0 <= token < self.size else ""
 
     def metadata(self, key: str) -> str | None:
