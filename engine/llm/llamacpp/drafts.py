@@ -13,6 +13,9 @@ from engine.llm.llamacpp.tokens import Token
 FIRST, SHORTEST, LONGEST = 6, 2, 16
 """Tokens of the first guess, and of later ones: twice as many after one that was right, half after one that was not."""
 
+PAUSE = 8
+"""Tokens without a guess after two in a row of which nothing was right."""
+
 NGRAM = 3
 """How many of the last tokens are looked up; if they are not in the text, fewer."""
 
@@ -25,11 +28,15 @@ class PromptLookup:
         self._tokens: list[Token] = []
         self._after: dict[tuple[Token, ...], int] = {}
         self._length = FIRST
+        self._failed = 0
+        self._pause_until = 0
         for source in sources:
             self._add(source)
 
     def guess(self, tokens: Sequence[Token], limit: int) -> list[Token]:
         """What may follow these tokens, `limit` of them at most; often nothing."""
+        if len(tokens) < self._pause_until:
+            return []
         for size in range(min(NGRAM, len(tokens)), 0, -1):
             start = self._after.get(tuple(tokens[-size:]))
             if start is not None:
@@ -37,8 +44,11 @@ class PromptLookup:
                 return found[: found.index(_END)] if _END in found else found
         return []
 
-    def learn(self, guessed: int, right: int) -> None:
-        """Guess longer or shorter next time."""
+    def learn(self, guessed: int, right: int, length: int) -> None:
+        """Guess longer or shorter next time, or not at all for a while. `length` is that of the sequence now."""
+        self._failed = 0 if right else self._failed + 1
+        if self._failed == 2:
+            self._failed, self._pause_until = 0, length + PAUSE
         if right == guessed:
             self._length = min(2 * self._length, LONGEST)
         elif 2 * right < guessed:

@@ -53,6 +53,16 @@ class Lane:
         self.used_at = time.monotonic()
 
     @property
+    def decode_s(self) -> float:
+        """Seconds that llama.cpp has computed for this lane."""
+        return self._context.decode_s
+
+    @property
+    def cells(self) -> int:
+        """Tokens that all sequences together may keep."""
+        return self._context.shape.cells
+
+    @property
     def busy(self) -> bool:
         """Whether anything runs or waits here."""
         return bool(self._live or self._waiting)

@@ -14,8 +14,9 @@ from engine.domain import Completion, Delta, Message
 from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 from engine.llm.llamacpp.generation import Event, Generation
+from engine.llm.llamacpp.loading import ChooseWeights
 from engine.llm.llamacpp.prompts import PromptBuilder
-from engine.llm.llamacpp.scheduler import RuntimeOptions, Scheduler, adapter_file
+from engine.llm.llamacpp.scheduler import BATCH_TOKENS, RuntimeOptions, Scheduler, Statistics, adapter_file
 from engine.llm.llamacpp.tokens import Token
 
 MAX_LOGPROBS = 20
@@ -42,6 +43,8 @@ class LlamaCppModel(ChatModel):
         threads: int | None = None,
         gpu_layers: int = -1,
         idle_unload_s: float = 900,
+        batch: int = BATCH_TOKENS,
+        weights: ChooseWeights | None = None,
     ) -> None:
         """Describe the model; see `engine.config.Settings` for the limits.
 
@@ -53,10 +56,12 @@ class LlamaCppModel(ChatModel):
             threads: processor threads; by default one for each physical core.
             gpu_layers: layers on the GPU where llama.cpp has one; -1 for all.
             idle_unload_s: seconds without a request after which the weights are given back.
+            batch: tokens of one decode.
+            weights: gives the file to load in place of `path`, such as a copy in another format.
         """
         self._name = name or path.stem
         count = threads or psutil.cpu_count(logical=False) or 1
-        self._options = RuntimeOptions(path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s)
+        self._options = RuntimeOptions(path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights)
         self._lock = threading.Lock()
         self._prompts: PromptBuilder | None = None
         self._scheduler: Scheduler | None = None
@@ -132,6 +137,11 @@ class LlamaCppModel(ChatModel):
             ModelError: the model's chat template refuses the conversation.
         """
         return self._open()[0].chat(messages)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the decode thread has done since the first use."""
+        return self._open()[1].statistics
 
     def close(self) -> None:
         """End what runs, free the weights, end the thread; within about two seconds. May be called again."""

@@ -8,12 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import AdapterError, ModelError, NexusError
-from engine.llm.llamacpp.context import ContextShape, DecodingContext
+from engine.errors import AdapterError, ContextOverflowError, ModelError, NexusError, OutOfMemoryError
+from engine.llm.llamacpp.context import ContextShape
+from engine.llm.llamacpp.fitting import ModelFacts, read_facts
 from engine.llm.llamacpp.generation import AdapterFile, Generation
 from engine.llm.llamacpp.lane import Lane
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
+from engine.llm.llamacpp.loading import ChooseWeights, load_model, open_context, smaller_notice
 from engine.llm.llamacpp.tokens import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -41,11 +43,24 @@ class RuntimeOptions:
     threads: int
     gpu_layers: int
     idle_unload_s: float
+    batch: int = BATCH_TOKENS
+    weights: ChooseWeights | None = None
+    """Gives the file to load in place of `path`."""
 
     @property
     def shape(self) -> ContextShape:
         """The shape of each context: twice the sequence numbers, so that finished ones can be kept."""
-        return ContextShape(self.cells, min(2 * self.max_live, MAX_SEQUENCES), BATCH_TOKENS, self.threads)
+        return ContextShape(self.cells, min(2 * self.max_live, MAX_SEQUENCES), self.batch, self.threads)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What the decode thread has done so far. `step_s` is the time of all steps, `decode_s` the part of it in llama.cpp."""
+
+    steps: int = 0
+    step_s: float = 0.0
+    decode_s: float = 0.0
+    load_s: float = 0.0
 
 
 class Scheduler:
@@ -63,8 +78,11 @@ class Scheduler:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._abort = AbortSwitch()
+        self.statistics = Statistics()
         # From here on: the decode thread's own.
         self._model: LoadedModel | None = None
+        self._facts: ModelFacts | None = None
+        self._fewer_layers: int | None = None
         self._lanes: dict[AdapterFile | None, Lane] = {}
         self._unplaced: list[Generation] = []
 
@@ -131,19 +149,32 @@ class Scheduler:
             generation.finish("", reason, 0)
             return True
         try:
-            lane = self._lane_for(generation.adapter)
+            lane = self._lane_for(generation)
         except ModelError as exc:
             generation.fail(exc)
             return True
         if lane is not None:
+            generation.notice = smaller_notice(self._options.cells, lane.cells, self._fewer_layers)
             lane.add(generation)
         return lane is not None
 
-    def _lane_for(self, adapter: AdapterFile | None) -> Lane | None:
-        """The lane of an adapter, made if need be; None while all that may exist are busy with other adapters."""
+    def _lane_for(self, generation: Generation) -> Lane | None:
+        """The lane of an adapter, made if need be; None while all that may exist are busy with other adapters.
+
+        Raises:
+            ModelError: it cannot be made.
+            ContextOverflowError: memory allows no context that is large enough.
+        """
+        adapter = generation.adapter
         lane = self._lanes.get(adapter)
+        if lane is not None and lane.cells < generation.cells and not lane.busy:  # made when memory was short
+            self._lanes.pop(adapter).close()
+            lane = None
         if lane is None and self._room_for_lane(adapter):
-            lane = self._lanes[adapter] = self._new_lane(adapter)
+            lane = self._lanes[adapter] = self._new_lane(adapter, generation.cells)
+        if lane is not None and lane.cells < generation.cells:
+            hint = "Shorten the conversation, or close other programs."
+            raise ContextOverflowError(f"Memory is short: the context holds {lane.cells} tokens just now.", hint=hint)
         return lane
 
     def _room_for_lane(self, adapter: AdapterFile | None) -> bool:
@@ -156,25 +187,55 @@ class Scheduler:
         self._lanes.pop(min(idle, key=lambda entry: entry[0])[1]).close()
         return True
 
-    def _new_lane(self, adapter: AdapterFile | None) -> Lane:
-        if self._model is None:
-            started = time.monotonic()
-            self._model = LoadedModel(self._options.path, self._options.gpu_layers)
-            logger.info("Loaded %s in %.2f s", self._options.path.name, time.monotonic() - started)
-        context = DecodingContext(self._model, self._options.shape, adapter.path if adapter else None, self._abort)
-        keeps_history = self._model.keeps_history
-        return Lane(context, self._vocabulary, max_live=self._options.max_live, keeps_history=keeps_history)
+    def _new_lane(self, adapter: AdapterFile | None, least: int) -> Lane:
+        model, facts = self._load()
+        path = adapter.path if adapter else None
+        try:
+            context = open_context(model, facts, self._options.shape, path, self._abort, least=least)
+        except OutOfMemoryError:
+            if not self._free_gpu_memory():
+                raise
+            return self._new_lane(adapter, least)
+        return Lane(context, self._vocabulary, max_live=self._options.max_live, keeps_history=model.keeps_history)
+
+    def _load(self) -> tuple[LoadedModel, ModelFacts]:
+        if self._model is None or self._facts is None:
+            started, options = time.monotonic(), self._options
+            layers = options.gpu_layers if self._fewer_layers is None else self._fewer_layers
+            self._facts = read_facts(options.path)
+            self._model = load_model(options.path, options.weights, layers, lambda: self._closed)
+            self.statistics.load_s += time.monotonic() - started
+            logger.info("Loaded %s in %.2f s", options.path.name, time.monotonic() - started)
+        return self._model, self._facts
+
+    def _free_gpu_memory(self) -> bool:
+        """Unload the model, to be loaded again with half its layers on the GPU; False where that cannot help."""
+        if self._model is None or self._facts is None or self._lanes or not self._model.on_gpu:
+            return False
+        layers = self._options.gpu_layers if self._fewer_layers is None else self._fewer_layers
+        self._fewer_layers = (self._facts.layers if layers < 0 else layers) // 2
+        logger.warning("The GPU is short of memory; %d layers are put on it.", self._fewer_layers)
+        self._unload()
+        return True
 
     def _step_lanes(self) -> None:
         for key, lane in list(self._lanes.items()):
             if not lane.busy:
                 continue
             try:
-                lane.step()
+                self._step(lane)
             except ModelError as exc:
                 lane.fail(self._closing_error() if self._closed else exc)
                 lane.close()
                 del self._lanes[key]
+
+    def _step(self, lane: Lane) -> None:
+        """A step of a lane, timed."""
+        started, before = time.perf_counter(), lane.decode_s
+        lane.step()
+        self.statistics.steps += 1
+        self.statistics.step_s += time.perf_counter() - started
+        self.statistics.decode_s += lane.decode_s - before
 
     def _unload(self) -> None:
         for lane in self._lanes.values():

@@ -85,7 +85,7 @@ class LiveSequence:
     def learn(self, guessed: int, right: int) -> None:
         """What became of a guess."""
         if self._lookup is not None and guessed:
-            self._lookup.learn(guessed, right)
+            self._lookup.learn(guessed, right, len(self.tokens))
 
     def finish(self, reason: FinishReason) -> None:
         """End the generation with the text so far."""
