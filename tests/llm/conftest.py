@@ -51,11 +51,12 @@ class PlayedProvider:
     """What the server does with each request in turn; the last step of the script is played again and again.
 
     Steps: `ok`; a status such as `429`; `overflow` (a 400 that says the context is too long), `quota` (a 429 that does not
-    pass); `garbage` (a stream that is not JSON), `page` (an HTML page), `whole` (JSON instead of a stream); `breaks` (some
-    text, then a broken stream), `drops` (some text, then a lost connection), `ends` (some text, then nothing more), `refuses`
-    (no answer at all: the connection is lost); `hang` (no answer until the test ends), `stalls` (some text, then comments until
-    the client hangs up); `waits` (the answer when the test opens `gate`); `comments`, `unmeasured` (without usage), `cached`,
-    `filtered`, `withheld`, `tools`, `empty`, `two` (choices), `thinks`, `likely` (log-probabilities), `flood` (no end).
+    pass), `redirects`; `garbage` (a stream that is not JSON), `page` (an HTML page), `whole` (JSON instead of a stream);
+    `breaks` (some text, then a broken stream), `drops` (some text, then a lost connection), `ends` (some text, then nothing
+    more), `refuses` (the connection is lost at once); `hang` (no answer until the test ends), `stalls` (some text, then
+    comments until the client hangs up), `flood` (text until it does), `waits` (the answer when the test opens `gate`);
+    `comments`, `unmeasured` (without usage), `cached`, `filtered`, `withheld`, `tools`, `empty`, `two` (choices), `thinks`,
+    `likely` (log-probabilities), `anthropic` (its form).
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,8 @@ class PlayedProvider:
         self.answer: Callable[[dict], str] = _echo
         self.requests: list[dict] = []
         self.keys: list[str] = []
+        self.paths: list[str] = []
+        self.cookies: list[str] = []
         self.ended = threading.Event()
         self.gate = threading.Event()
         self.hung_up = threading.Event()
@@ -102,6 +105,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.provider.requests.append(body)
+        self.provider.paths.append(self.path)
+        self.provider.cookies.append(self.headers.get("cookie", ""))
         self.provider.keys.append(self.headers.get("authorization", ""))
         with self.provider.counted(), suppress(BrokenPipeError, ConnectionResetError):
             self._play(self.provider.step(), body)
@@ -114,6 +119,11 @@ class Handler(BaseHTTPRequestHandler):
         """A failure, or an answer."""
         if step.isdecimal():
             self._refuse(int(step), {"message": f"no: {self.headers['authorization']}"})
+        elif step == "redirects":
+            self.provider.headers = {"location": self.provider.url + "/elsewhere"}
+            self._refuse(307, {})
+        elif step == "anthropic":
+            self._send("".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in ANTHROPIC_EVENTS))
         elif step in REFUSALS:
             self._refuse(*REFUSALS[step])
         elif step == "refuses":
@@ -171,6 +181,25 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.provider.hung_up.set()
 
+
+USED = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 1}
+
+ANTHROPIC_EVENTS = [
+    {
+        "type": "message_start",
+        "message": {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": USED},
+    },
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "hello"}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": " you"}},
+    {"type": "content_block_stop", "index": 1},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+    {"type": "message_stop"},
+]
+"""An answer in the form of Anthropic's interface."""
 
 REFUSALS = {
     "overflow": (400, {"message": "This model's maximum context length is 10 tokens", "code": "context_length_exceeded"}),

@@ -41,13 +41,7 @@ class Endpoint:
     @property
     def loopback(self) -> bool:
         """Whether requests stay on this machine."""
-        host = urlsplit(self.api_base or "").hostname or ""
-        if host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(urlsplit(self.api_base or "").hostname or "")
 
     def check_allowed(self, offline: bool) -> None:
         """Refuse what would leave this machine.
@@ -72,6 +66,16 @@ class Endpoint:
         if self.api_base is not None:
             return "none"
         raise ConfigError(f"There is no key for {self.provider}.", hint=f"Set the environment variable {variables[0]}.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def redact(text: str) -> str:

@@ -62,16 +62,22 @@ Response = Iterator[Chunk]
 
 def was_finished(response: Iterable[Chunk]) -> bool:
     """Whether the provider said that its answer ends; litellm says `stop` also where the connection just ended."""
-    reasons = [getattr(response, name, "") for name in ("received_finish_reason", "intermittent_finish_reason")]
-    return any(reason is not None for reason in reasons)
+    return bool(getattr(response, "received_finish_reason", True) or getattr(response, "intermittent_finish_reason", None))
 
 
 @lru_cache(maxsize=1)
 def load_litellm() -> ModuleType:
     """litellm, kept from fetching its price list and tokenizers, and from reporting its use. The first call takes seconds."""
+    import httpx
+
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm
 
+    from engine.llm.cloud.transport import ProviderTransport
+
+    # The OpenAI-compatible providers take a client, all others a transport.
+    litellm.sync_transport = ProviderTransport()
+    litellm.client_session = httpx.Client(transport=litellm.sync_transport)
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     # It counts the tokens of an answer itself where the provider did not, for some names with a tokenizer from the hub.

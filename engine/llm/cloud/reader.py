@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,6 +10,7 @@ from types import TracebackType
 
 from engine.llm.cloud.gate import POLL_S
 from engine.llm.cloud.library import Chunk, Response, was_finished
+from engine.llm.cloud.line import Line, using
 
 MOST_UNREAD = 256
 """Pieces that are kept while nobody takes them; then the server has to wait."""
@@ -28,6 +28,7 @@ class Reader:
         """
         self._send = send
         self._ended = ended
+        self._line = Line()
         self._unread: queue.Queue[Chunk] = queue.Queue(MOST_UNREAD)
         self._abandoned = threading.Event()
         self._over = threading.Event()
@@ -61,12 +62,11 @@ class Reader:
     def abandon(self) -> None:
         """Hang up. May be called again, and after the end."""
         self._abandoned.set()
-        if not self._over.is_set():
-            _hang_up(self._response)
+        self._line.hang_up()
 
     def _run(self) -> None:
         try:
-            with _Kept(self):
+            with _Kept(self), using(self._line):
                 self._read()
         finally:
             self._over.set()
@@ -74,16 +74,13 @@ class Reader:
 
     def _read(self) -> None:
         response = self._response = self._send()
-        try:
-            for chunk in response:
-                while not self._abandoned.is_set():
-                    with suppress(queue.Full):
-                        self._unread.put(chunk, timeout=POLL_S)
-                        break
-                if self._abandoned.is_set():
+        for chunk in response:
+            while not self._abandoned.is_set():
+                with suppress(queue.Full):
+                    self._unread.put(chunk, timeout=POLL_S)
                     break
-        finally:
-            _close(response)
+            if self._abandoned.is_set():
+                break
 
     def keep(self, failure: BaseException) -> None:
         """Remember what `chunks` is to raise."""
@@ -103,20 +100,3 @@ class _Kept:
         if error is not None:
             self._reader.keep(error)
         return True
-
-
-def _close(response: Response) -> None:
-    """Give the connection back, which litellm's own object leaves to its inner one."""
-    close = getattr(getattr(response, "completion_stream", None), "close", None)
-    if close is not None:
-        close()
-
-
-def _hang_up(response: Response | None) -> None:
-    """Wake a thread that reads: closing a socket does not, shutting it down does. OpenAI's client alone shows its socket."""
-    http = getattr(getattr(response, "completion_stream", None), "response", None)
-    network = getattr(http, "extensions", {}).get("network_stream")
-    connection = network.get_extra_info("socket") if network is not None else None
-    if isinstance(connection, socket.socket):
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
