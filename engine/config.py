@@ -7,13 +7,17 @@ which are read where they are used and never kept.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+AutoInt = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
+"""A number, or None for `auto`: chosen for each model and machine by `engine.llm.llamacpp.fitting`; see `nexus doctor`."""
 
 
 class Settings(BaseSettings):
@@ -30,10 +34,13 @@ class Settings(BaseSettings):
 
     default_model: str = Field("SmolLM2-135M-Instruct.Q4_1", description="Chat model used when none is named.")
     default_encoder: str = Field("all-MiniLM-L6-v2", description="Sentence encoder for vectors.")
-    context_tokens: int = Field(8192, ge=512, description="Context of the local runtime, shared by its sequences.")
-    max_sequences: int = Field(8, ge=1, le=64, description="Generations that the local runtime decodes together.")
-    threads: int | None = Field(None, description="Threads of the local runtime; None: the physical cores.")
-    gpu_layers: int = Field(-1, description="Model layers on the GPU; -1: all, where llama.cpp was built with one.")
+    context_tokens: AutoInt = Field(None, ge=512, description="Context of the local runtime, shared by its sequences.")
+    max_sequences: AutoInt = Field(None, ge=1, le=64, description="Generations that the local runtime decodes together.")
+    threads: AutoInt = Field(None, ge=1, description="Threads of the local runtime.")
+    gpu_layers: AutoInt = Field(None, ge=-1, description="Layers on the GPU; -1: all. Needs a llama.cpp built for one.")
+    weights: Literal["auto", "as-is", "bf16", "q8_0", "q4_0"] = Field(
+        "auto", description="Format of local models' weights; auto: a faster copy of small models where it is worth its room."
+    )
     idle_unload_s: float = Field(900.0, gt=0, description="A model that was not used for so long gives its memory back.")
 
     max_document_mb: float = Field(100.0, gt=0, description="A larger document is refused.")

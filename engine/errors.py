@@ -10,6 +10,7 @@
     ├── StorageError             the disk or the database refused: full, read-only, locked
     ├── ModelError               a local model cannot do what was asked
     │   ├── ModelFileError       the file is not a usable model: wrong magic, truncated, unknown architecture
+    │   ├── OutOfMemoryError     memory does not suffice for it
     │   ├── ContextOverflowError the conversation does not fit into the model's context
     │   └── AdapterError         a LoRA adapter does not fit its base
     ├── ProviderError            a remote model failed (most often worth a retry)
@@ -108,6 +109,12 @@ class ModelFileError(ModelError):
     """The file is not a usable model."""
 
     code = "model_file"
+
+
+class OutOfMemoryError(ModelError):
+    """Memory does not suffice for the model's context."""
+
+    code = "out_of_memory"
 
 
 class ContextOverflowError(ModelError):

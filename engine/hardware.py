@@ -1,4 +1,4 @@
-"""What this machine has, and whether an installation is fit to run on it."""
+"""The doctor: whether an installation is fit to run on this machine, and how the default model is fitted to it."""
 
 from __future__ import annotations
 
@@ -6,72 +6,26 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from engine.config import Settings
 from engine.db.session import Database
 from engine.errors import NexusError
+from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.defaults import DEFAULT_MODELS, missing_files
 from engine.model_registry.registry import ModelRegistry
 
-CPU_FLAGS = (
-    "avx2",
-    "fma",
-    "f16c",
-    "avx512f",
-    "avx512_bf16",
-    "avx512_vnni",
-    "avx_vnni",
-    "amx_bf16",
-    "amx_int8",
-    "neon",
-    "asimd",
-)
-"""Processor features that decide how fast llama.cpp and torch run."""
 MIN_PYTHON = (3, 11)
 MIN_SQLITE = (3, 35, 0)
 """The first with `RETURNING`, which the job queue uses."""
 MIN_FREE_GB = 5.0
 """A fine-tune of the default model and its checkpoints take about 2 GB; documents and logs the rest."""
 MIN_MEMORY_GB = 3.0
-NVIDIA_SMI_TIMEOUT_S = 5.0
 APP_PORT = 8501
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """An NVIDIA GPU; memory in bytes."""
-
-    name: str
-    memory_total: int
-    memory_free: int
-    driver: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What this machine has. Sizes in bytes; `disk_free` is where the home folder is or will be."""
-
-    cpu: str
-    physical_cores: int
-    logical_cores: int
-    cpu_flags: tuple[str, ...]
-    memory_total: int
-    memory_available: int
-    disk_free: int
-    gpus: tuple[Gpu, ...]
-    llama_cpp_gpu: bool
-    """Whether llama.cpp was built with GPU support, by the libraries that came with it."""
-    python: str
-    system: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +40,6 @@ class Check:
     def __post_init__(self) -> None:
         if self.ok:
             object.__setattr__(self, "hint", "")
-
-
-def inspect_hardware(home: Path | None = None) -> Hardware:
-    """Look at this machine. Imports no heavy library and takes well under a second; a hanging nvidia-smi is given up on."""
-    model, flags = _cpu()
-    memory = psutil.virtual_memory()
-    return Hardware(
-        cpu=model,
-        physical_cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-        logical_cores=_usable_cores(),
-        cpu_flags=flags,
-        memory_total=memory.total,
-        memory_available=memory.available,
-        disk_free=_disk_free(home or Path.cwd()),
-        gpus=_gpus(),
-        llama_cpp_gpu=_llama_cpp_gpu(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()} ({platform.machine()})",
-    )
 
 
 def doctor(settings: Settings) -> list[Check]:
@@ -126,64 +61,6 @@ def doctor(settings: Settings) -> list[Check]:
         _offline(settings),
         _gpu(hardware),
     ]
-
-
-def _cpu() -> tuple[str, tuple[str, ...]]:
-    """The processor's name and which of `CPU_FLAGS` it has."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), ()
-    fields: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip().lower(), value.strip())
-    present = set((fields.get("flags") or fields.get("features", "")).split())
-    return fields.get("model name") or platform.machine(), tuple(flag for flag in CPU_FLAGS if flag in present)
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use, which containers often limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _disk_free(folder: Path) -> int:
-    """Free bytes where a folder is or would be made."""
-    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
-    try:
-        return shutil.disk_usage(existing).free
-    except OSError:
-        return 0
-
-
-def _gpus() -> tuple[Gpu, ...]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    query = [program, "--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT_S, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return parse_nvidia_smi(done.stdout)
-
-
-def parse_nvidia_smi(output: str) -> tuple[Gpu, ...]:
-    """The GPUs in nvidia-smi's CSV (name, total MiB, free MiB, driver). Lines that say something else are passed over."""
-    gpus = []
-    for line in output.splitlines():
-        parts = [part.strip() for part in line.split(",")]
-        if len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal():
-            gpus.append(Gpu(parts[0], int(parts[1]) << 20, int(parts[2]) << 20, parts[3]))
-    return tuple(gpus)
-
-
-def _llama_cpp_gpu() -> bool:
-    spec = importlib.util.find_spec("llama_cpp")
-    if spec is None or spec.origin is None:
-        return False
-    libraries = Path(spec.origin).parent / "lib"
-    return any(any(libraries.glob(f"*ggml-{backend}*")) for backend in ("cuda", "hip", "metal", "vulkan", "sycl"))
 
 
 def _python() -> Check:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import hardware
+from engine import hardware, machine
 from engine.config import PROJECT_ROOT, Settings
-from engine.hardware import Check, Gpu, doctor, inspect_hardware, parse_nvidia_smi
+from engine.hardware import Check, doctor
+from engine.machine import Gpu, inspect_hardware, parse_nvidia_smi
 
 
 def finding(settings: Settings, name: str) -> Check:
@@ -33,7 +34,7 @@ def test_this_machine_is_described(tmp_path: Path) -> None:
 
 def test_looking_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from engine.hardware import inspect_hardware; inspect_hardware(); "
+        "import sys; from engine.machine import inspect_hardware; inspect_hardware(); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'llama_cpp', 'transformers', 'opik')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, timeout=60, check=False).returncode == 0
@@ -49,7 +50,7 @@ def test_gpus_come_from_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_failing_or_hanging_nvidia_smi_means_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     program(tmp_path, script)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(hardware, "NVIDIA_SMI_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(machine, "NVIDIA_SMI_TIMEOUT_S", 0.5)
     assert inspect_hardware().gpus == ()
 
 
@@ -102,7 +103,7 @@ def test_the_offline_switch_is_told(settings: Settings) -> None:
 def test_a_gpu_that_llama_cpp_does_not_use_is_told(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, "echo 'NVIDIA X, 24564, 20000, 550.54'")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(hardware, "_llama_cpp_gpu", lambda: False)
+    monkeypatch.setattr(machine, "_llama_cpp_gpu", lambda: False)
     check = finding(settings, "GPU")
     assert not check.ok
     assert "CUDA" in check.hint

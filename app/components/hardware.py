@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components.text import plain, size
-from engine.hardware import Hardware, inspect_hardware
+from engine.machine import Hardware, inspect_hardware
 
 
 @st.cache_data(ttl=10, show_spinner=False)

@@ -25,15 +25,22 @@ Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
 
 def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
+    from engine.llm.llamacpp.fitting import plan_for
+    from engine.llm.llamacpp.weights import WeightCopies
 
+    path = resolve(name.removeprefix("local/"))
+    plan = plan_for(path, settings)
+    copies = WeightCopies(settings.cache_dir)
     return LlamaCppModel(
-        resolve(name.removeprefix("local/")),
+        path,
         name=name,
-        context_tokens=settings.context_tokens,
-        max_sequences=settings.max_sequences,
-        threads=settings.threads,
-        gpu_layers=settings.gpu_layers,
+        context_tokens=plan.context.value,
+        max_sequences=plan.sequences.value,
+        threads=plan.threads.value,
+        gpu_layers=plan.gpu_layers.value,
         idle_unload_s=settings.idle_unload_s,
+        batch=plan.batch.value,
+        weights=lambda stop: copies.served(path, settings.weights, stop),
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import AdapterError, ModelError
+from engine.errors import AdapterError, ModelError, OutOfMemoryError
 from engine.llm.llamacpp.cells import CellLedger
 from engine.llm.llamacpp.library import AbortSwitch, load_library
 from engine.llm.llamacpp.loaded import LoadedAdapter, LoadedModel
@@ -196,5 +196,5 @@ def _new_context(model: LoadedModel, shape: ContextShape) -> int:
     if not pointer:
         model.give_back()
         hint = "Choose a smaller context (NEXUS_CONTEXT_TOKENS), or close other programs."
-        raise ModelError("There is not enough memory for the model's context.", hint=hint)
+        raise OutOfMemoryError("There is not enough memory for the model's context.", hint=hint)
     return pointer

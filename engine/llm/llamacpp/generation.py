@@ -46,6 +46,8 @@ class Generation:
     started_at: float | None = None
     first_token_at: float | None = None
     cached_tokens: int = 0
+    notice: str | None = None
+    """What the person is to be told besides the answer."""
     _closed: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -89,7 +91,9 @@ class Generation:
         usage = Usage(len(self.prompt), completion_tokens, self.cached_tokens)
         adapter = str(self.adapter.path) if self.adapter else None
         timings = self._timings()
-        self.deliver(Delta("", Completion(text, reason, self.model, adapter, usage, timings, logprobs=tuple(logprobs))))
+        self.deliver(
+            Delta("", Completion(text, reason, self.model, adapter, usage, timings, self.notice, logprobs=tuple(logprobs)))
+        )
 
     def _timings(self) -> Timings:
         now = time.monotonic()

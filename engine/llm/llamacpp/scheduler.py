@@ -202,8 +202,9 @@ class Scheduler:
         if self._model is None or self._facts is None:
             started, options = time.monotonic(), self._options
             layers = options.gpu_layers if self._fewer_layers is None else self._fewer_layers
-            self._facts = read_facts(options.path)
-            self._model = load_model(options.path, options.weights, layers, lambda: self._closed)
+            self._facts = facts = read_facts(options.path)
+            self._model, used = load_model(options.path, options.weights, layers, facts.layers, lambda: self._closed)
+            self._fewer_layers = used if used != options.gpu_layers else None
             self.statistics.load_s += time.monotonic() - started
             logger.info("Loaded %s in %.2f s", options.path.name, time.monotonic() - started)
         return self._model, self._facts

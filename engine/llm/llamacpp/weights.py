@@ -1,0 +1,284 @@
+"""Copies of models in the format that this processor computes fastest, beside the originals: made, measured, undone.
+
+A copy is made by a child process (`requantise`) and appears whole or not at all. See `weight_formats` for what is chosen.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from engine.domain import Json, utc_now
+from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
+from engine.llm.llamacpp.requantise_process import run_requantise
+from engine.llm.llamacpp.speed import Speed, gains, speed_from_json
+from engine.llm.llamacpp.weight_formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
+from engine.llm.llamacpp.weight_record import (
+    WeightRecord,
+    copy_name,
+    delete_copies,
+    delete_record,
+    read_records,
+    write_record,
+)
+from engine.machine import Hardware, inspect_hardware
+from engine.model_registry.files import INCOMING, HashCache, incoming, require_space
+from engine.model_registry.gguf_file import GgufHeader, read_gguf
+
+logger = logging.getLogger(__name__)
+
+AUTO = "auto"
+AUTO_PARAMETERS = 200_000_000
+"""Larger models are converted only when asked for: it takes more than seconds, and a copy several times as large as its
+original makes a single answer slower."""
+MEMORY_SHARE, DISK_SHARE = 0.25, 0.2
+"""Most of the available memory and of the free disk that a copy may take when nobody asked for it."""
+MIN_GAIN = 1.2
+"""Least gain in decoding many sequences that makes a copy worth its room."""
+MIN_REQUEST_GAIN = 0.9
+"""Least gain of a single request: a person's own question must not become noticeably slower."""
+INLINE_S = 30.0
+"""Longest wait for a copy when a model is first loaded; on two quiet cores the default model takes three seconds."""
+_FOLDER = ".optimised"
+_STALE_S = 3600.0
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How long a conversion may take, how much of that is for measuring, and whether the copy is kept in any case."""
+
+    seconds: float
+    measure_s: float
+    keep: bool
+    stop: Stop = lambda: False
+
+
+class WeightCopies:
+    """The copies of all models. Safe to use from any thread, and beside other processes."""
+
+    def __init__(self, cache_dir: Path, machine: Callable[[], Hardware] = inspect_hardware) -> None:
+        """Describe them.
+
+        Args:
+            cache_dir: takes the copies of models whose own folder may not be written to.
+            machine: looks at the machine; called when a copy may have to be made.
+        """
+        self._cache = cache_dir / "optimised"
+        self._machine = machine
+
+    def record(self, model: Path) -> WeightRecord | None:
+        """What was decided for a model; None where nothing was. A file that has changed since is another model.
+
+        Raises:
+            StorageError: the model cannot be read.
+        """
+        named = list(self._named(model))
+        if not named:
+            return None
+        digest = _sha256(model)
+        return next((record for record in named if record.source_sha256 == digest), None)
+
+    def served(self, model: Path, setting: str = AUTO, stop: Stop = lambda: False) -> Path:
+        """The file to load for a model: a copy, or the model itself. Makes the copy of a small model on the way.
+
+        Never raises: whatever goes wrong, there is still the model itself.
+
+        Args:
+            model: a GGUF file.
+            setting: `auto`, `as-is` or a format.
+            stop: whether nobody waits any more.
+        """
+        if setting == AS_IS:
+            return model
+        try:
+            return self._served(model, setting, stop)
+        except NexusError as exc:
+            logger.warning("%s is used as it is: %s", model.name, exc.message)
+        except OSError as exc:
+            logger.warning("%s is used as it is: %s", model.name, exc)
+        return model
+
+    def optimise(self, model: Path, form: str | None = None) -> WeightRecord:
+        """Make and measure a copy, because a person asks. Without a format the fastest is made, and kept if it is worth it.
+
+        Raises:
+            InputError: there is no such format.
+            ConflictError: the model is in the fastest format already.
+            StorageError: the copy does not fit or may not be written.
+            ModelFileError: the model cannot be converted.
+            CancelledError: it took far too long.
+        """
+        if form is not None and form not in FILE_TYPES:
+            raise InputError(f"{form!r} is no weight format.", hint=f"Choose one of {', '.join(FILE_TYPES)}.")
+        header = read_gguf(model)
+        source = header.commonest_type()
+        chosen = form or self._fastest(source)
+        if chosen is None or chosen.upper() == source:
+            raise ConflictError(f"{model.name} ({source}) needs no copy.", hint="Its format is as fast here as any.")
+        if header.integer("split.count") > 1:
+            raise ConflictError(f"{model.name} is in several parts.", hint="Only models in one file are converted.")
+        seconds = max(60.0, header.parameters / 1e6)
+        return self._make(model, header, chosen, _Limits(seconds, measure_s=3.0, keep=form is not None))
+
+    def restore(self, model: Path) -> WeightRecord:
+        """Delete the copy of a model and remember to use it as it is.
+
+        Raises:
+            StorageError: it may not be deleted, or the model cannot be read.
+        """
+        old = self.record(model)
+        self.remove(model)
+        record = _record(model, AS_IS, "chosen by a person", {} if old is None else old.speeds)
+        write_record(self._folder_for(model), record)
+        return record
+
+    def remove(self, model: Path) -> None:
+        """Delete all copies of a model and what is known of them; the model itself may be gone already.
+
+        Raises:
+            StorageError: they may not be deleted.
+        """
+        for record in self._named(model):
+            for folder in self._folders(model):
+                delete_record(folder, record.source_sha256)
+
+    def _served(self, model: Path, setting: str, stop: Stop) -> Path:
+        record = self.record(model)
+        wanted = record.format if setting == AUTO and record is not None else setting
+        if record is not None and wanted == record.format:
+            copy = self._copy_of(model, record)
+            if wanted == AS_IS or copy is not None:
+                return copy or model
+        header = read_gguf(model)
+        form = wanted if wanted != AUTO else self._fastest(header.commonest_type())
+        if form is None or form.upper() == header.commonest_type() or not self._affordable(model, header, form):
+            return model
+        made = self._make_inline(model, header, form, _Limits(INLINE_S, measure_s=0.5, keep=setting != AUTO, stop=stop))
+        return self._copy_of(model, made) or model
+
+    def _fastest(self, source: str) -> str | None:
+        machine = self._machine()
+        return fastest_format(source, machine.cpu_flags, on_gpu=machine.llama_cpp_gpu and bool(machine.gpus))
+
+    def _affordable(self, model: Path, header: GgufHeader, form: str) -> bool:
+        if header.parameters > AUTO_PARAMETERS or header.integer("split.count") > 1:
+            return False
+        size = header.parameters * BYTES_A_WEIGHT[form]
+        free = shutil.disk_usage(self._folder_for(model)).free
+        return size <= MEMORY_SHARE * self._machine().memory_available and size <= DISK_SHARE * free
+
+    def _make_inline(self, model: Path, header: GgufHeader, form: str, limits: _Limits) -> WeightRecord:
+        """Make a copy while somebody waits. What cannot be converted, or only slowly, is not tried at every start."""
+        try:
+            return self._make(model, header, form, limits)
+        except (ModelFileError, CancelledError) as exc:
+            if not limits.stop():
+                write_record(self._folder_for(model), _record(model, AS_IS, exc.message, {}))
+            raise
+
+    def _make(self, model: Path, header: GgufHeader, form: str, limits: _Limits) -> WeightRecord:
+        folder, digest = self._folder_for(model), _sha256(model)
+        target = folder / copy_name(digest, form)
+        _remove_stale(folder)
+        with incoming(folder) as unfinished:
+            written = target if target.is_file() else unfinished
+            if written == unfinished:
+                require_space(folder, int(header.parameters * BYTES_A_WEIGHT[form]))
+            job: dict[str, Json] = {"source": str(model.absolute()), "target": str(written), "format": form}
+            job |= {"threads": self._machine().physical_cores, "measure_s": limits.measure_s}
+            record = _judged(model, form, run_requantise(job, limits.seconds, limits.stop), keep=limits.keep)
+            if record.format != AS_IS:
+                written.replace(target)  # of two processes that made it, either file is as good
+        delete_copies(folder, digest, keep=record.format)
+        self._forget_earlier(model, digest)
+        write_record(folder, record)
+        logger.info("%s is used %s: %s", model.name, record.format, record.reason)
+        return record
+
+    def _forget_earlier(self, model: Path, digest: str) -> None:
+        """Delete the copies of files that had this name before."""
+        for record in self._named(model):
+            for folder in self._folders(model):
+                with suppress(StorageError):
+                    if record.source_sha256 != digest:
+                        delete_record(folder, record.source_sha256)
+
+    def _named(self, model: Path) -> Iterator[WeightRecord]:
+        """The records of files of this name."""
+        records = [record for folder in self._folders(model) for record in read_records(folder)]
+        return (record for record in records if record.source_name == model.name)
+
+    def _copy_of(self, model: Path, record: WeightRecord) -> Path | None:
+        """The copy's file, if it is there and whole."""
+        if record.copy_name is not None:
+            for folder in self._folders(model):
+                path = folder / record.copy_name
+                if path.is_file() and path.stat().st_size == record.copy_size:
+                    return path
+        return None
+
+    def _folders(self, model: Path) -> Iterator[Path]:
+        yield model.absolute().parent / _FOLDER
+        yield self._cache
+
+    def _folder_for(self, model: Path) -> Path:
+        """Where a new copy goes: beside the model, or into the cache where that may not be written to.
+
+        Raises:
+            StorageError: neither may.
+        """
+        for folder in self._folders(model):
+            with suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                if os.access(folder, os.W_OK):
+                    return folder
+        raise StorageError("There is no folder for copies of models.", hint="Make the models folder or the home writable.")
+
+
+def _judged(model: Path, form: str, reply: Mapping[str, Json], *, keep: bool) -> WeightRecord:
+    """The record of a copy that was made and measured: kept if it is worth it, or if a person wants it in any case."""
+    before, after = speed_from_json(reply.get(AS_IS)), speed_from_json(reply.get(form))
+    if before is None or after is None:
+        raise ModelFileError(f"The speed of {model.name} could not be measured.", hint="Leave the model as it is.")
+    gain = gains(before, after)
+    worth_it = gain["many"] >= MIN_GAIN and gain["request"] >= MIN_REQUEST_GAIN
+    reason = f"{form}: {gain['many']:.2f} × as fast with many answers at once, {gain['request']:.2f} × with a single one"
+    record = _record(model, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
+    if record.format == AS_IS:
+        return record
+    return record.with_copy(cast(int, reply["size"]), str(reply["sha256"]))
+
+
+def _record(model: Path, form: str, reason: str, speeds: Mapping[str, Speed]) -> WeightRecord:
+    return WeightRecord(
+        source_name=model.name,
+        source_size=model.stat().st_size,
+        source_sha256=_sha256(model),
+        format=form,
+        reason=reason,
+        llama_cpp=importlib.metadata.version("llama_cpp_python"),
+        made_at=utc_now().isoformat(),
+        speeds=speeds,
+    )
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what processes that were killed have left unfinished."""
+    for path in folder.glob(f"{INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
+
+
+def _sha256(model: Path) -> str:
+    return HashCache(model.absolute().parent).sha256(model.absolute())

@@ -1,0 +1,163 @@
+"""What this machine has: processor, memory, disk, GPU, as far as this process may use them."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from engine.control_groups import cpu_quota, memory_limit
+
+CPU_FLAGS = (
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_bf16",
+    "amx_int8",
+    "neon",
+    "asimd",
+    "bf16",
+    "i8mm",
+)
+"""Processor features that decide how fast llama.cpp and torch run."""
+NVIDIA_SMI_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An NVIDIA GPU; memory in bytes."""
+
+    name: str
+    memory_total: int
+    memory_free: int
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What this machine has for this process: sizes in bytes, control groups and affinity taken into account.
+
+    `physical_cores` and `logical_cores` are those that may be used; `disk_free` is where the home folder is or will be.
+    """
+
+    cpu: str
+    physical_cores: int
+    logical_cores: int
+    cpu_flags: tuple[str, ...]
+    memory_total: int
+    memory_available: int
+    disk_free: int
+    gpus: tuple[Gpu, ...]
+    llama_cpp_gpu: bool
+    """Whether llama.cpp was built with GPU support, by the libraries that came with it."""
+    python: str
+    system: str
+
+
+def inspect_hardware(home: Path | None = None) -> Hardware:
+    """Look at this machine. Imports no heavy library and takes well under a second; a hanging nvidia-smi is given up on."""
+    model, flags = _cpu()
+    logical = _usable_cores()
+    return Hardware(
+        cpu=model,
+        physical_cores=_physical(logical),
+        logical_cores=logical,
+        cpu_flags=flags,
+        memory_total=_memory_total(),
+        memory_available=memory_available(),
+        disk_free=_disk_free(home or Path.cwd()),
+        gpus=_gpus(),
+        llama_cpp_gpu=_llama_cpp_gpu(),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} ({platform.machine()})",
+    )
+
+
+def _cpu() -> tuple[str, tuple[str, ...]]:
+    """The processor's name and which of `CPU_FLAGS` it has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), ()
+    fields: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip().lower(), value.strip())
+    present = set((fields.get("flags") or fields.get("features", "")).split())
+    return fields.get("model name") or platform.machine(), tuple(flag for flag in CPU_FLAGS if flag in present)
+
+
+def memory_available() -> int:
+    """Bytes that this process can still take without anything being swapped out or killed."""
+    free: int = psutil.virtual_memory().available
+    limited = memory_limit()
+    return free if limited is None else min(free, limited.available)
+
+
+def _memory_total() -> int:
+    total: int = psutil.virtual_memory().total
+    limited = memory_limit()
+    return total if limited is None else min(total, limited.limit)
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use, which containers often limit."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def _physical(logical: int) -> int:
+    """How many physical cores so many logical ones are; two threads of one core compute hardly more than one."""
+    cores, threads = psutil.cpu_count(logical=False) or 0, os.cpu_count() or 1
+    return max(1, min(logical, math.ceil(logical * cores / threads))) if cores else logical
+
+
+def _disk_free(folder: Path) -> int:
+    """Free bytes where a folder is or would be made."""
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    try:
+        return shutil.disk_usage(existing).free
+    except OSError:
+        return 0
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    query = [program, "--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_nvidia_smi(done.stdout)
+
+
+def parse_nvidia_smi(output: str) -> tuple[Gpu, ...]:
+    """The GPUs in nvidia-smi's CSV (name, total MiB, free MiB, driver). Lines that say something else are passed over."""
+    gpus = []
+    for line in output.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal():
+            gpus.append(Gpu(parts[0], int(parts[1]) << 20, int(parts[2]) << 20, parts[3]))
+    return tuple(gpus)
+
+
+def _llama_cpp_gpu() -> bool:
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        return False
+    libraries = Path(spec.origin).parent / "lib"
+    return any(any(libraries.glob(f"*ggml-{backend}*")) for backend in ("cuda", "hip", "metal", "vulkan", "sycl"))
