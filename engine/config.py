@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     )
     idle_unload_s: float = Field(900.0, gt=0, description="A model that was not used for so long gives its memory back.")
 
+    prefix_cache_mb: int = Field(
+        256, ge=0, description="Megabytes on disk for the keys and values of instructions that come again; 0: none."
+    )
+
     max_document_mb: float = Field(100.0, gt=0, description="A larger document is refused.")
     max_pages: int = Field(5000, ge=1, description="A document with more pages is refused.")
     chunk_tokens: int = Field(220, ge=32, description="Aim for the size of a chunk, in tokens of about four characters.")

@@ -26,6 +26,7 @@ Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
 def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
     from engine.llm.llamacpp.fitting import plan_for
+    from engine.llm.llamacpp.prefix_store import PrefixFolder
     from engine.llm.llamacpp.weights import WeightCopies
 
     path = resolve(name.removeprefix("local/"))
@@ -41,6 +42,7 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
         idle_unload_s=settings.idle_unload_s,
         batch=plan.batch.value,
         weights=lambda stop: copies.served(path, settings.weights, stop),
+        prefixes=PrefixFolder(settings.cache_dir / "prefixes", settings.prefix_cache_mb << 20),
     )
 
 

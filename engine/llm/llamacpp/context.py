@@ -133,6 +133,38 @@ class DecodingContext:
         self.cells.truncate(sequence, length)
         load_library().llama_memory_seq_rm(memory, sequence, length, -1)
 
+    def read_state(self, sequence: int) -> bytes:
+        """The keys and values of a sequence, to be given to `restore`."""
+        self._check_sequence(sequence)
+        library, pointer = load_library(), self._open_pointer()
+        buffer = (ctypes.c_uint8 * library.llama_state_seq_get_size(pointer, sequence))()
+        written = library.llama_state_seq_get_data(pointer, buffer, len(buffer), sequence)
+        return bytes(memoryview(buffer)[:written])
+
+    def restore(self, sequence: int, state: bytes, length: int) -> bool:
+        """Let an empty sequence have what `read_state` gave. Whether llama.cpp took it; the sequence is empty if not.
+
+        Args:
+            sequence: without any token.
+            state: from a context of the same model and adapter; llama.cpp trusts it.
+            length: its tokens.
+
+        Raises:
+            ValueError: the sequence has tokens, or there is no room.
+        """
+        self._check_sequence(sequence)
+        pointer = self._open_pointer()
+        if self.cells.length(sequence):
+            raise ValueError(f"sequence {sequence} is not empty")
+        self.cells.append(sequence, length)
+        library = load_library()
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        taken = library.llama_state_seq_set_data(pointer, buffer, len(state), sequence)
+        if taken and library.llama_memory_seq_pos_max(self._memory, sequence) == length - 1:
+            return True
+        self.keep_prefix(sequence, 0)
+        return False
+
     def close(self) -> None:
         """Free the batch, the context and then its adapter. May be called again."""
         library = load_library()

@@ -10,6 +10,7 @@ from engine.errors import ModelError, NexusError
 from engine.llm.llamacpp.context import DecodingContext, Row
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.places import Places
+from engine.llm.llamacpp.prefix_store import PrefixStore
 from engine.llm.llamacpp.prefixes import common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token, Vocabulary
@@ -34,7 +35,15 @@ class _Sampling:
 class Lane:
     """Runs generations in one context, joining and leaving at any token. Used by the decode thread alone."""
 
-    def __init__(self, context: DecodingContext, vocabulary: Vocabulary, *, max_live: int, keeps_history: bool) -> None:
+    def __init__(
+        self,
+        context: DecodingContext,
+        vocabulary: Vocabulary,
+        *,
+        max_live: int,
+        keeps_history: bool,
+        store: PrefixStore | None = None,
+    ) -> None:
         """Begin with an empty context.
 
         Args:
@@ -42,6 +51,7 @@ class Lane:
             vocabulary: of the same model.
             max_live: generations that are decoded together.
             keeps_history: whether a sequence can be copied and cut off in the middle.
+            store: prompt beginnings on disk, of the same model and adapter.
         """
         self._context = context
         self._vocabulary = vocabulary
@@ -49,7 +59,7 @@ class Lane:
         self._guesses = keeps_history
         self._waiting: list[Generation] = []
         self._live: list[LiveSequence] = []
-        self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history)
+        self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history, store=store)
         self.used_at = time.monotonic()
 
     @property
@@ -96,6 +106,11 @@ class Lane:
         for generation in self._waiting:
             generation.fail(error)
         self._live, self._waiting = [], []
+
+    def store_beginnings(self) -> None:
+        """Leave on disk what several prompts began with. Call it before `close`, when nothing runs here."""
+        if not self._live:
+            self._places.store_beginnings()
 
     def close(self) -> None:
         """Free the context. May be called again."""

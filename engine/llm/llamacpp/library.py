@@ -7,6 +7,7 @@ given to it must live as long as the process does.
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import logging
 import os
 from functools import lru_cache
@@ -46,6 +47,11 @@ def load_library() -> ModuleType:
     library.llama_backend_init()
     module: ModuleType = library
     return module
+
+
+def library_version() -> str:
+    """The version of the package that llama.cpp came with."""
+    return importlib.metadata.version("llama_cpp_python")
 
 
 class AbortSwitch:

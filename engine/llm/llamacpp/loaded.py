@@ -27,6 +27,7 @@ class LoadedModel:
             ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
         """
         check_is_gguf(path)
+        self.path = path
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers

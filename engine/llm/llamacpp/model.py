@@ -15,6 +15,7 @@ from engine.errors import ContextOverflowError, InputError, ModelError, NexusErr
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 from engine.llm.llamacpp.generation import Event, Generation
 from engine.llm.llamacpp.loading import ChooseWeights
+from engine.llm.llamacpp.prefix_store import PrefixFolder
 from engine.llm.llamacpp.prompts import PromptBuilder
 from engine.llm.llamacpp.scheduler import BATCH_TOKENS, RuntimeOptions, Scheduler, Statistics, adapter_file
 from engine.llm.llamacpp.tokens import Token
@@ -45,6 +46,7 @@ class LlamaCppModel(ChatModel):
         idle_unload_s: float = 900,
         batch: int = BATCH_TOKENS,
         weights: ChooseWeights | None = None,
+        prefixes: PrefixFolder | None = None,
     ) -> None:
         """Describe the model; see `engine.config.Settings` for the limits.
 
@@ -58,10 +60,13 @@ class LlamaCppModel(ChatModel):
             idle_unload_s: seconds without a request after which the weights are given back.
             batch: tokens of one decode.
             weights: gives the file to load in place of `path`, such as a copy in another format.
+            prefixes: where the keys and values of instructions are left for the next time.
         """
         self._name = name or path.stem
         count = threads or psutil.cpu_count(logical=False) or 1
-        self._options = RuntimeOptions(path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights)
+        self._options = RuntimeOptions(
+            path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights, prefixes
+        )
         self._lock = threading.Lock()
         self._prompts: PromptBuilder | None = None
         self._scheduler: Scheduler | None = None

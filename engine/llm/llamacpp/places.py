@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.errors import NotFoundError
 from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.prefix_store import PrefixStore
 from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token
 
 WORTH_SHARING = 32
 """A shorter common beginning is computed again rather than waited for or copied."""
+
+WORTH_STORING = 128
+"""A shorter beginning is computed again as fast as it is read from a disk."""
+
+STORED_AT_ONCE = 4
+"""Beginnings stored when a context is closed: that must not take long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,19 @@ class Places:
     middle of an answer.
     """
 
-    def __init__(self, context: DecodingContext, *, max_kept: int, shares_prefixes: bool) -> None:
+    def __init__(
+        self, context: DecodingContext, *, max_kept: int, shares_prefixes: bool, store: PrefixStore | None = None
+    ) -> None:
+        """Begin with an empty context.
+
+        Args:
+            context: whose places these are.
+            max_kept: finished sequences that are kept at most.
+            shares_prefixes: whether a part of a sequence can be copied.
+            store: beginnings from earlier, and where to leave some for later.
+        """
+        self._store = store if shares_prefixes else None
+        self._beginnings: Counter[tuple[Token, ...]] = Counter()
         self._context = context
         self._max_kept = max_kept
         self._shares_prefixes = shares_prefixes
@@ -43,9 +64,13 @@ class Places:
         """A place for a generation, dropping what was kept longest if need be; None when it has to wait."""
         donor, shared = self._best_live(generation, live)
         kept, length = self._best_kept(generation)
+        stored = self._restored(generation, max(shared, length), live)
+        if stored is not None:
+            return stored
         if donor is not None and shared >= max(length, WORTH_SHARING):
             if not self._make_room(generation.cells - shared, live, None):
                 return None
+            self._note(generation.prompt[:shared])
             return Place(self._free.pop(0), donor=donor, shared=shared)
         if kept is not None and length >= WORTH_SHARING:
             return self._begin_from(kept, length, generation, live)
@@ -65,16 +90,24 @@ class Places:
         self._context.keep_prefix(slot, 0)
         self._free.append(slot)
 
-    def clear(self) -> None:
-        """Forget everything that was kept."""
-        while (victim := self._kept.oldest()) is not None:
-            self._drop(victim)
+    def store_beginnings(self) -> None:
+        """Leave on disk what several prompts began with and what is still here. Nothing may be live any more."""
+        common = [beginning for beginning, times in self._beginnings.most_common(STORED_AT_ONCE) if times > 1]
+        for beginning in common:
+            kept, length = self._kept.best_for(beginning)
+            if self._store is not None and self._free and kept is not None and length == len(beginning):
+                spare = self._free[0]
+                self._context.copy_prefix(kept.slot, spare, length)
+                self._store.save(beginning, self._context.read_state(spare))
+                self._context.keep_prefix(spare, 0)
 
     def _begin_from(
         self, kept: KeptSequence, length: int, generation: Generation, live: Sequence[LiveSequence]
     ) -> Place | None:
         """Go on from a kept sequence: in its place where most of it is used, else in a copy that shares its cells."""
         most_of_it = 2 * length >= len(kept.tokens)
+        if length < len(kept.tokens):
+            self._note(generation.prompt[:length])
         if not most_of_it and self._make_room(generation.cells - length, live, kept):
             self._kept.touch(kept)
             slot = self._free.pop(0)
@@ -86,6 +119,27 @@ class Places:
         self._kept.remove(kept)
         self._context.keep_prefix(kept.slot, length)
         return Place(kept.slot, computed=length)
+
+    def _restored(self, generation: Generation, better_than: int, live: Sequence[LiveSequence]) -> Place | None:
+        """A place with a beginning from the disk, where that is longer than what is here."""
+        stored = None if self._store is None else self._store.best_for(generation.prompt)
+        if self._store is None or stored is None or len(stored.tokens) < better_than + WORTH_SHARING:
+            return None
+        if not self._make_room(generation.cells, live, None):
+            return None
+        try:
+            state = self._store.load(stored)
+        except NotFoundError:
+            return None
+        slot = self._free.pop(0)
+        length = len(stored.tokens) if self._context.restore(slot, state, len(stored.tokens)) else 0
+        self._context.keep_prefix(slot, min(length, _most(generation)))
+        return Place(slot, computed=min(length, _most(generation)))
+
+    def _note(self, beginning: Sequence[Token]) -> None:
+        """Two prompts begin alike and go on differently, as with an instruction: not so the turns of one conversation."""
+        if self._store is not None and len(beginning) >= WORTH_STORING:
+            self._beginnings[tuple(beginning)] += 1
 
     def _make_room(
         self, cells: int, live: Sequence[LiveSequence], spare: KeptSequence | None, *, needs_slot: bool = True

@@ -13,9 +13,10 @@ from engine.llm.llamacpp.context import ContextShape
 from engine.llm.llamacpp.fitting import ModelFacts, read_facts
 from engine.llm.llamacpp.generation import AdapterFile, Generation
 from engine.llm.llamacpp.lane import Lane
-from engine.llm.llamacpp.library import AbortSwitch
+from engine.llm.llamacpp.library import AbortSwitch, library_version
 from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.loading import ChooseWeights, load_model, open_context, smaller_notice
+from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
 from engine.llm.llamacpp.tokens import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class RuntimeOptions:
     batch: int = BATCH_TOKENS
     weights: ChooseWeights | None = None
     """Gives the file to load in place of `path`."""
+    prefixes: PrefixFolder | None = None
+    """Where prompt beginnings are left for the next time."""
 
     @property
     def shape(self) -> ContextShape:
@@ -196,7 +199,21 @@ class Scheduler:
             if not self._free_gpu_memory():
                 raise
             return self._new_lane(adapter, least)
-        return Lane(context, self._vocabulary, max_live=self._options.max_live, keeps_history=model.keeps_history)
+        return Lane(
+            context,
+            self._vocabulary,
+            max_live=self._options.max_live,
+            keeps_history=model.keeps_history,
+            store=self._store_for(adapter, model),
+        )
+
+    def _store_for(self, adapter: AdapterFile | None, model: LoadedModel) -> PrefixStore | None:
+        where = self._options.prefixes
+        if where is None:
+            return None
+        weights = model.path.stat()
+        origin = f"{model.path.name} {weights.st_size} {weights.st_mtime_ns} {adapter} {library_version()} {model.on_gpu}"
+        return PrefixStore(where.folder, origin=origin, limit_bytes=where.limit_bytes)
 
     def _load(self) -> tuple[LoadedModel, ModelFacts]:
         if self._model is None or self._facts is None:
@@ -240,6 +257,7 @@ class Scheduler:
 
     def _unload(self) -> None:
         for lane in self._lanes.values():
+            lane.store_beginnings()
             lane.close()
         self._lanes = {}
         model, self._model = self._model, None
