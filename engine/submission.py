@@ -18,6 +18,8 @@ from engine.wiring import Wiring
 
 Preset = Literal["quick", "balanced", "thorough"]
 
+LOOK_EVERY_S = 0.2
+"""How often somebody who watches a job looks at its row."""
 RECOVER_EVERY_S = 2.0
 """How often somebody who watches a job looks whether its process is still there."""
 
@@ -145,7 +147,7 @@ class Submission(Wiring):
                 return job
         return self._submit("ingest", checked(requests.IngestionRequest, collection=collection))
 
-    def watch(self, job_id: str, *, every_s: float = 0.2) -> Iterator[Job]:
+    def watch(self, job_id: str) -> Iterator[Job]:
         """Yield a job whenever its row has changed, until it has ended.
 
         Raises:
@@ -154,9 +156,8 @@ class Submission(Wiring):
         last: Job | None = None
         recovered_at = 0.0
         while not self._closing.cancelled:
-            if (
-                time.monotonic() - recovered_at > RECOVER_EVERY_S
-            ):  # its process may be gone, and no worker may be there to see it
+            if time.monotonic() - recovered_at > RECOVER_EVERY_S:
+                # Its process may be gone, and no worker may be there to see it.
                 recovered_at = time.monotonic()
                 self.jobs.recover()
             job = self.jobs.get(job_id)
@@ -165,7 +166,7 @@ class Submission(Wiring):
             if job.state.ended:
                 return
             last = job
-            time.sleep(every_s)
+            time.sleep(LOOK_EVERY_S)
 
     @contextmanager
     def _staged(self, dataset: Path | None) -> Iterator[StagedFile | None]:

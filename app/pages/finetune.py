@@ -45,7 +45,7 @@ def _create() -> None:
 def _curve(job: Job) -> None:
     """The live loss of a fine-tune; the curve of one that has ended is with its adapter."""
     if is_active(job):
-        loss_chart(data for _, data in shared_engine().jobs.events(job.id))
+        loss_chart(shared_engine().jobs.events(job.id))
 
 
 def _adapters() -> None:

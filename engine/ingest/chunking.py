@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.domain import Block, BlockKind, Chunk, Page
 from engine.ingest.sentences import split_sentences
 
-CountTokens = Callable[[str], int]
 _CHARACTERS_PER_TOKEN = 4
 _SLACK = 2
 """A chunk may be this many times the target where that keeps a table row whole, or a heading with what it heads."""
@@ -31,9 +30,7 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
-def chunk_pages(
-    document_id: str, pages: Iterable[Page], *, target_tokens: int, count_tokens: CountTokens | None = None
-) -> list[Chunk]:
+def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) -> list[Chunk]:
     """Cut pages into chunks of about `target_tokens`.
 
     A chunk never crosses a page and starts anew at each heading. Blocks stay whole where they fit; longer ones are cut between
@@ -43,10 +40,9 @@ def chunk_pages(
     Args:
         document_id: becomes part of each chunk's identifier, which is the same each time the same document is cut alike.
         pages: the document's pages.
-        target_tokens: the size to aim for, in tokens.
-        count_tokens: counts a text's tokens; None for four characters to a token.
+        target_tokens: the size to aim for, in tokens as `estimate_tokens` counts them.
     """
-    cutter = _Cutter(max(1, target_tokens), count_tokens or estimate_tokens)
+    cutter = _Cutter(max(1, target_tokens))
     chunks: list[Chunk] = []
     for page in pages:
         for span in cutter.spans(page):
@@ -63,9 +59,8 @@ def _chunk(document_id: str, index: int, page: Page, span: _Span) -> Chunk:
 class _Cutter:
     """Cuts one page at a time."""
 
-    def __init__(self, target: int, count: CountTokens) -> None:
+    def __init__(self, target: int) -> None:
         self._target = target
-        self._count = count
 
     def spans(self, page: Page) -> Iterator[_Span]:
         """The chunks of a page, in order."""
@@ -114,7 +109,7 @@ class _Cutter:
             stack += [_trim(text, cut, high), _trim(text, low, cut)]
 
     def _fits(self, text: str, start: int, end: int, limit: int) -> bool:
-        return end - start <= 1 or self._count(text[start:end]) <= limit
+        return end - start <= 1 or estimate_tokens(text[start:end]) <= limit
 
 
 def _cut_point(text: str, low: int, high: int, sentences: Sequence[int]) -> int:

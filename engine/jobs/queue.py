@@ -15,7 +15,6 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import cast
 
 import psutil
 from sqlalchemy import ColumnElement, and_, exists, or_, update
@@ -149,13 +148,11 @@ class JobQueue:
         with self._db.write() as session:
             session.add(JobEventRow(job_id=job_id, data=dict(data), created_at=utc_now()))
 
-    def events(self, job_id: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, Json]]]:
-        """What a job has reported, as (number, data), oldest first; only those with a number above `after`."""
-        query = (
-            select(JobEventRow).where(JobEventRow.job_id == job_id, col(JobEventRow.id) > after).order_by(col(JobEventRow.id))
-        )
+    def events(self, job_id: str) -> Sequence[Mapping[str, Json]]:
+        """What a job has reported, oldest first."""
+        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id))
         with self._db.read() as session:
-            return [(cast(int, row.id), row.data) for row in session.exec(query)]
+            return [row.data for row in session.exec(query)]
 
     def succeed(self, job_id: str, owner: str, result: Mapping[str, Json]) -> None:
         """End a running job well."""

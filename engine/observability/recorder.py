@@ -36,10 +36,9 @@ IMPORT_S: Final = 8.0
 class Recorder:
     """The writing side of tracing. Nothing here raises, and only `close` waits for anything."""
 
-    def __init__(self, file: TraceFile, server: str | None = None, *, use_opik: bool = True) -> None:
+    def __init__(self, file: TraceFile, server: str | None = None) -> None:
         self._file = file
         self._server = server
-        self._use_opik = use_opik
         self._waiting: queue.Queue[Span | None] = queue.Queue(MAX_WAITING_FOR_SERVER if server else MAX_WAITING)
         self._pending: dict[str, tuple[float, Span]] = {}
         self._overdue: set[str] = set()
@@ -122,7 +121,7 @@ class Recorder:
                 self._write_overdue(OVERDUE_S)
 
     def _open_feed(self) -> OpikFeed | None:
-        if not self._use_opik or (self._closed and self._server is None):
+        if self._closed and self._server is None:
             return None
         self._importing.set()
         try:

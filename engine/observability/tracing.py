@@ -240,9 +240,3 @@ def in_current_trace(function: Callable[P, R]) -> Callable[P, R]:
         return context.copy().run(function, *args, **kwargs)
 
     return run
-
-
-def current_trace_id() -> str | None:
-    """The identifier of the current trace, for logs; None where nothing is being traced."""
-    step = _current.get()
-    return step.trace_id if step is not None else None

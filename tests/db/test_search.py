@@ -68,7 +68,7 @@ class TestMatch:
     def test_nothing_stays_of_a_deleted_collection(
         self, repositories: Repositories, shop: Collection, settings: Settings
     ) -> None:
-        repositories.collections.delete(shop.id)
+        assert repositories.collections.delete_if_unused(shop.id, job_id="none")
         with sqlite3.connect(settings.database) as connection:
             rows = connection.execute("SELECT rowid FROM search_text WHERE search_text MATCH 'parcels OR pianos'").fetchall()
             connection.execute("INSERT INTO search_text(search_text) VALUES ('integrity-check')")

@@ -63,7 +63,7 @@ def test_pairs_are_stored_with_their_proof(engine: Engine) -> None:
     for pair in pairs:
         page = engine.repositories.documents.page(pair.document_id, pair.page)
         assert locate_quote(page.text, pair.quote) is not None
-    told = [faq_id for _, event in engine.jobs.events(job.id) for faq_id in event["pairs"]]
+    told = [faq_id for event in engine.jobs.events(job.id) for faq_id in event["pairs"]]
     assert sorted(told) == sorted(pair.id for pair in pairs)
     assert files_in(engine.settings.home / "uploads") == []
     assert engine.collection("shop").status == "ready"

@@ -95,12 +95,6 @@ def test_identifiers_depend_on_document_page_and_place() -> None:
     assert len({*ids("d", 1, "One."), *ids("e", 1, "One."), *ids("d", 2, "One."), *ids("d", 1, " One.")}) == 4
 
 
-def test_given_counter_decides() -> None:
-    page = Page(1, "One two three. Four five six. Seven eight nine.")
-    chunks = chunk_pages("d", [page], target_tokens=3, count_tokens=lambda text: len(text.split()))
-    assert [chunk.text for chunk in chunks] == ["One two three.", "Four five six.", "Seven eight nine."]
-
-
 def test_sample(sample_pdf: object) -> None:
     document = read_document(sample_pdf)  # type: ignore[arg-type]
     chunks = chunk_pages(document.id, document.pages, target_tokens=220)

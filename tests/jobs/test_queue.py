@@ -147,9 +147,7 @@ def test_events_are_kept_in_order(queue: JobQueue) -> None:
     job = queue.submit("a", {})
     for step in range(3):
         queue.emit(job.id, {"step": step})
-    events = queue.events(job.id)
-    assert [data["step"] for _, data in events] == [0, 1, 2]
-    assert [data["step"] for _, data in queue.events(job.id, after=events[0][0])] == [1, 2]
+    assert queue.events(job.id) == [{"step": 0}, {"step": 1}, {"step": 2}]
 
 
 def test_an_unknown_job_is_not_found(queue: JobQueue) -> None:

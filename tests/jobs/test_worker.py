@@ -46,7 +46,7 @@ def test_a_handler_reports_and_returns(queue: JobQueue) -> None:
     done = Worker(queue, {"double": handler}).run_one(job.id)
     assert done is not None
     assert (done.state, done.result) == (JobState.SUCCEEDED, {"doubled": 42})
-    assert [data for _, data in queue.events(job.id)] == [{"loss": 1.5}]
+    assert queue.events(job.id) == [{"loss": 1.5}]
 
 
 def test_an_error_of_the_person_ends_the_job_at_once(queue: JobQueue) -> None:

@@ -16,7 +16,7 @@ from engine.config import Settings
 from engine.domain import Completion, Delta, FinishReason, Usage
 from engine.errors import NotFoundError
 from engine.observability.traces import RecordedSpan, TraceLog
-from engine.observability.tracing import Tracing, configure_tracing, current_trace_id, in_current_trace, span, traced
+from engine.observability.tracing import Tracing, configure_tracing, in_current_trace, span, traced
 
 DEADLINE_S = 30.0
 
@@ -97,10 +97,15 @@ class TracingContract:
 
         texts = []
         for delta in stream("How?"):
-            assert current_trace_id() is None, "the consumer's code is outside the stream's span"
-            texts.append(delta.text)
+            with span("consumer"):
+                texts.append(delta.text)
         assert texts == ["Go", "od"]
-        by_name = {s.name: s for s in self.spans(tracing, settings, 2)}
+        tracing.close()
+        log = TraceLog(settings.events_dir)
+        traces = {trace.name: trace for trace in log.recent()}
+        assert traces.keys() == {"stream", "consumer"}, "the consumer's code is outside the stream's span"
+        by_name = {s.name: s for s in log.spans(traces["stream"].trace_id)}
+        assert by_name.keys() == {"stream", "prompt"}
         assert by_name["prompt"].parent_id == by_name["stream"].span_id
         assert by_name["stream"].input == {"question": "How?"}
         assert (by_name["stream"].prompt_tokens, by_name["stream"].completion_tokens) == (11, 3)

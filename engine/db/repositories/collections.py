@@ -107,13 +107,6 @@ class CollectionRepository:
             session.delete(row)
             return True
 
-    def delete(self, collection_id: str) -> None:
-        """Remove a collection, its pairs and its links to documents."""
-        with self._db.write() as session:
-            row = session.get(CollectionRow, collection_id)
-            if row is not None:
-                session.delete(row)
-
 
 def _in_use(session: Session, row: CollectionRow, job_id: str) -> bool:
     holders = (
