@@ -9,6 +9,7 @@ import streamlit as st
 from app.components.text import plain, size
 from app.resources import shared_engine
 from engine.config import Settings
+from engine.domain import utc_now
 
 PROVIDER_KEYS = {
     "OpenAI": "OPENAI_API_KEY",
@@ -22,10 +23,12 @@ PROVIDER_KEYS = {
 
 def render() -> None:
     """Show the page."""
-    settings = shared_engine().settings
+    engine = shared_engine()
+    settings = engine.settings
     st.title("Settings")
     st.caption("Settings are environment variables, read when the program starts. Change one and start it again.")
     _network(settings)
+    _spending(engine.repositories.spending.of_month(utc_now()), settings.budget_usd)
     _places(settings)
     _values(settings)
 
@@ -45,6 +48,16 @@ def _network(settings: Settings) -> None:
         states = ["present" if there else "absent" for there in present]
         st.table({"Provider": list(PROVIDER_KEYS), "Variable": list(PROVIDER_KEYS.values()), "State": states}, hide_index=True)
         st.caption("Keys are read from the environment where they are used. They are never stored, shown or logged.")
+
+
+def _spending(spent_usd: float, budget_usd: float | None) -> None:
+    st.subheader("Spent on providers this month")
+    limit = "no budget is set" if budget_usd is None else f"of {budget_usd:.2f} USD"
+    st.markdown(f"**{spent_usd:.4f} USD**, {limit}")
+    st.caption(
+        "What requests under way may cost is counted too. `NEXUS_BUDGET_USD` sets what a calendar month (UTC) may cost; a "
+        "request that could go beyond it is not sent, and the local model answers."
+    )
 
 
 def _places(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app.navigation import ENTRIES
 from app.resources import close_engine, shared_engine
 from engine.container import Engine
-from engine.domain import FaqPair
+from engine.domain import FaqPair, utc_now
 from engine.errors import StorageError
 
 PAGES = [entry.module for entry in ENTRIES]
@@ -106,3 +106,8 @@ def test_settings_never_show_a_key(monkeypatch: pytest.MonkeyPatch, open_page: O
     assert list(table[table["Variable"] == "OPENAI_API_KEY"]["State"]) == ["present"]
     everywhere = markdown_of(shown) + [frame.value.to_string() for frame in [*shown.dataframe, *shown.table]]
     assert not any("sk-very-secret" in text for text in everywhere)
+
+
+def test_settings_say_what_was_spent_this_month(engine: Engine, open_page: OpenPage) -> None:
+    engine.repositories.spending.reserve("openai/one", 1.25, utc_now(), None)
+    assert any("1.2500 USD" in text and "no budget" in text for text in markdown_of(open_page("settings")))
