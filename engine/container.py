@@ -27,6 +27,7 @@ from engine.domain import (
 )
 from engine.errors import ConflictError, NexusError
 from engine.llm.base import GenerationParams
+from engine.model_files import ModelFiles
 from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
 from engine.requests import checked
@@ -41,7 +42,7 @@ ANSWER_TOKENS = 256
 """Longest answer of each side of a comparison, in tokens."""
 
 
-class Engine(Submission):
+class Engine(Submission, ModelFiles):
     """Everything that AI Nexus does, over one home folder."""
 
     # --- collections and review ----------------------------------------------------------------------------------------

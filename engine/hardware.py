@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.db.session import Database
+from engine.domain import Json
 from engine.errors import NexusError
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.defaults import DEFAULT_MODELS, missing_files
@@ -61,6 +62,29 @@ def doctor(settings: Settings) -> list[Check]:
         _offline(settings),
         _gpu(hardware),
     ]
+
+
+def fit_default(settings: Settings) -> list[dict[str, Json]]:
+    """How the default model is run on this machine: rows of `setting`, `value` and `reason`; none where it is not local."""
+    from engine.llm.llamacpp.fitting import plan_for
+    from engine.llm.llamacpp.weights import WeightCopies
+
+    try:
+        path = ModelRegistry(settings.models_dir).path(settings.default_model.removeprefix("local/"))
+        record = WeightCopies(settings.cache_dir).record(path)
+    except NexusError:
+        return []
+    plan = plan_for(path, settings)
+    rows: list[dict[str, Json]] = [
+        {"setting": name, "value": choice.value, "reason": choice.reason} for name, choice in plan.rows()
+    ]
+    rows.append({"setting": "memory_mb", "value": round(plan.memory / 1e6), "reason": "weights and one context, at most"})
+    weights: dict[str, Json] = {"setting": "weights", "value": settings.weights, "reason": "set by NEXUS_WEIGHTS"}
+    if settings.weights == "auto":
+        weights["reason"] = "not measured yet; `nexus models optimise` does that"
+        if record is not None:
+            weights |= {"value": record.format, "reason": record.reason}
+    return [*rows, weights]
 
 
 def _python() -> Check:

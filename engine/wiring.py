@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.knowledge.documents import DocumentLibrary
     from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
+    from engine.llm.llamacpp.weights import WeightCopies
     from engine.llm.registry import ChatModels
     from engine.model_registry.registry import ModelRegistry
     from engine.observability.traces import TraceLog
@@ -141,6 +142,13 @@ class Wiring:
 
         settings = self.settings
         return ModelRegistry(settings.models_dir, defaults=(settings.default_model, settings.default_encoder))
+
+    @part
+    def weights(self) -> WeightCopies:
+        """The copies of models in formats that this machine computes faster."""
+        from engine.llm.llamacpp.weights import WeightCopies
+
+        return WeightCopies(self.settings.cache_dir)
 
     @part
     def models(self) -> ChatModels:

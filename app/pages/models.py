@@ -25,6 +25,7 @@ def render() -> None:
         empty_state("deployed_code", "No models", "Run `make setup` to get the default ones.")
     for damaged in engine.registry.damaged():
         show_error(damaged.error)
+    _formats([model for model in models if model.kind == "chat"])
     left, right = st.columns(2, gap="medium")
     with left:
         _add()
@@ -76,8 +77,32 @@ def _remove(names: list[str]) -> None:
         name = st.selectbox("Model", names, index=None, placeholder="Choose a model", label_visibility="collapsed")
         sure = st.checkbox("Delete the file for good", disabled=name is None)
         if st.button("Remove", disabled=name is None or not sure, icon=":material/delete:") and name is not None:
-            shared_engine().registry.remove(name)
-            shared_engine().models.discard(name)
+            shared_engine().remove_model(name)
+            st.rerun()
+
+
+def _formats(models: list[ModelInfo]) -> None:
+    """Which format each chat model is used in, and buttons to change that."""
+    if not models:
+        return
+    engine = shared_engine()
+    st.subheader("Speed")
+    st.caption("A copy of a model in the format that this processor computes fastest: the same model up to rounding.")
+    for model in models:
+        record = engine.weights.record(model.path)
+        name, what, button = st.columns([2, 4, 1], vertical_alignment="center")
+        name.text(model.name)
+        copied = record is not None and record.copy_name is not None
+        used = "Used as it is" if record is None or not copied else f"Used as {record.format}, {size(record.copy_size)}"
+        what.text(used if record is None else f"{used}. {record.reason}.")
+        if copied:
+            if button.button("Undo", key=f"restore-{model.name}", help="Delete the copy and use the model as it is."):
+                engine.restore_model(model.name)
+                st.rerun()
+        elif button.button("Measure", key=f"optimise-{model.name}", help="Make a copy and measure it; kept if it is worth it."):
+            with st.spinner("Converting and measuring; a large model takes minutes"):
+                made = engine.optimise_model(model.name)
+            st.toast(f"{plain(made.reason)}. Used as {made.format} from the next time the model is loaded.")
             st.rerun()
 
 

@@ -38,12 +38,15 @@ def app(run: Run, port: Annotated[int, typer.Option(min=1, max=65535, metavar="N
 def doctor(run: Run) -> None:
     """Check what AI Nexus needs on this machine; ends with 1 when something that it cannot do without is missing."""
     from engine.hardware import doctor as examine
+    from engine.hardware import fit_default
 
     checks = [{**asdict(check), "required": check.name not in ADVISORY} for check in examine(run.settings)]
     ok = all(check["ok"] for check in checks if check["required"])
     if run.out.as_json:
-        run.out.record({"ok": ok, "checks": checks})
+        run.out.record({"ok": ok, "checks": checks, "plan": fit_default(run.settings)})
     else:
         run.out.records(checks, ("ok", "name", "detail", "hint"), empty="Nothing was checked.")
+        run.out.text("\n")
+        run.out.records(fit_default(run.settings), ("setting", "value", "reason"), empty="The default model cannot be read.")
     if not ok:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ import typer
 from engine.cli import shapes
 from engine.cli.command import Run, command
 
-group = typer.Typer(help="List, add, remove and download models.", no_args_is_help=True)
+group = typer.Typer(help="List, add, remove, download and speed up models.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name, as `nexus models list` shows it.")]
 
@@ -27,11 +27,32 @@ def list_models(run: Run) -> None:
 
 @command(group, "info")
 def info(run: Run, name: Name) -> None:
-    """Show what a model's file says about it, with its SHA-256 and its adapters."""
+    """Show what a model's file says about it, with its SHA-256, its adapters, and the format that it is used in."""
     registry = run.engine.registry
-    found = shapes.model(registry.info(name)) | {"sha256": registry.sha256(name)}
-    adapters = run.engine.repositories.adapters.list(str(found["name"]))
-    run.out.record(found | {"adapters": [adapter.name for adapter in adapters]})
+    model = registry.info(name)
+    found = shapes.model(model) | {"sha256": registry.sha256(name)}
+    adapters = run.engine.repositories.adapters.list(model.name)
+    record = run.engine.weights.record(model.path) if model.kind == "chat" else None
+    weights = None if record is None else shapes.weights(record)
+    run.out.record(found | {"adapters": [adapter.name for adapter in adapters], "weights": weights})
+
+
+@command(group, "optimise")
+def optimise(
+    run: Run,
+    name: Name,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="F", help="bf16, q8_0 or q4_0; q4_0 loses accuracy. Default: the fastest.")
+    ] = None,
+) -> None:
+    """Make a copy of a model in the weight format that is fastest here, and measure it. Kept only if it is worth it."""
+    run.out.record(shapes.weights(run.engine.optimise_model(name, form)))
+
+
+@command(group, "restore")
+def restore(run: Run, name: Name) -> None:
+    """Delete the copy of a model and use the model as it is."""
+    run.out.record(shapes.weights(run.engine.restore_model(name)))
 
 
 @command(group, "add")
@@ -45,9 +66,8 @@ def add(
 @command(group, "remove")
 def remove(run: Run, name: Name) -> None:
     """Delete a model from the models folder."""
-    registry = run.engine.registry
-    run.engine.registry.remove(name)
-    run.out.record({"removed": name, "models": [info.name for info in registry.list()]})
+    run.engine.remove_model(name)
+    run.out.record({"removed": name, "models": [info.name for info in run.engine.registry.list()]})
 
 
 @command(group, "pull")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from engine.domain import AgentConfig, AgentReply, Answer, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
+
+if TYPE_CHECKING:
+    from engine.llm.llamacpp.weight_record import WeightRecord
 
 Record = dict[str, object]
 
@@ -59,6 +63,21 @@ def answer(given: Answer, adapter: str | None) -> Record:
 def model(info: ModelInfo) -> Record:
     """A model file."""
     return asdict(info)
+
+
+def weights(record: WeightRecord) -> Record:
+    """The format in which a model is used here; `speeds` in tokens a second."""
+    return {
+        "model": record.source_name,
+        "used_as": record.format,
+        "reason": record.reason,
+        "speeds": {name: speed.to_json() for name, speed in record.speeds.items()},
+        "gains": {name: round(gain, 2) for name, gain in record.gains.items()},
+        "copy_size": record.copy_size or None,
+        "copy_sha256": record.copy_sha256 or None,
+        "llama_cpp": record.llama_cpp,
+        "decided_at": record.made_at,
+    }
 
 
 def job(row: Job) -> Record:

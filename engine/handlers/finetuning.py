@@ -62,7 +62,12 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     _require_free(parts, request.name, context.job.id)
     data = _frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
     spec = FinetuneSpec(
-        name=request.name, base=base, examples=data.examples, config=config.preset(request.preset), id=context.job.id
+        name=request.name,
+        base=base,
+        examples=data.examples,
+        config=config.preset(request.preset),
+        id=context.job.id,
+        served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
     )
     context.progress(0.0, f"Preparing to train on {len(data.rows)} examples")
     artifact = run_finetune(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.knowledge.documents import DocumentLibrary
     from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
+    from engine.llm.llamacpp.weights import WeightCopies
     from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
 
@@ -59,6 +60,11 @@ class Parts(Protocol):
     @property
     def registry(self) -> ModelRegistry:
         """Model files."""
+        ...
+
+    @property
+    def weights(self) -> WeightCopies:
+        """Copies of models in faster formats."""
         ...
 
     @property

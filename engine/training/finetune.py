@@ -29,6 +29,8 @@ class FinetuneSpec:
     config: TrainingConfig
     strategy: Strategy = "auto"
     id: str = field(default_factory=new_id)
+    served: Path | None = None
+    """The copy of the base that answers, where that is another file: the adapter is checked on it."""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -67,7 +69,8 @@ def finetune(
     if (target / "card.json").is_file():
         return read_artifact(target)
     run_dir = runs_dir / spec.id
-    write_run(run_dir, RunSpec(spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy), spec.examples)
+    run = RunSpec(spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy, spec.served)
+    write_run(run_dir, run, spec.examples)
     run_training(run_dir, on_event=on_event, cancel=cancel)
     _publish(run_dir / "output", target)
     shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)

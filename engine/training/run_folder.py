@@ -26,7 +26,7 @@ LOG_FILE = "worker.log"
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a child process is to do."""
+    """What a child process is to do. `served_gguf` is the copy of the base that answers, where that is another file."""
 
     id: str
     name: str
@@ -34,6 +34,12 @@ class RunSpec:
     cache_dir: Path
     config: TrainingConfig
     strategy: Strategy = "auto"
+    served_gguf: Path | None = None
+
+    @property
+    def served(self) -> Path:
+        """The file that the adapter will be attached to."""
+        return self.served_gguf or self.base_gguf
 
 
 def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample]) -> None:
@@ -49,6 +55,7 @@ def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample])
         "cache_dir": str(spec.cache_dir.absolute()),
         "config": spec.config.to_json(),
         "strategy": spec.strategy,
+        "served_gguf": str(spec.served.absolute()),
     }
     lines = "".join(json.dumps(example.to_json()) + "\n" for example in examples)
     try:
@@ -74,6 +81,7 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
             cache_dir=Path(values["cache_dir"]),
             config=TrainingConfig.from_json(values["config"]),
             strategy=cast(Strategy, values["strategy"]),
+            served_gguf=Path(values.get("served_gguf", values["base_gguf"])),
         )
         # A row has the whole conversation; its last answer is the example's.
         rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()

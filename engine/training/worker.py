@@ -100,7 +100,7 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
 def _parity(spec: RunSpec, paths: TrainingPaths, adapter: Path, examples: list[EncodedExample]) -> ParityReport:
     """Load both models and compare them."""
     longest = max(len(example.tokens) for example in examples)
-    served = ServedPredictor(spec.base_gguf, adapter, longest, threads=os.cpu_count() or 1)
+    served = ServedPredictor(spec.served, adapter, longest, threads=os.cpu_count() or 1)
     try:
         return check_parity(trained_predictor(paths.base_folder, paths.peft_dir), served, examples)
     finally:

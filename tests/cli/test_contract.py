@@ -23,6 +23,8 @@ CONTRACT = {
     "models add": set(),
     "models remove": set(),
     "models pull": set(),
+    "models optimise": {"--format"},
+    "models restore": set(),
     "faq extract": {"--collection", "--model", "--max"},
     "faq list": {"--collection"},
     "faq approve": {"--collection", "--all", "--min-score"},

@@ -42,8 +42,8 @@ original makes a single answer slower."""
 MEMORY_SHARE, DISK_SHARE = 0.25, 0.2
 """Most of the available memory and of the free disk that a copy may take when nobody asked for it."""
 MIN_GAIN = 1.2
-"""Least gain in decoding many sequences that makes a copy worth its room."""
-MIN_REQUEST_GAIN = 0.9
+"""Least gain with many requests at once that makes a copy worth its room."""
+MIN_GAIN_ALONE = 0.9
 """Least gain of a single request: a person's own question must not become noticeably slower."""
 INLINE_S = 30.0
 """Longest wait for a copy when a model is first loaded; on two quiet cores the default model takes three seconds."""
@@ -251,8 +251,8 @@ def _judged(model: Path, form: str, reply: Mapping[str, Json], *, keep: bool) ->
     if before is None or after is None:
         raise ModelFileError(f"The speed of {model.name} could not be measured.", hint="Leave the model as it is.")
     gain = gains(before, after)
-    worth_it = gain["many"] >= MIN_GAIN and gain["request"] >= MIN_REQUEST_GAIN
-    reason = f"{form}: {gain['many']:.2f} × as fast with many answers at once, {gain['request']:.2f} × with a single one"
+    worth_it = gain["among_many"] >= MIN_GAIN and gain["alone"] >= MIN_GAIN_ALONE
+    reason = f"{form} is {gain['among_many']:.2f} × as fast with many requests at once, {gain['alone']:.2f} × with a single one"
     record = _record(model, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
     if record.format == AS_IS:
         return record
