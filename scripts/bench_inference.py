@@ -95,7 +95,7 @@ def main() -> None:
 def measure(sides: Sides, given: argparse.Namespace) -> Figures:
     """Every figure once."""
     parts: Sequence[Callable[[Sides, argparse.Namespace], Figures]] = (
-        _throughput, _first_token, _json, _lookup, _adapters, _cold, _scaling,
+        _throughput, _first_token, _json, _lookup, _adapters, _restore, _cold, _scaling,
     )  # fmt: skip
     figures: Figures = {}
     for part in parts:
@@ -167,6 +167,12 @@ def _adapters(sides: Sides, _given: argparse.Namespace) -> Figures:
         "adapter_attach_s": _number(found, "attach_s"),
         "second_context_mb": _number(found, "context_mb"),
     }
+
+
+def _restore(sides: Sides, _given: argparse.Namespace) -> Figures:
+    found = sides.ours("restore")
+    computed, restored = _number(found, "computed_s"), _number(found, "restored_s")
+    return {"prefix_computed_s": computed, "prefix_restored_s": restored, "restoring_gain": computed / restored}
 
 
 def _cold(sides: Sides, _given: argparse.Namespace) -> Figures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import jsonschema  # type: ignore[import-untyped]
 from engine.domain import Completion, FinishReason, Json, Message
 from engine.llm.base import Constraint, GenerationParams, JsonSchema, Request, Span
 from engine.llm.llamacpp import LlamaCppModel
+from engine.llm.llamacpp.prefix_store import PrefixFolder
 from scripts.inference_bench import workload
 
 JOB = 10
@@ -33,11 +35,27 @@ def pairs(model: LlamaCppModel, _given: argparse.Namespace) -> dict[str, Json]:
 
 
 def constrained(model: LlamaCppModel, _given: argparse.Namespace) -> dict[str, Json]:
-    """As many tokens of JSON and of free text, the batch full all the time; in turns."""
-    conversations = workload.pair_conversations() * 3
-    free = _round(model, _requests(conversations, max_tokens=200))
-    held = _json_round(model, conversations)
-    return {"free_per_s": _rate(free), "json_per_s": _rate(held), "ended": held["ended"], "valid": held["valid"]}
+    """JSON, and free text of the same lengths, so that as many run together; in turns."""
+    conversations = workload.pair_conversations()
+    essays = workload.essay_conversations()
+    free, held = [0.0, 0.0], [0.0, 0.0]
+    ended = valid = 0
+    for _ in range(2):
+        requests = _requests(conversations, max_tokens=600, constraint=JsonSchema(workload.PAIRS))
+        lengths = [0] * len(requests)
+        started = time.perf_counter()
+        for index, completion in model.generate_many(requests):
+            lengths[index] = completion.usage.completion_tokens
+            ended += completion.finish_reason is FinishReason.STOP
+            valid += completion.finish_reason is FinishReason.STOP and _valid(completion)
+        held = [held[0] + sum(lengths), held[1] + time.perf_counter() - started]
+        texts = [
+            Request(_messages(essay), GenerationParams(max_tokens=length))
+            for essay, length in zip(essays, lengths, strict=True)
+        ]
+        found = _round(model, texts)
+        free = [free[0] + _number(found, "tokens"), free[1] + _number(found, "seconds")]
+    return {"free_per_s": free[0] / free[1], "json_per_s": held[0] / held[1], "ended": ended, "valid": valid}
 
 
 def first_token(model: LlamaCppModel, _given: argparse.Namespace) -> dict[str, Json]:
@@ -105,6 +123,24 @@ def adapters(model: LlamaCppModel, given: argparse.Namespace) -> dict[str, Json]
     return {"apart_s": apart, "together_s": together, "attach_s": attach, "context_mb": memory}
 
 
+def restore(model: LlamaCppModel, given: argparse.Namespace) -> dict[str, Json]:
+    """The first token of a prompt whose beginning is on disk, and of one that is computed; each after loading the model."""
+    conversations = workload.shared_conversations()
+    list(model.generate_many(_requests(conversations[:3], max_tokens=2)))
+    model.close()  # leaves the common beginning on disk
+    with tempfile.TemporaryDirectory() as empty:
+        computed = _first_after_loading(_model(given, Path(empty)), conversations[3])
+    restored = _first_after_loading(_model(given, given.prefixes), conversations[3])
+    return {"computed_s": computed, "restored_s": restored}
+
+
+def _first_after_loading(model: LlamaCppModel, conversation: Sequence[dict[str, str]]) -> float:
+    model.complete([Message("user", "Hi")], GenerationParams(max_tokens=1))
+    completion = model.complete(_messages(conversation), GenerationParams(max_tokens=1))
+    model.close()
+    return completion.timings.first_token_s
+
+
 def cold(model: LlamaCppModel, given: argparse.Namespace) -> dict[str, Json]:
     """From the start of the process's work to the first token."""
     next(iter(model.stream([Message("user", "Hello, who are you?")], GenerationParams(max_tokens=8))))
@@ -119,7 +155,7 @@ def sequences(model: LlamaCppModel, given: argparse.Namespace) -> dict[str, Json
 
 TASKS: dict[str, Callable[[LlamaCppModel, argparse.Namespace], dict[str, Json]]] = {
     "shared": shared, "pairs": pairs, "constrained": constrained, "first_token": first_token, "lookup": lookup,
-    "adapters": adapters, "cold": cold, "sequences": sequences,
+    "adapters": adapters, "restore": restore, "cold": cold, "sequences": sequences,
 }  # fmt: skip
 
 
@@ -194,10 +230,13 @@ def _overhead(model: LlamaCppModel) -> dict[str, Json]:
 
 
 def _rate(figures: dict[str, Json]) -> float:
-    tokens, seconds = figures["tokens"], figures["seconds"]
-    assert isinstance(tokens, int)
-    assert isinstance(seconds, float)
-    return tokens / seconds
+    return _number(figures, "tokens") / _number(figures, "seconds")
+
+
+def _number(figures: dict[str, Json], name: str) -> float:
+    value = figures[name]
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -223,19 +262,26 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path)
     given = parser.parse_args()
     given.started = started
-    model = LlamaCppModel(
+    with tempfile.TemporaryDirectory() as folder:
+        given.prefixes = Path(folder)
+        model = _model(given, given.prefixes)
+        try:
+            if given.task != "cold":
+                model.complete([Message("user", "Hi")], GenerationParams(max_tokens=1))
+            workload.report({**TASKS[given.task](model, given), "peak_mb": workload.peak_memory_mb()})
+        finally:
+            model.close()
+
+
+def _model(given: argparse.Namespace, prefixes: Path) -> LlamaCppModel:
+    return LlamaCppModel(
         given.model,
         context_tokens=given.context,
         max_sequences=given.sequences,
         threads=given.threads,
         gpu_layers=given.gpu_layers,
+        prefixes=PrefixFolder(prefixes, 256 << 20),
     )
-    try:
-        if given.task != "cold":
-            model.complete([Message("user", "Hi")], GenerationParams(max_tokens=1))
-        workload.report({**TASKS[given.task](model, given), "peak_mb": workload.peak_memory_mb()})
-    finally:
-        model.close()
 
 
 if __name__ == "__main__":

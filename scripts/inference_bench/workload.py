@@ -80,6 +80,12 @@ def pair_conversations() -> list[list[dict[str, str]]]:
     return [[{"role": "user", "content": f"{task}\n\n{passage}"}] for passage in passages()]
 
 
+def essay_conversations() -> list[list[dict[str, str]]]:
+    """Conversations with the same passages that ask for long free text."""
+    task = "Write a long essay about this text, with an introduction, many examples and details, and a conclusion."
+    return [[{"role": "user", "content": f"{task}\n\n{passage}"}] for passage in passages()]
+
+
 def chat_conversation(number: int) -> list[dict[str, str]]:
     """A chat's first message, about 150 tokens, unlike any other from its first word on."""
     words = SAMPLE.read_text(encoding="utf-8").split()

@@ -21,6 +21,9 @@ from engine.llm.llamacpp.loaded import LoadedAdapter, LoadedModel
 from engine.llm.llamacpp.sampling import Logits
 from engine.llm.llamacpp.tokens import Token
 
+_ABORTED = 2
+"""What `llama_decode` returns when it was told to stop. It removes the batch's tokens from the cache (llama-context.cpp)."""
+
 _CELL_STEP = 256
 """llama.cpp rounds the size of the cache to this."""
 
@@ -80,11 +83,13 @@ class DecodingContext:
         self.cells = CellLedger(library.llama_n_ctx(self._pointer), shape.sequences)
         """Which cells are in use. Read it; this class writes it."""
 
-    def decode(self, rows: Sequence[Row]) -> None:
+    def decode(self, rows: Sequence[Row]) -> bool:
         """Run tokens through the model; logits of those that want them are there until the next call.
 
+        Returns False when it was told to stop; the sequences are as they were before then.
+
         Raises:
-            ModelError: llama.cpp refused or was told to stop; the sequences of this context are in no known state then.
+            ModelError: llama.cpp refused; the sequences of this context are in no known state then.
             ValueError: more rows than a batch takes or than cells are left, or a number out of range.
         """
         pointer = self._open_pointer()
@@ -101,9 +106,13 @@ class DecodingContext:
         started = time.perf_counter()
         status = load_library().llama_decode(pointer, batch)
         self.decode_s += time.perf_counter() - started
+        if status == _ABORTED:
+            self._take_back(rows)
+            return False
         if status:
             raise ModelError(f"llama.cpp could not decode a batch (status {status}).", hint="Try again with a shorter text.")
         self._rows_with_logits = frozenset(index for index, row in enumerate(rows) if row.wants_logits)
+        return True
 
     def logits(self, index: int) -> Logits:
         """The logits of a row of the last batch, shape (vocabulary,); a view that the next decode overwrites.
@@ -197,6 +206,11 @@ class DecodingContext:
             if row.position != self.cells.length(row.sequence):
                 raise ValueError(f"sequence {row.sequence} goes on at {self.cells.length(row.sequence)}, not {row.position}")
             self.cells.append(row.sequence)
+
+    def _take_back(self, rows: Sequence[Row]) -> None:
+        """Forget the cells of a batch that llama.cpp has taken out of its cache again."""
+        for row in reversed(rows):
+            self.cells.truncate(row.sequence, row.position)
 
     def _check_sequence(self, sequence: int) -> None:
         if not 0 <= sequence < self.shape.sequences:

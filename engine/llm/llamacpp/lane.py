@@ -16,8 +16,7 @@ from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 READING_SLICE = 128
-"""Prompt tokens in one batch while others decode, or of a job at all: what a reader waits longer for a token while a long
-prompt comes in, and a person before the batch in which the own prompt is read."""
+"""Prompt tokens in one batch while others decode: what a reader waits longer for a token while a long prompt comes in."""
 
 GUESSING_SEQUENCES = 2
 """With more answers at once the processor is busy enough, and tokens that are guessed wrong cost time."""
@@ -63,6 +62,11 @@ class Lane:
         self.used_at = time.monotonic()
 
     @property
+    def reading(self) -> bool:
+        """Whether a prompt is being read or waits for it."""
+        return bool(self._waiting) or any(sequence.reading for sequence in self._live)
+
+    @property
     def decode_s(self) -> float:
         """Seconds that llama.cpp has computed for this lane."""
         return self._context.decode_s
@@ -92,11 +96,13 @@ class Lane:
         self._end_interrupted(self.used_at)
         self._admit()
         self._copy_from_donors()
-        rows, samplings = self._plan()
-        if not rows:
+        batch = self._plan()
+        if not batch.rows:
             return
-        self._context.decode(rows)
-        for sampling in samplings:
+        if not self._context.decode(batch.rows):
+            batch.take_back()
+            return
+        for sampling in batch.samplings:
             self._sample(sampling)
 
     def fail(self, error: NexusError) -> None:
@@ -131,7 +137,7 @@ class Lane:
                 self._waiting.remove(generation)
 
     def _admit(self) -> None:
-        while self._waiting and len(self._live) < self._places_for(self._waiting[0]):
+        while self._waiting and len(self._live) < self._max_live:
             place = self._places.take(self._waiting[0], self._live)
             if place is None:
                 return
@@ -140,10 +146,6 @@ class Lane:
             sequence = LiveSequence(place.slot, generation, self._vocabulary)
             sequence.computed, sequence.donor, sequence.shared = place.computed, place.donor, place.shared
             self._begin(sequence)
-
-    def _places_for(self, generation: Generation) -> int:
-        """Jobs leave one place free, so that a person never waits for a job to end."""
-        return self._max_live if generation.urgent else max(1, self._max_live - 1)
 
     def _begin(self, sequence: LiveSequence) -> None:
         reason = sequence.begin()
@@ -182,35 +184,17 @@ class Lane:
 
     # --- decoding
 
-    def _plan(self) -> tuple[list[Row], list[_Sampling]]:
-        """The next batch, and which sequences are sampled from it.
-
-        Answers come first; what is left of the batch reads prompts, the most urgent first. While the prompt of a person is
-        read, jobs pause.
-        """
+    def _plan(self) -> _Batch:
+        """The next batch. Answers come first; what is left of it reads prompts, the most urgent first."""
         batch = _Batch(self._context.shape.batch)
-        ready = self._ready()
+        ready = [sequence for sequence in self._live if sequence.donor is None]
         answering = [sequence for sequence in ready if not sequence.reading]
         for sequence in answering:
-            guessed = self._guess(sequence, len(answering))
-            batch.add(sequence, sequence.waiting, guessed)
-        budget = self._reading_budget(ready, answering)
+            batch.add(sequence, sequence.waiting, self._guess(sequence, len(answering)))
+        budget = READING_SLICE if answering else self._context.shape.batch
         for sequence in (sequence for sequence in ready if sequence.reading):
             budget -= batch.add(sequence, budget)
-        return batch.rows, batch.samplings
-
-    def _ready(self) -> list[LiveSequence]:
-        """The sequences that take part in the next batch."""
-        ready = [sequence for sequence in self._live if sequence.donor is None]
-        if any(sequence.reading and sequence.generation.urgent for sequence in ready):
-            return [sequence for sequence in ready if sequence.generation.urgent]
-        return ready
-
-    def _reading_budget(self, ready: Sequence[LiveSequence], answering: Sequence[LiveSequence]) -> int:
-        """Prompt tokens in the next batch."""
-        batch = self._context.shape.batch
-        short = bool(answering) or not any(sequence.generation.urgent for sequence in ready)
-        return min(READING_SLICE, batch) if short else batch
+        return batch
 
     def _guess(self, sequence: LiveSequence, answering: int) -> Sequence[Token]:
         if not self._guesses or answering > GUESSING_SEQUENCES or sequence.waiting != 1:
@@ -246,6 +230,7 @@ class _Batch:
         self.rows: list[Row] = []
         self.samplings: list[_Sampling] = []
         self._limit = limit
+        self._before: list[tuple[LiveSequence, int]] = []
 
     def add(self, sequence: LiveSequence, most: int, guessed: Sequence[Token] = ()) -> int:
         """Add the next tokens of a sequence, as many as there is room for, and count them as computed.
@@ -258,9 +243,15 @@ class _Batch:
         last = count > 0 and count == sequence.waiting
         for position in range(start, end):
             self.rows.append(Row(sequence.tokens[position], position, sequence.slot, last and position == end - 1))
+        self._before.append((sequence, start))
         sequence.computed = end
         if last:
             guessed = guessed[: self._limit - len(self.rows)]
             self.samplings.append(_Sampling(sequence, len(self.rows) - 1, guessed))
             self.rows += [Row(token, position, sequence.slot, True) for position, token in enumerate(guessed, end)]
         return count
+
+    def take_back(self) -> None:
+        """The batch was not decoded: nothing of it is computed."""
+        for sequence, computed in self._before:
+            sequence.computed = computed

@@ -64,9 +64,18 @@ class AbortSwitch:
     def __init__(self) -> None:
         self._flag = ctypes.create_string_buffer(2)
 
+    @property
+    def thrown(self) -> bool:
+        """Whether decodes are to end."""
+        return self._flag[0] != b"\x00"
+
     def throw(self) -> None:
         """Abort all decodes from now on."""
         self._flag[0] = b"\x01"
+
+    def release(self) -> None:
+        """Let decodes go on from now on."""
+        self._flag[0] = b"\x00"
 
     def attach(self, context: int) -> None:
         """Let this switch abort the decodes of a llama.cpp context; the switch must outlive it."""

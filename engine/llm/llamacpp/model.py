@@ -14,10 +14,12 @@ from engine.domain import Completion, Delta, Message
 from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 from engine.llm.llamacpp.generation import Event, Generation
+from engine.llm.llamacpp.inspection import Inspection
 from engine.llm.llamacpp.loading import ChooseWeights
+from engine.llm.llamacpp.options import BATCH_TOKENS, RuntimeOptions, Statistics
 from engine.llm.llamacpp.prefix_store import PrefixFolder
 from engine.llm.llamacpp.prompts import PromptBuilder
-from engine.llm.llamacpp.scheduler import BATCH_TOKENS, RuntimeOptions, Scheduler, Statistics, adapter_file
+from engine.llm.llamacpp.scheduler import Scheduler, adapter_file
 from engine.llm.llamacpp.tokens import Token
 
 MAX_LOGPROBS = 20
@@ -47,6 +49,7 @@ class LlamaCppModel(ChatModel):
         batch: int = BATCH_TOKENS,
         weights: ChooseWeights | None = None,
         prefixes: PrefixFolder | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         """Describe the model; see `engine.config.Settings` for the limits.
 
@@ -61,12 +64,14 @@ class LlamaCppModel(ChatModel):
             batch: tokens of one decode.
             weights: gives the file to load in place of `path`, such as a copy in another format.
             prefixes: where the keys and values of instructions are left for the next time.
+            inspection: lets the model's files through; by default one that remembers for as long as this process lives.
         """
         self._name = name or path.stem
         count = threads or psutil.cpu_count(logical=False) or 1
         self._options = RuntimeOptions(
             path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights, prefixes
         )
+        self._inspection = inspection or Inspection(path, gpu_layers=gpu_layers, threads=count)
         self._lock = threading.Lock()
         self._prompts: PromptBuilder | None = None
         self._scheduler: Scheduler | None = None
@@ -150,6 +155,7 @@ class LlamaCppModel(ChatModel):
 
     def close(self) -> None:
         """End what runs, free the weights, end the thread; within about two seconds. May be called again."""
+        self._inspection.close()  # before the lock, which whoever waits for a first load may come to hold
         with self._lock:
             self._closed = True
             prompts, scheduler = self._prompts, self._scheduler
@@ -160,6 +166,7 @@ class LlamaCppModel(ChatModel):
 
     def _open(self) -> tuple[PromptBuilder, Scheduler]:
         """The vocabulary's side and the decode thread's side, made on first use."""
+        self._inspection.require_model()
         with self._lock:
             if self._closed:
                 raise ModelError("The model was closed.", hint="Load it again.")
@@ -178,6 +185,8 @@ class LlamaCppModel(ChatModel):
         prompt = prompts.chat(messages) + prompts.text(params.prefix)
         self._check_fit(len(prompt), params.max_tokens)
         adapter = None if params.adapter is None else adapter_file(params.adapter)
+        if adapter is not None:
+            self._inspection.require_adapter(adapter.path)
         grammar = prompts.grammar(params.constraint)
         sources = [prompts.text(text) for text in params.draft_from]
         generation = Generation(prompt, params, self._name, deliver, adapter, grammar, sources)
