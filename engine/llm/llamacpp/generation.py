@@ -81,19 +81,25 @@ class Generation:
         """End with an error."""
         self.deliver(error)
 
-    def send(self, text: str) -> None:
-        """Pass a piece on."""
-        if text:
-            self.deliver(Delta(text))
+    def send(self, text: str, reasoning: str = "") -> None:
+        """Pass a piece of the answer on, or of the reasoning before it."""
+        if text or reasoning:
+            self.deliver(Delta(text, reasoning=reasoning))
 
-    def finish(self, text: str, reason: FinishReason, completion_tokens: int, logprobs: Sequence[TokenLogprob] = ()) -> None:
+    def finish(
+        self,
+        text: str,
+        reason: FinishReason,
+        completion_tokens: int,
+        logprobs: Sequence[TokenLogprob] = (),
+        reasoning: str = "",
+    ) -> None:
         """End with the whole text."""
         usage = Usage(len(self.prompt), completion_tokens, self.cached_tokens)
         adapter = str(self.adapter.path) if self.adapter else None
-        timings = self._timings()
-        self.deliver(
-            Delta("", Completion(text, reason, self.model, adapter, usage, timings, self.notice, logprobs=tuple(logprobs)))
-        )
+        timings, details = self._timings(), tuple(logprobs)
+        completion = Completion(text, reason, self.model, adapter, usage, timings, self.notice, reasoning, details)
+        self.deliver(Delta("", completion))
 
     def _timings(self) -> Timings:
         now = time.monotonic()

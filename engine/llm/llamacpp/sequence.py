@@ -8,8 +8,8 @@ from engine.domain import FinishReason, TokenLogprob
 from engine.errors import NexusError
 from engine.llm.llamacpp.drafts import PromptLookup
 from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.reasoning import reply_reader
 from engine.llm.llamacpp.sampling import Logits, likeliest, log_probability, make_sampler
-from engine.llm.llamacpp.text import TextAssembler
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 
@@ -31,7 +31,8 @@ class LiveSequence:
         """How many tokens the donor has in common with this sequence."""
         self._vocabulary = vocabulary
         self._sampler = make_sampler(generation.params, vocabulary.size, generation.prompt)
-        self._text = TextAssembler(generation.params.stop)
+        constrained = generation.grammar is not None
+        self._reply = reply_reader(generation.params.stop, generation.prompt, vocabulary, constrained=constrained)
         self._lookup = PromptLookup(generation.sources) if generation.sources else None
         self._logprobs: list[TokenLogprob] = []
         generation.started_at = time.monotonic()
@@ -90,8 +91,9 @@ class LiveSequence:
     def finish(self, reason: FinishReason) -> None:
         """End the generation with the text so far."""
         self._sampler.close()
-        self.generation.send(self._text.finish())
-        self.generation.finish(self._text.text, reason, self.produced, self._logprobs)
+        said, reply = self._reply.finish(), self._reply
+        self.generation.send(said.text, said.reasoning)
+        self.generation.finish(reply.text, reason, self.produced, self._logprobs, reply.reasoning)
 
     def fail(self, error: NexusError) -> None:
         """End the generation with an error."""
@@ -132,6 +134,6 @@ class LiveSequence:
             return FinishReason.STOP
         self._sampler.accept(token)
         self.tokens.append(token)
-        if token not in self._vocabulary.control_tokens:
-            self.generation.send(self._text.feed(self._vocabulary.pieces[token]))
-        return FinishReason.STOP if self._text.stopped else None
+        said = self._reply.feed(self._vocabulary.pieces[token], special=token in self._vocabulary.control_tokens)
+        self.generation.send(said.text, said.reasoning)
+        return FinishReason.STOP if self._reply.stopped else None

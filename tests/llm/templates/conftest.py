@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ from engine.llm.llamacpp.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Vocabulary
 
 if TYPE_CHECKING:
+    from gguf import GGUFWriter
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -202,7 +204,6 @@ FAMILIES = [
         specials("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"),
         "<bos>",
         "<eos>",
-        architecture="gemma",
         add_bos=True,
     ),
     Family(
@@ -235,7 +236,6 @@ FAMILIES = [
         "qwen2",
         QWEN2,
         composes=True,
-        architecture="qwen3",
     ),
     Family(
         "deepseek",
@@ -263,8 +263,10 @@ FAMILIES = [
 class TinyTokenizer:
     """A family's tokenizer in Transformers and in llama.cpp, over the same small vocabulary."""
 
-    def __init__(self, family: Family, folder: Path) -> None:
+    def __init__(self, family: Family, folder: Path, says: str | None = None) -> None:
+        """Write the file. The model answers with `says`, whose tokens are all different; by default with nothing sensible."""
         self.family = family
+        self._says = says
         train = _byte_level if family.pattern else _sentencepiece
         self._tokens, self._merges = train(family)
         path = folder / f"{family.name}.gguf"
@@ -320,6 +322,15 @@ class TinyTokenizer:
             tokens += [self._tokens.index(part)] if special else self.plain.encode(part, add_special_tokens=False).ids
         return tokens
 
+    def _chain(self) -> list[int]:
+        """The tokens that follow one another, from the end of a prompt to the end of the answer."""
+        if self._says is None:
+            return []
+        prompt = self.expected([Message("user", "Hi")])
+        chain = [prompt[-1], *self._fast().encode(self._says).ids, self._tokens.index(self.family.eos)]
+        assert len({*chain}) == len(chain)
+        return chain
+
     def _fast(self, family: Family | None = None, added: list[Special] | None = None) -> Tokenizer:
         from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -355,7 +366,7 @@ class TinyTokenizer:
         kinds |= {"<unk>": TokenType.UNKNOWN} if "<unk>" in kinds else {}
         writer = GGUFWriter(path, family.architecture)
         writer.add_name(family.name)
-        writer.add_context_length(512)
+        _write_weights(writer, len(self._tokens), self._chain(), fused=family.architecture == "phi3")
         writer.add_tokenizer_model("gpt2" if family.pattern else "llama")
         writer.add_tokenizer_pre(family.pre)
         writer.add_token_list(self._tokens)
@@ -375,6 +386,33 @@ class TinyTokenizer:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
+
+
+def _write_weights(writer: GGUFWriter, words: int, chain: list[int], *, fused: bool) -> None:
+    """One layer that adds nothing; each token of the chain makes the next one likely."""
+    import numpy as np
+
+    width = 16
+    writer.add_context_length(512)
+    writer.add_block_count(1)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(width)
+    writer.add_head_count(1)
+    writer.add_head_count_kv(1)
+    writer.add_rope_dimension_count(width)
+    writer.add_layer_norm_rms_eps(1e-5)
+    apart = dict.fromkeys(["attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"], width)
+    names = {"attn_qkv": 3 * width, "ffn_up": 2 * width} if fused else apart
+    shapes = {name: (rows, width) for name, rows in (names | {"attn_output": width, "ffn_down": width}).items()}
+    shapes |= {"attn_norm": (width,), "ffn_norm": (width,)}
+    shapes = {f"blk.0.{name}": shape for name, shape in shapes.items()}
+    weights = {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
+    weights |= {"output_norm": np.ones(width, dtype=np.float32)}
+    weights |= {name: np.zeros((words, width), dtype=np.float32) for name in ("token_embd", "output")}
+    for at, (token, following) in enumerate(pairwise(chain)):
+        weights["token_embd"][token, at] = weights["output"][following, at] = 1.0
+    for name, weight in weights.items():
+        writer.add_tensor(f"{name}.weight", weight)
 
 
 def _replaced(text: str, names: dict[str, str]) -> str:
@@ -440,6 +478,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TinyTokeni
         return made[name]
 
     return make
+
+
+@pytest.fixture
+def saying(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Makes a model of a family that answers "Hi" with a given text; gives its file."""
+    families = {family.name: family for family in FAMILIES}
+    return lambda name, says: TinyTokenizer(families[name], tmp_path, says).path
 
 
 @pytest.fixture(params=[family.name for family in FAMILIES])

@@ -1,0 +1,62 @@
+"""Replies of models that reason, from the weights to the pieces that are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.domain import Completion, FinishReason, Message
+from engine.llm.base import GenerationParams, Regex
+from engine.llm.llamacpp import LlamaCppModel
+
+Saying = Callable[[str, str], Path]
+HI = [Message("user", "Hi")]
+
+
+@contextmanager
+def running(path: Path) -> Iterator[LlamaCppModel]:
+    with closing(LlamaCppModel(path, context_tokens=256, max_sequences=1, threads=1)) as model:
+        yield model
+
+
+def streamed(model: LlamaCppModel, params: GenerationParams) -> Completion:
+    """The completion, of which the pieces are found to be the parts."""
+    deltas = list(model.stream(HI, params))
+    completion = deltas[-1].completion
+    assert completion is not None
+    assert "".join(delta.text for delta in deltas) == completion.text
+    assert "".join(delta.reasoning for delta in deltas) == completion.reasoning
+    return completion
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ("deepseek", "Hm</think> Yes"),  # the prompt ends with <think>
+        ("qwen3", "<think>Hm</think> Yes"),
+    ],
+)
+def test_reasoning_and_answer_come_apart(saying: Saying, family: str, says: str) -> None:
+    with running(saying(family, says)) as model:
+        whole = streamed(model, GenerationParams(max_tokens=32))
+        assert (whole.text, whole.reasoning, whole.finish_reason) == ("Yes", "Hm", FinishReason.STOP)
+        stopped = streamed(model, GenerationParams(max_tokens=32, stop=("m", "es")))
+        assert (stopped.text, stopped.reasoning) == ("Y", "Hm")
+        cut = streamed(model, GenerationParams(max_tokens=2))
+        assert (cut.text, cut.finish_reason) == ("", FinishReason.LENGTH)
+        assert cut.reasoning
+        assert "Hm".startswith(cut.reasoning)
+
+
+def test_what_a_constraint_forms_is_all_answer(saying: Saying) -> None:
+    with running(saying("deepseek", "Hm</think> Yes")) as model:
+        formed = streamed(model, GenerationParams(max_tokens=16, constraint=Regex("Yes<think>No</think>")))
+        assert (formed.text, formed.reasoning) == ("Yes<think>No</think>", "")
+
+
+def test_a_model_without_marks_reasons_in_its_answer(saying: Saying) -> None:
+    with running(saying("smollm", "<think>H")) as model:
+        assert streamed(model, GenerationParams(max_tokens=32)).text == "<think>H"
