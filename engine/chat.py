@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from engine.db.repositories import AdapterRepository, ConversationRepository
-from engine.domain import Adapter, CancelToken, Completion, Delta, Message
+from engine.domain import Adapter, CancelToken, Completion, Delta, FinishReason, Message
 from engine.errors import ConflictError, NexusError, NotFoundError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
+from engine.llm.trimming import fit
 from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest
 
@@ -24,17 +25,15 @@ REPEAT_PENALTY = 1.1
 """llama.cpp's long-standing default: a small model that always takes the likeliest token otherwise goes in circles. Not for an
 adapter, which is to repeat its training answers word for word."""
 
-TEMPLATE_TOKENS = 48
-"""Room for what a chat template adds by itself, such as a default system message."""
-
 
 @dataclass(frozen=True, slots=True)
 class ChatDelta:
-    """A piece of an answer. The last one has the whole `completion`; all name the conversation."""
+    """A piece of an answer, or of the reasoning before it. All name the conversation; the last has the whole `completion`."""
 
     text: str
     conversation_id: str
     completion: Completion | None = None
+    reasoning: str = ""
 
 
 class Chat:
@@ -78,7 +77,7 @@ class Chat:
                 delta = _noticed(delta, warning)
                 said.append(delta.text)
                 completion = delta.completion or completion
-                yield ChatDelta(delta.text, conversation, self._named(delta.completion, request))
+                yield ChatDelta(delta.text, conversation, self._named(delta.completion, request), delta.reasoning)
         finally:
             self._remember(conversation, "".join(said), self._named(completion, request))
 
@@ -122,10 +121,9 @@ class Chat:
         """Stream from the model; when it fails before its first word, from the default one, saying so."""
         sent = False
         try:
-            fitting, notice = fit(messages, model, params.max_tokens)
-            for delta in model.stream(fitting, params):
-                sent = sent or bool(delta.text)
-                yield _noticed(delta, notice)
+            for delta in _fitting(messages, model, params):
+                sent = sent or bool(delta.text or delta.reasoning)
+                yield delta
             return
         except REPLACEABLE as exc:
             default = self._model(None)
@@ -137,10 +135,9 @@ class Chat:
     def _fall_back(
         self, model: ChatModel, messages: Sequence[Message], params: GenerationParams, failure: NexusError, *, wanted: str
     ) -> Iterator[Delta]:
-        fitting, trimmed = fit(messages, model, params.max_tokens)
         notice = fallen_back(failure, wanted, model.name)
-        for delta in model.stream(fitting, replace(params, repeat_penalty=REPEAT_PENALTY)):
-            yield _noticed(delta, f"{notice} {trimmed}" if trimmed else notice)
+        for delta in _fitting(messages, model, replace(params, repeat_penalty=REPEAT_PENALTY)):
+            yield _noticed(delta, notice)
 
     def _named(self, completion: Completion | None, request: ChatRequest) -> Completion | None:
         """The completion with the adapter's name in place of its path."""
@@ -154,6 +151,7 @@ class Chat:
             return
         details = {} if completion is None else {**asdict(completion), "finish_reason": completion.finish_reason.value}
         details.pop("text", None)
+        details = {name: value for name, value in details.items() if value or name not in ("reasoning", "logprobs")}
         self._conversations.append(conversation, Message("assistant", text), details)
 
 
@@ -165,20 +163,21 @@ def mismatch(adapter: Adapter) -> str | None:
     return f"The adapter {adapter.name} does not answer here exactly as it was trained; fine-tune it again."
 
 
-def fit(messages: Sequence[Message], model: ChatModel, answer_tokens: int) -> tuple[list[Message], str | None]:
-    """The conversation without the oldest turns that do not fit, and a notice when some were left out.
+def _fitting(messages: Sequence[Message], model: ChatModel, params: GenerationParams) -> Iterator[Delta]:
+    """Stream the answer to as much of a conversation as fits. See `engine.llm.trimming`."""
+    fitting = fit(messages, model, params.max_tokens)
+    for delta in model.stream(fitting.messages, replace(params, max_tokens=fitting.max_tokens)):
+        unfinished = None if delta.completion is None else _unfinished(delta.completion)
+        yield _noticed(_noticed(delta, unfinished), fitting.notice)
 
-    The system message and the last message always stay; if even those are too long, the model refuses them.
-    """
-    room = model.context_length - min(answer_tokens, model.context_length // 2) - TEMPLATE_TOKENS
-    kept = list(messages)
-    first = 1 if kept and kept[0].role == "system" else 0
-    costs = [model.count_tokens(message.content) + 8 for message in kept]
-    dropped = 0
-    while sum(costs) > room and len(kept) > first + 1:
-        del kept[first], costs[first]
-        dropped += 1
-    return kept, f"The {dropped} oldest messages no longer fit and were left out." if dropped else None
+
+def _unfinished(completion: Completion) -> str | None:
+    """What to say of reasoning that left no room for an answer."""
+    if completion.text or not completion.reasoning or completion.finish_reason is not FinishReason.LENGTH:
+        return None
+    return (
+        f"{completion.model} was still reasoning after {completion.usage.completion_tokens} tokens. Ask for something smaller."
+    )
 
 
 def _noticed(delta: Delta, notice: str | None) -> Delta:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.chat import Chat, ChatDelta, fit
+from engine.chat import Chat, ChatDelta
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import Adapter, AgentConfig, Completion, Delta, Message, new_id, utc_now
+from engine.domain import Adapter, AgentConfig, Completion, Delta, FinishReason, Message, new_id, utc_now
 from engine.errors import AdapterError, CancelledError, ConflictError, ContextOverflowError, NotFoundError, ProviderError
-from engine.llm.base import GenerationParams
+from engine.llm.base import GenerationParams, Request
 from engine.llm.fake import FakeChatModel
 from engine.llm.llamacpp import LlamaCppModel
 from engine.requests import ChatRequest
@@ -158,17 +158,56 @@ def test_an_unknown_conversation_is_not_found_and_nothing_is_stored(repositories
     assert list(repositories.conversations.list("chat")) == []
 
 
-def test_the_oldest_turns_are_left_out_when_there_is_no_room() -> None:
-    model = FakeChatModel(context_tokens=120)
-    system = Message("system", "Be kind.")
-    turns = [Message("user" if at % 2 == 0 else "assistant", f"turn {at} " + "word " * 20) for at in range(9)]
-    kept, notice = fit([system, *turns], model, 40)
-    assert kept[0] is system
-    assert kept[1:] == turns[-len(kept) + 1 :]
-    assert kept[-1] is turns[-1]
-    assert 1 < len(kept) < 10
-    assert f"{10 - len(kept)} oldest" in notice
-    assert fit([turns[0]], FakeChatModel(), 40) == ([turns[0]], None)
+def test_what_was_left_out_is_said(repositories: Repositories) -> None:
+    model = FakeChatModel(["short"], context_tokens=200)
+    chat = make_chat(repositories, model)
+    conversation, _ = whole(chat.stream(ChatRequest(message="old " * 30)))
+    _, fits = whole(chat.stream(ChatRequest(message="newer " * 5, conversation=conversation)))
+    assert fits.notice is not None
+    assert "2 oldest messages" in fits.notice
+    assert [message.content for message in model.requests[-1].messages] == [("newer " * 5).strip()]
+
+
+def test_a_message_that_is_too_long_by_itself_is_refused(repositories: Repositories) -> None:
+    chat = make_chat(repositories, FakeChatModel(context_tokens=200))
+    with pytest.raises(ContextOverflowError) as caught:
+        list(chat.stream(ChatRequest(message="word " * 300)))
+    assert "Shorten" in str(caught.value.hint)
+
+
+class ThinkingModel(FakeChatModel):
+    """Says in its reasoning how many messages it got."""
+
+    answer = "Yes."
+
+    def stream(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Iterator[Delta]:
+        self.requests.append(Request(tuple(messages), params))
+        yield Delta("", reasoning=f"{len(messages)} ")
+        yield Delta("", reasoning="messages")
+        reason = FinishReason.STOP if self.answer else FinishReason.LENGTH
+        completion = Completion(self.answer, reason, self.name, reasoning=f"{len(messages)} messages")
+        yield Delta(self.answer, completion)
+
+
+def test_reasoning_is_shown_and_stored_but_not_sent_back(repositories: Repositories) -> None:
+    model = ThinkingModel()
+    chat = make_chat(repositories, model)
+    deltas = list(chat.stream(ChatRequest(message="Sure?")))
+    assert "".join(delta.reasoning for delta in deltas) == "1 messages"
+    assert "".join(delta.text for delta in deltas) == "Yes."
+    conversation = deltas[-1].conversation_id
+    stored = repositories.conversations.history(conversation)[-1]
+    assert (stored.message.content, stored.details["reasoning"]) == ("Yes.", "1 messages")
+    whole(chat.stream(ChatRequest(message="Really?", conversation=conversation)))
+    assert [message.content for message in model.requests[-1].messages] == ["Sure?", "Yes.", "Really?"]
+
+
+def test_reasoning_that_left_no_room_for_an_answer_is_explained(repositories: Repositories) -> None:
+    model = ThinkingModel()
+    model.answer = ""
+    _, completion = whole(make_chat(repositories, model).stream(ChatRequest(message="Sure?")))
+    assert completion.notice is not None
+    assert "still reasoning" in completion.notice
 
 
 def test_an_adapter_that_is_served_otherwise_than_trained_says_so(repositories: Repositories, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.answers import stream_text
+from app.components.answers import stream_text, with_reasoning
 from app.components.citations import figures, show_notice
 from app.components.empty import empty_state
 from app.components.pickers import Responder, responder_picker
@@ -64,7 +64,7 @@ def _answer(message: str, responder: Responder) -> None:
         pieces = shared_engine().chat(
             message, model=responder.model, adapter=responder.adapter, conversation=state.conversation
         )
-        last = stream_text(pieces, f"{plain(responder.title)} is thinking…")
+        last = stream_text(with_reasoning(pieces), f"{plain(responder.title)} is thinking…")
         if last is None:
             return
         is_new = state.conversation is None

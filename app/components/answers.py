@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 import streamlit as st
@@ -15,6 +15,8 @@ from engine.domain import Json
 REDRAW_S = 0.05
 """A streamed answer is drawn no more often than this; people do not read faster, and each drawing is a message."""
 
+REASONING = "Reasoning"
+
 
 class Piece(Protocol):
     """A piece of a streamed answer."""
@@ -25,7 +27,17 @@ class Piece(Protocol):
         ...
 
 
+class ReasonedPiece(Piece, Protocol):
+    """A piece of a reply that may begin with reasoning."""
+
+    @property
+    def reasoning(self) -> str:
+        """What it adds to the reasoning."""
+        ...
+
+
 P = TypeVar("P", bound=Piece)
+R = TypeVar("R", bound=ReasonedPiece)
 
 
 def stream_text(pieces: Iterable[P], waiting: str, place: DeltaGenerator | None = None) -> P | None:
@@ -49,6 +61,29 @@ def stream_text(pieces: Iterable[P], waiting: str, place: DeltaGenerator | None 
     else:
         place.caption("No answer.")
     return last
+
+
+def show_reasoning(reasoning: str) -> None:
+    """What a model thought before its answer, folded up; nothing where it did not."""
+    if reasoning:
+        with st.expander(REASONING):
+            st.text(reasoning)
+
+
+def with_reasoning(pieces: Iterable[R]) -> Iterator[R]:
+    """Pass the pieces of a reply on and show the reasoning among them, folded up, as it comes."""
+    outer = st.empty()
+    place: DeltaGenerator | None = None
+    said, drawn_at = "", 0.0
+    for piece in pieces:
+        said += piece.reasoning
+        if piece.reasoning and place is None:
+            place = outer.expander(REASONING).empty()
+        if place is not None and (not piece.reasoning or time.monotonic() - drawn_at >= REDRAW_S):
+            drawn_at = time.monotonic()
+            place.text(said)
+            place = place if piece.reasoning else None
+        yield piece
 
 
 def stored_figures(details: Mapping[str, Json]) -> str:

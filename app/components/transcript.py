@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from app.components.answers import stored_figures
+from app.components.answers import show_reasoning, stored_figures
 from app.components.citations import show_citations, stored_citations
 from app.components.text import ago, plain, shortened, string
 from engine.db.repositories.conversations import StoredMessage
@@ -26,6 +26,7 @@ def show_transcript(messages: Sequence[StoredMessage]) -> None:
     """All turns of a conversation, with what supports the answers."""
     for stored in messages:
         with st.chat_message(stored.message.role, avatar=PERSON if stored.message.role == "user" else MODEL):
+            show_reasoning(string(stored.details, "reasoning"))
             st.text(stored.message.content)
             show_citations(stored_citations(stored.details))
             caption = (stored_figures(stored.details), plain(string(stored.details, "notice")))

@@ -116,6 +116,7 @@ def _chat_turn(run: Run, deltas: Iterator[ChatDelta]) -> str:
     for last in deltas:
         said += last.text
         if not run.out.as_json:
+            run.out.aside(last.reasoning)
             run.out.text(last.text)
     if last is None or last.completion is None:
         raise NexusError("the model ended without an answer", hint="See the log.")
@@ -124,7 +125,8 @@ def _chat_turn(run: Run, deltas: Iterator[ChatDelta]) -> str:
         record = {"answer": said, "conversation": last.conversation_id, "finish_reason": completion.finish_reason}
         cost = shapes.cost(completion.usage, completion.timings)
         names = {"model": completion.model, "adapter": completion.adapter, "notice": completion.notice}
-        run.out.record({**record, **cost, **names})
+        thought = {"reasoning": completion.reasoning} if completion.reasoning else {}
+        run.out.record({**record, **cost, **names, **thought})
     else:
         run.out.text("\n")
         _notice(run, completion.notice)

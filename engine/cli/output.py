@@ -55,6 +55,7 @@ class Output:
         self._stream = stream
         self.as_json = as_json
         self._line = ""
+        self._beside = False
 
     def record(self, record: Record) -> None:
         """Print a result: in JSON mode one line, else its fields one below the other."""
@@ -86,7 +87,16 @@ class Output:
         Raises:
             ReaderGone: whoever read the output has closed it.
         """
+        if text and self._beside:
+            self._beside = False
+            _say("\n\n")
         _write(self._stream, text)
+
+    def aside(self, text: str) -> None:
+        """Show on stderr, piece by piece, what comes before a result and is no part of it, such as a model's reasoning."""
+        if text:
+            self._beside = True
+            _say(text)
 
     def note(self, text: str) -> None:
         """Tell the person something on stderr."""

@@ -37,7 +37,7 @@ def fallen_back(failure: NexusError, wanted: str, stand_in: str) -> str:
 class FallbackChatModel(ChatModel):
     """Answers with `first`; when that fails, with `second`, without an adapter, and `Completion.notice` says so.
 
-    A stream changes over only as long as no text was sent: an answer never comes half from one model, half from another.
+    A stream changes over only as long as nothing was sent: an answer never comes half from one model, half from another.
     """
 
     def __init__(self, first: ChatModel, second: ChatModel) -> None:
@@ -74,7 +74,7 @@ class FallbackChatModel(ChatModel):
         sent = False
         try:
             for delta in self._first.stream(messages, params):
-                sent = sent or bool(delta.text)
+                sent = sent or bool(delta.text or delta.reasoning)
                 yield delta
         except REPLACEABLE as exc:
             if sent or must_raise(exc):
@@ -84,7 +84,7 @@ class FallbackChatModel(ChatModel):
             return
         for delta in self._second.stream(messages, replace(params, adapter=None)):
             noted = None if delta.completion is None else self._noted(delta.completion, failure)
-            yield Delta(delta.text, noted)
+            yield replace(delta, completion=noted)
 
     def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Answer many conversations; after a failure of the first model the second answers those that are left."""

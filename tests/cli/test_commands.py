@@ -13,7 +13,9 @@ import pytest
 from typer.testing import Result
 
 from engine.agents import AgentDelta, SmartAgent
-from engine.domain import AgentReply, FaqStatus
+from engine.chat import ChatDelta
+from engine.container import Engine
+from engine.domain import AgentReply, Completion, FaqStatus, FinishReason
 from engine.jobs.queue import new_owner
 
 PAIR_FIELDS = {"id", "question", "answer", "quote", "document", "page", "score", "status"}
@@ -251,3 +253,23 @@ def test_bulk_approval_leaves_flagged_pairs(records: Records, home: Any) -> None
     assert report["approved"] == 2
     flagged = home.engine.faqs("cards")[0]
     assert (flagged.status, "999" in flagged.reason) == (FaqStatus.PENDING, True)
+
+
+def test_reasoning_goes_beside_the_answer(nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    def chat(*_: object, **__: object) -> Iterator[ChatDelta]:
+        yield ChatDelta("", "c", reasoning="Two and two ")
+        yield ChatDelta("", "c", reasoning="are four.")
+        yield ChatDelta("Four.", "c", Completion("Four.", FinishReason.STOP, "m", reasoning="Two and two are four."))
+
+    monkeypatch.setattr(Engine, "chat", chat)
+    shown = nexus("chat", "2 + 2?")
+    assert shown.stdout == "Four.\n"
+    assert shown.stderr.startswith("Two and two are four.\n")
+    record = json.loads(nexus("--json", "chat", "2 + 2?").stdout)
+    assert (record["answer"], record["reasoning"]) == ("Four.", "Two and two are four.")
+
+
+def test_an_answer_without_reasoning_has_no_such_field(nexus: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = ChatDelta("Four.", "c", Completion("Four.", FinishReason.STOP, "m"))
+    monkeypatch.setattr(Engine, "chat", lambda *_, **__: iter([answer]))
+    assert "reasoning" not in json.loads(nexus("--json", "chat", "2 + 2?").stdout)
