@@ -26,12 +26,15 @@ Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
 def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
     from engine.llm.llamacpp.fitting import plan_for
+    from engine.llm.llamacpp.inspection import Inspection
+    from engine.llm.llamacpp.known_files import KnownFiles
     from engine.llm.llamacpp.prefix_store import PrefixFolder
     from engine.llm.llamacpp.weights import WeightCopies
 
     path = resolve(name.removeprefix("local/"))
     plan = plan_for(path, settings)
     copies = WeightCopies(settings.cache_dir)
+    known = KnownFiles(settings.cache_dir / "known-models.json")
     return LlamaCppModel(
         path,
         name=name,
@@ -43,6 +46,7 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
         batch=plan.batch.value,
         weights=lambda stop: copies.served(path, settings.weights, stop),
         prefixes=PrefixFolder(settings.cache_dir / "prefixes", settings.prefix_cache_mb << 20),
+        inspection=Inspection(path, known, gpu_layers=plan.gpu_layers.value, threads=plan.threads.value),
     )
 
 

@@ -6,11 +6,13 @@ closes its adapters first and knows how many contexts still use it, and a closed
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.errors import AdapterError, ModelError, ModelFileError
+from engine.llm.llamacpp.adapter_check import check_adapter_file
 from engine.llm.llamacpp.library import load_library
-from engine.llm.llamacpp.tokens import check_is_gguf
+from engine.llm.llamacpp.model_check import require_checked
 
 
 class LoadedModel:
@@ -26,12 +28,12 @@ class LoadedModel:
         Raises:
             ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
         """
-        check_is_gguf(path)
+        require_checked(path)
         self.path = path
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        self._pointer: int = library.llama_model_load_from_file(str(path).encode(), params) or 0
+        self._pointer: int = library.llama_model_load_from_file(os.fsencode(path), params) or 0
         self._users = 0
         if not self._pointer:
             hint = "Get the file again; if it is whole, memory may be short or its architecture is not supported."
@@ -86,15 +88,10 @@ class LoadedAdapter:
         Raises:
             AdapterError: missing, damaged, or made for another model.
         """
-        try:
-            check_is_gguf(path)
-        except ModelFileError as exc:
-            raise AdapterError(
-                f"The adapter cannot be used: {exc.message}", hint="Fine-tune again, or choose another."
-            ) from exc
+        check_adapter_file(path)
         self._model = model
         # A failed load is a pointer object that is not None but false, which would end the process when attached.
-        self._pointer: int = load_library().llama_adapter_lora_init(model.borrow(), str(path).encode()) or 0
+        self._pointer: int = load_library().llama_adapter_lora_init(model.borrow(), os.fsencode(path)) or 0
         if not self._pointer:
             model.give_back()
             hint = "An adapter works only with the model it was trained on."

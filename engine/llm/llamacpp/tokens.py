@@ -7,6 +7,8 @@ decode thread works, and before the weights are needed at all.
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 import threading
 import unicodedata
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from typing import Literal
 
 from engine.errors import ModelError, ModelFileError
 from engine.llm.llamacpp.library import load_library
+from engine.llm.llamacpp.long_runs import LONGEST_RUN, cut_long_runs
+from engine.llm.llamacpp.model_check import require_checked
 
 Token = int
 """An index into the vocabulary."""
@@ -85,6 +89,17 @@ class Vocabulary:
         return tokens if special or self._acting.isdisjoint(tokens) else self._spelled_out(tokens)
 
     def _split(self, data: bytes, *, special: bool) -> list[Token]:
+        if self.kind == "llama":  # SentencePiece, which no run can harm and which puts a space before each piece
+            return self._split_piece(data, special=special)
+        pieces = cut_long_runs(data, self._names() if special and len(data) > LONGEST_RUN else None)
+        return [token for piece in pieces for token in self._split_piece(piece, special=special)]
+
+    def _names(self) -> re.Pattern[bytes]:
+        """The names of tokens that are one token wherever they stand."""
+        names = (self.pieces[token] for token in self.special_tokens | self.user_defined_tokens)
+        return re.compile(b"|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name) or b"(?!)")
+
+    def _split_piece(self, data: bytes, *, special: bool) -> list[Token]:
         room = len(data) + 2
         buffer = (ctypes.c_int32 * room)()
         with self._lock:
@@ -162,28 +177,13 @@ class Vocabulary:
         return int(value) if value.isdecimal() else 0
 
 
-def check_is_gguf(path: Path) -> None:
-    """Refuse what is not a GGUF file by its first four bytes, before llama.cpp sees it.
-
-    Raises:
-        ModelFileError: missing, unreadable, or something else.
-    """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as exc:
-        raise ModelFileError(f"The model file {path.name} cannot be read.", hint="See `nexus models list`.") from exc
-    if magic != b"GGUF":
-        raise ModelFileError(f"{path.name} is not a GGUF file.", hint="Only models in GGUF form can be used.")
-
-
 def _load_vocabulary_only(path: Path) -> int:
-    check_is_gguf(path)
+    require_checked(path)
     library = load_library()
     params = library.llama_model_default_params()
     params.vocab_only = True
     params.n_gpu_layers = 0
-    model: int | None = library.llama_model_load_from_file(str(path).encode(), params)
+    model: int | None = library.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
         raise ModelFileError(f"{path.name} is damaged or of a kind that is not supported.", hint="Get the file again.")
     return model
