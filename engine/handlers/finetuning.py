@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from engine.chat import mismatch
 from engine.domain import Adapter, FaqPair, FaqStatus, Json, utc_now
-from engine.errors import ConflictError, InputError
+from engine.errors import ConflictError, InputError, ModelFileError
 from engine.evaluation.split import held_out
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
+from engine.llm.llamacpp.inspection import remember_as_sound
+from engine.llm.llamacpp.known_files import RECORD, KnownFiles
 from engine.observability.tracing import span, traced
 from engine.requests import FinetuneRequest
 from engine.training import config, dataset_files
@@ -189,4 +192,11 @@ def _list(parts: Parts, request: FinetuneRequest, data: _Data, artifact: Adapter
         card={**artifact.card, "held_out": ids},
     )
     parts.repositories.adapters.add(adapter)
+    _vouch_for(parts, base, artifact.gguf_path)
     return adapter
+
+
+def _vouch_for(parts: Parts, base: Path, adapter: Path) -> None:
+    """Spare an adapter its first load in a process of its own: training has just compared its answers with the base."""
+    with suppress(ModelFileError):
+        remember_as_sound(KnownFiles(parts.settings.cache_dir / RECORD), base, adapter)

@@ -27,14 +27,14 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
     from engine.llm.llamacpp import LlamaCppModel
     from engine.llm.llamacpp.fitting import plan_for
     from engine.llm.llamacpp.inspection import Inspection
-    from engine.llm.llamacpp.known_files import KnownFiles
+    from engine.llm.llamacpp.known_files import RECORD, KnownFiles
     from engine.llm.llamacpp.prefix_store import PrefixFolder
     from engine.llm.llamacpp.weights import WeightCopies
 
     path = resolve(name.removeprefix("local/"))
     plan = plan_for(path, settings)
     copies = WeightCopies(settings.cache_dir)
-    known = KnownFiles(settings.cache_dir / "known-models.json")
+    known = KnownFiles(settings.cache_dir / RECORD)
     return LlamaCppModel(
         path,
         name=name,

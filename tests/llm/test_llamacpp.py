@@ -268,7 +268,7 @@ def test_weights_that_are_idle_are_given_back_and_come_again(chat_gguf: Path, ca
             if record.getMessage().startswith("Unloaded"):
                 unloaded.set()
 
-    logger = logging.getLogger("engine.llm.llamacpp.scheduler")
+    logger = logging.getLogger("engine.llm.llamacpp.lanes")
     watch = Watch()
     logger.addHandler(watch)
     model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=1, idle_unload_s=0.01)

@@ -15,6 +15,8 @@ from pathlib import Path
 from engine.errors import ModelFileError
 from engine.model_registry.defaults import CHAT_MODEL
 
+RECORD = "known-models.json"
+"""The record's name in a home's cache folder."""
 MAX_ENTRIES = 512
 """Files and verdicts that are remembered; the oldest are forgotten."""
 _BLOCK = 1 << 20
