@@ -9,7 +9,7 @@ import pytest
 
 from engine import hardware, machine
 from engine.config import PROJECT_ROOT, Settings
-from engine.hardware import Check, doctor
+from engine.hardware import Check, doctor, fit_default
 from engine.machine import Gpu, inspect_hardware, parse_nvidia_smi
 
 
@@ -93,6 +93,19 @@ def test_llama_cpp_that_cannot_be_imported_is_found(settings: Settings, monkeypa
     check = finding(settings, "llama.cpp")
     assert not check.ok
     assert "compiler" in check.hint
+
+
+@pytest.mark.models
+def test_the_doctor_tells_how_the_default_model_is_fitted(settings: Settings, models_dir: Path) -> None:
+    rows = {row["setting"]: row for row in fit_default(settings.model_copy(update={"threads": 3, "weights": "as-is"}))}
+    assert rows.keys() >= {"gpu_layers", "context_tokens", "max_sequences", "threads", "weights"}
+    assert (rows["threads"]["value"], rows["threads"]["reason"]) == (3, "set by NEXUS_THREADS")
+    assert (rows["weights"]["value"], rows["weights"]["reason"]) == ("as-is", "set by NEXUS_WEIGHTS")
+    assert all(row["reason"] for row in rows.values())
+
+
+def test_without_the_default_model_there_is_no_plan(settings: Settings, tmp_path: Path) -> None:
+    assert fit_default(settings.model_copy(update={"models_dir": tmp_path})) == []
 
 
 def test_the_offline_switch_is_told(settings: Settings) -> None:

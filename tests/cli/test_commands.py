@@ -273,3 +273,27 @@ def test_an_answer_without_reasoning_has_no_such_field(nexus: Callable[..., Resu
     answer = ChatDelta("Four.", "c", Completion("Four.", FinishReason.STOP, "m"))
     monkeypatch.setattr(Engine, "chat", lambda *_, **__: iter([answer]))
     assert "reasoning" not in json.loads(nexus("--json", "chat", "2 + 2?").stdout)
+
+
+@pytest.mark.models
+def test_an_encoder_or_an_unknown_format_is_not_converted(nexus: Callable[..., Result], models_dir: Path) -> None:
+    for arguments, code in (
+        (("all-MiniLM-L6-v2",), "conflict"),
+        (("SmolLM2-135M-Instruct.Q4_1", "--format", "q9"), "invalid_input"),
+    ):
+        result = nexus("models", "optimise", *arguments, "--json")
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["error"]["code"] == code
+
+
+@pytest.mark.models
+def test_a_model_is_restored_and_removed_with_what_is_known_of_it(
+    nexus: Callable[..., Result], chat_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXUS_MODELS_DIR", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.gguf").symlink_to(chat_gguf)
+    assert json.loads(nexus("models", "restore", "mine", "--json").stdout)["used_as"] == "as-is"
+    assert json.loads(nexus("models", "info", "mine", "--json").stdout)["weights"]["reason"] == "chosen by a person"
+    assert nexus("models", "remove", "mine").exit_code == 0
+    assert list((tmp_path / "models" / ".optimised").iterdir()) == []
