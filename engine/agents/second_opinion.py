@@ -68,7 +68,11 @@ class SecondOpinion:
     @traced("agent.second_opinion")
     def _ask(self, field: str, message: str) -> Found | None:
         params = GenerationParams(
-            max_tokens=VALUE_TOKENS, constraint=span_grammar(message), timeout_s=self._timeout_s, cancel=self._cancel
+            max_tokens=VALUE_TOKENS,
+            constraint=span_grammar(message),
+            timeout_s=self._timeout_s,
+            cancel=self._cancel,
+            draft_from=(message,),
         )
         try:
             completion = self._model.complete(_prompt(field, message), params)

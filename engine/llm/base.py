@@ -17,7 +17,7 @@ from engine.domain import CancelToken, Completion, Delta, Json, Message
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """The output is a JSON value of this JSON schema."""
+    """The output is a JSON value of this JSON schema. Strings and arrays without a limit get one (`engine.llm.constraints`)."""
 
     schema: Mapping[str, Json]
 

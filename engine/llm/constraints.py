@@ -18,12 +18,17 @@ from engine.llm.base import Choice, Constraint, JsonSchema, Lark, Regex, Span
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
 
+LONGEST_STRING, MOST_ITEMS = 1000, 64
+"""Characters of a string and items of an array in JSON whose schema does not say."""
+
+_LIMITS_OF_STRINGS = {"maxLength", "enum", "const", "pattern", "format"}
+
 
 def grammar_text(constraint: Constraint) -> str:
     r"""A constraint as llguidance reads it.
 
-    JSON is compact: a small model may otherwise write spaces without end. In a regular expression `\d` means 0 to 9: a
-    model may otherwise write the digits of any script.
+    JSON is compact, and its strings and arrays are `bounded`: a small model may otherwise write spaces, or a string, without
+    end. In a regular expression `\d` means 0 to 9: a model may otherwise write the digits of any script.
 
     Raises:
         InputError: an empty choice, or a schema that is no JSON. Other mistakes are found when a matcher is made of it.
@@ -65,11 +70,30 @@ def violation(constraint: Constraint, text: str) -> str | None:
     return None if matcher.is_accepting() else "it ends too early"
 
 
+def bounded(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """A JSON schema with a limit on every string and array that has none, so that a small model cannot go on for ever."""
+    found: dict[str, Json] = {name: _bounded_value(value) for name, value in schema.items()}
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "string" in kinds and not _LIMITS_OF_STRINGS & schema.keys():
+        found["maxLength"] = LONGEST_STRING
+    if "array" in kinds and "maxItems" not in schema:
+        least = schema.get("minItems")
+        found["maxItems"] = max(MOST_ITEMS, least if isinstance(least, int) else 0)
+    return found
+
+
+def _bounded_value(value: Json) -> Json:
+    if isinstance(value, dict):
+        return bounded(value)
+    return [_bounded_value(item) for item in value] if isinstance(value, list) else value
+
+
 def _schema_grammar(schema: Mapping[str, Json]) -> str:
     from llguidance import LLMatcher
 
     try:
-        text: str = LLMatcher.grammar_from_json_schema(json.dumps(dict(schema)), overrides={"whitespace_flexible": False})
+        text: str = LLMatcher.grammar_from_json_schema(json.dumps(bounded(schema)), overrides={"whitespace_flexible": False})
     except (TypeError, ValueError) as exc:
         raise InputError(f"The JSON schema is not valid: {exc}") from exc
     return text

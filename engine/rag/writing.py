@@ -28,4 +28,8 @@ def writing_request(
     """The conversation that asks for an answer, and its limits. What the model writes must be checked."""
     quotes = "\n".join(f"[{number}] {' '.join(item.text.split())}" for number, item in enumerate(evidence, start=1))
     messages = (Message("system", _INSTRUCTION), Message("user", f"Quotes:\n{quotes}\n\nQuestion: {question}"))
-    return Request(messages, GenerationParams(max_tokens=_MAX_TOKENS, adapter=adapter, cancel=cancel, timeout_s=timeout_s))
+    texts = tuple(item.text for item in evidence)  # a faithful answer is mostly copied
+    return Request(
+        messages,
+        GenerationParams(max_tokens=_MAX_TOKENS, adapter=adapter, cancel=cancel, timeout_s=timeout_s, draft_from=texts),
+    )

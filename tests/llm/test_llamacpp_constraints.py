@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.domain import FinishReason, Message
 from engine.errors import InputError
 from engine.llm.base import Choice, Constraint, GenerationParams, JsonSchema, Lark, Regex, Request
-from engine.llm.constraints import violation
+from engine.llm.constraints import LONGEST_STRING, bounded, violation
 from engine.llm.llamacpp import LlamaCppModel
 
 pytestmark = pytest.mark.models
@@ -128,3 +128,22 @@ def test_special_tokens_in_a_source_stay_text(quoting: LlamaCppModel) -> None:
     params = GenerationParams(max_tokens=24, temperature=1.0, seed=1, constraint=Choice((source,)))
     completion = quoting.complete([Message("user", "Quote.")], params)
     assert completion.text == source
+
+
+def test_what_has_no_limit_in_a_schema_gets_one() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "code": {"type": "string", "maxLength": 3},
+            "kind": {"type": "string", "enum": ["a" * 2000]},
+            "list": {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 100},
+        },
+    }
+    properties = bounded(schema)["properties"]
+    assert properties["name"] == {"type": "string", "maxLength": LONGEST_STRING}
+    assert properties["code"] == {"type": "string", "maxLength": 3}
+    assert properties["kind"] == {"type": "string", "enum": ["a" * 2000]}
+    assert properties["list"]["maxItems"] == 100
+    assert properties["list"]["items"]["maxLength"] == LONGEST_STRING
+    assert "maxLength" not in schema["properties"]["name"]

@@ -7,6 +7,7 @@ Every request ends exactly once; nobody gets a word of another's answer; in the 
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain import CancelToken, Completion, Delta, FinishReason, Message
-from engine.errors import AdapterError, ContextOverflowError, InputError, NexusError
+from engine.errors import AdapterError, ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Choice, GenerationParams, Regex, Request
 from engine.llm.llamacpp import LlamaCppModel
 
@@ -173,3 +174,23 @@ def test_a_job_that_makes_way_for_people_gives_the_same_answers(chat_gguf: Path)
     model.close()
     assert asked == len(job)
     assert [ends[index].text for index in range(len(job))] == texts
+
+
+def test_when_too_many_wait_the_next_is_turned_away_and_the_others_are_not(
+    chat_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.llm.llamacpp.scheduler.MOST_WAITING", 6)
+    model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=1)
+    request = Request(HELLO, GenerationParams(max_tokens=8, constraint=Choice(("one two three",))))
+
+    def ask(_: int) -> str:
+        try:
+            return model.complete(request.messages, request.params).text
+        except ModelError as exc:
+            return f"turned away, try again: {exc.retryable}"
+
+    with ThreadPoolExecutor(16) as pool:
+        ends = Counter(pool.map(ask, range(16)))
+    model.close()
+    assert set(ends) == {"one two three", "turned away, try again: True"}
+    assert ends["one two three"] >= 6

@@ -62,6 +62,11 @@ class Lane:
         self.used_at = time.monotonic()
 
     @property
+    def queued(self) -> int:
+        """Generations that wait for a place."""
+        return len(self._waiting)
+
+    @property
     def reading(self) -> bool:
         """Whether a prompt is being read or waits for it."""
         return bool(self._waiting) or any(sequence.reading for sequence in self._live)

@@ -68,6 +68,11 @@ class Lanes:
         """Whether anything runs or waits."""
         return any(lane.busy for lane in self._lanes.values())
 
+    @property
+    def waiting(self) -> int:
+        """Requests that have no place yet. Any thread may ask."""
+        return sum(lane.queued for lane in list(self._lanes.values()))
+
     def place(self, generation: Generation) -> bool:
         """Give a generation to its lane; False while all that may exist are busy with other adapters.
 

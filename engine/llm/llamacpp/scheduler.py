@@ -16,6 +16,9 @@ from engine.llm.llamacpp.tokens import Vocabulary
 CLOSING_S = 2.0
 """How long `close` waits for the decode thread. A decode is aborted at its next graph node, so this is long."""
 
+MOST_WAITING = 1000
+"""Requests that wait for a place; more than that are refused, since nobody would wait for so long."""
+
 
 class Scheduler:
     """Takes generations from any thread and runs them in its own.
@@ -42,11 +45,14 @@ class Scheduler:
         """Hand in a generation; its events come through its `deliver`.
 
         Raises:
-            ModelError: the model was closed.
+            ModelError: the model was closed, or too many requests wait.
         """
         with self._changed:
             if self._closed:
                 raise ModelError("The model was closed.", hint="Load it again.")
+            if len(self._inbox) + len(self._unplaced) + self._lanes.waiting >= MOST_WAITING:
+                hint = "Ask again in a while, or run fewer jobs at once."
+                raise ModelError(f"{MOST_WAITING} requests wait for the model already.", hint=hint, retryable=True)
             self._inbox.append(generation)
             if generation.urgent:
                 self._pause.throw()  # a job's decode under way is given up and done again later
