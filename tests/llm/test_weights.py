@@ -1,5 +1,6 @@
 """Copies of a model in other weight formats: made whole or not at all, used, remembered, undone."""
 
+import os
 import resource
 import shutil
 from collections.abc import Iterator
@@ -264,3 +265,12 @@ def test_odd_requests_are_refused(fresh: Place) -> None:
 def test_damaged_records_are_passed_over(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     assert read_records(tmp_path) == []
+
+
+def test_a_copy_that_somebody_else_put_there_is_tried_first(copied: Place, tmp_path: Path) -> None:
+    copy = copied.model.parent / ".optimised" / copied.files[0]
+    size = copy.stat().st_size
+    copy.unlink()
+    copy.write_bytes(b"GGUF" + b"\xff" * 4096)
+    os.truncate(copy, size)  # as long as the record says, and sparse
+    assert WeightCopies(tmp_path / "other", roomy).served(copied.model) == copied.model

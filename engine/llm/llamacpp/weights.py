@@ -18,6 +18,8 @@ from typing import cast
 
 from engine.domain import Json, utc_now
 from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
+from engine.llm.llamacpp.inspection import Inspection
+from engine.llm.llamacpp.known_files import RECORD, KnownFiles
 from engine.llm.llamacpp.requantise_process import run_requantise
 from engine.llm.llamacpp.speed import Speed, gains, speed_from_json
 from engine.llm.llamacpp.weight_formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
@@ -74,6 +76,7 @@ class WeightCopies:
             machine: looks at the machine; called when a copy may have to be made.
         """
         self._cache = cache_dir / "optimised"
+        self._known = KnownFiles(cache_dir / RECORD)
         self._machine = machine
 
     def record(self, model: Path) -> WeightRecord | None:
@@ -157,8 +160,11 @@ class WeightCopies:
         wanted = record.format if setting == AUTO and record is not None else setting
         if record is not None and wanted == record.format:
             copy = self._copy_of(model, record)
-            if wanted == AS_IS or copy is not None:
-                return copy or model
+            if wanted == AS_IS:
+                return model
+            if copy is not None:
+                Inspection(copy, self._known).require_model()  # a file that was put there by somebody else is tried first
+                return copy
         header = read_gguf(model)
         form = wanted if wanted != AUTO else self._fastest(header.commonest_type())
         if form is None or form.upper() == header.commonest_type() or not self._affordable(model, header, form):
@@ -202,6 +208,8 @@ class WeightCopies:
         delete_copies(folder, digest, keep=record.format)
         self._forget_earlier(model, digest)
         write_record(folder, record)
+        if record.format != AS_IS:  # measured, so it was loaded by a process of its own
+            self._known.remember(self._known.digest(target))
         logger.info("%s is used %s: %s", model.name, record.format, record.reason)
         return record
 
