@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.domain import Message
 from engine.errors import ModelError
@@ -50,6 +52,21 @@ def test_tokens_are_those_of_transformers(
     plain = [{"role": message.role, "content": message.content} for message in conversation]
     expected = tokenizer.apply_chat_template(plain, add_generation_prompt=True, tokenize=True, return_dict=False)
     assert template.tokens(conversation) == list(expected)
+
+
+# Without control characters: for some of them this vocabulary has no word, and each side puts in something else.
+ANY = st.characters(exclude_categories=["Cs", "Cn", "Co", "Cc"]) | st.sampled_from("\n\t ")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(ANY, max_size=30), min_size=1, max_size=3))
+def test_tokens_of_any_text_are_those_of_transformers(
+    template: ChatTemplate, tokenizer: PreTrainedTokenizerBase, texts: list[str]
+) -> None:
+    messages = [Message("assistant" if at % 2 else "user", text) for at, text in enumerate(texts)]
+    plain = [{"role": message.role, "content": message.content} for message in messages]
+    expected = tokenizer.apply_chat_template(plain, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert template.tokens(messages) == list(expected)
 
 
 def _controls(vocabulary: Vocabulary, tokens: list[int]) -> int:
