@@ -34,8 +34,12 @@ class Settings(BaseSettings):
 
     default_model: str = Field("SmolLM2-135M-Instruct.Q4_1", description="Chat model used when none is named.")
     default_encoder: str = Field("all-MiniLM-L6-v2", description="Sentence encoder for vectors.")
-    context_tokens: AutoInt = Field(None, ge=512, description="Tokens of a context of the local runtime; unset: fitted (see `nexus doctor`).")
-    max_sequences: AutoInt = Field(None, ge=1, le=64, description="Generations that the local runtime decodes together; unset: fitted.")
+    context_tokens: AutoInt = Field(
+        None, ge=512, description="Tokens of a context of the local runtime; unset: fitted (see `nexus doctor`)."
+    )
+    max_sequences: AutoInt = Field(
+        None, ge=1, le=64, description="Generations that the local runtime decodes together; unset: fitted."
+    )
     threads: AutoInt = Field(None, ge=1, description="Threads of the local runtime; unset: the physical cores.")
     gpu_layers: AutoInt = Field(None, ge=-1, description="Layers on the GPU, -1 for all; unset: as many as fit.")
     weights: Literal["auto", "as-is", "bf16", "q8_0", "q4_0"] = Field(
