@@ -10,7 +10,7 @@ from engine.errors import NotFoundError
 from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.prefix_store import PrefixStore
-from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, common_prefix
+from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, ParkedSequences, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token
 
@@ -19,6 +19,13 @@ WORTH_SHARING = 32
 
 WORTH_STORING = 128
 """A shorter beginning is computed again as fast as it is read from a disk."""
+
+CELLS_KEPT = 1024
+"""Cells that finished conversations may hold; more of them are parked outside the cache. Attention looks at all cells, so
+that 4,000 of them made a short question take twice as long (135M model, two cores)."""
+
+PARKED_BYTES = 256 << 20
+"""Memory for parked conversations."""
 
 STORED_AT_ONCE = 4
 """Beginnings stored when a context is closed: that must not take long."""
@@ -53,6 +60,7 @@ class Places:
             store: beginnings from earlier, and where to leave some for later.
         """
         self._store = store if shares_prefixes else None
+        self._parked = ParkedSequences(PARKED_BYTES)
         self._beginnings: Counter[tuple[Token, ...]] = Counter()
         self._context = context
         self._max_kept = max_kept
@@ -63,10 +71,10 @@ class Places:
     def take(self, generation: Generation, live: Sequence[LiveSequence]) -> Place | None:
         """A place for a generation, dropping what was kept longest if need be; None when it has to wait."""
         donor, shared = self._best_live(generation, live)
+        restored = self._restored(generation, max(shared, self._best_kept(generation)[1]), live)
+        if restored is not None:
+            return restored
         kept, length = self._best_kept(generation)
-        stored = self._restored(generation, max(shared, length), live)
-        if stored is not None:
-            return stored
         if donor is not None and shared >= max(length, WORTH_SHARING):
             if not self._make_room(generation.cells - shared, live, None):
                 return None
@@ -93,13 +101,28 @@ class Places:
     def store_beginnings(self) -> None:
         """Leave on disk what several prompts began with and what is still here. Nothing may be live any more."""
         common = [beginning for beginning, times in self._beginnings.most_common(STORED_AT_ONCE) if times > 1]
-        for beginning in common:
-            kept, length = self._kept.best_for(beginning)
-            if self._store is not None and self._free and kept is not None and length == len(beginning):
-                spare = self._free[0]
-                self._context.copy_prefix(kept.slot, spare, length)
-                self._store.save(beginning, self._context.read_state(spare))
-                self._context.keep_prefix(spare, 0)
+        for beginning in common if self._store is not None and self._free else ():
+            slot = self._recall(beginning)
+            if slot is not None and self._store is not None:
+                self._store.save(beginning, self._context.read_state(slot))
+                self.free(slot)
+
+    def _recall(self, beginning: Sequence[Token]) -> int | None:
+        """A place with exactly this beginning, from what is kept or parked."""
+        kept, length = self._kept.best_for(beginning)
+        if kept is not None and length == len(beginning):
+            slot = self._free.pop(0)
+            self._context.copy_prefix(kept.slot, slot, length)
+            return slot
+        parked, length = self._parked.best_for(beginning)
+        if length < len(beginning) or self._context.cells.free < len(parked):
+            return None
+        slot = self._free.pop(0)
+        if not self._context.restore(slot, self._parked.take(parked), len(parked)):
+            self._free.append(slot)
+            return None
+        self._context.keep_prefix(slot, length)
+        return slot
 
     def _begin_from(
         self, kept: KeptSequence, length: int, generation: Generation, live: Sequence[LiveSequence]
@@ -121,20 +144,30 @@ class Places:
         return Place(kept.slot, computed=length)
 
     def _restored(self, generation: Generation, better_than: int, live: Sequence[LiveSequence]) -> Place | None:
-        """A place with a beginning from the disk, where that is longer than what is here."""
+        """A place with a beginning from memory or from the disk, where that is longer than what is in the cache."""
+        parked, length = self._parked.best_for(generation.prompt)
         stored = None if self._store is None else self._store.best_for(generation.prompt)
-        if self._store is None or stored is None or len(stored.tokens) < better_than + WORTH_SHARING:
+        on_disk = 0 if stored is None else len(stored.tokens)
+        if max(length, on_disk) < better_than + WORTH_SHARING:
             return None
-        if not self._make_room(generation.cells, live, None):
+        if not self._make_room(max(generation.cells, len(parked)), live, None):
+            return None
+        if length >= on_disk:
+            return self._refill(parked, self._parked.take(parked), length, generation)
+        if self._store is None or stored is None:
             return None
         try:
             state = self._store.load(stored)
         except NotFoundError:
             return None
+        return self._refill(stored.tokens, state, on_disk, generation)
+
+    def _refill(self, tokens: Sequence[Token], state: bytes, length: int, generation: Generation) -> Place:
+        """A place that begins with the first `length` tokens of a state."""
         slot = self._free.pop(0)
-        length = len(stored.tokens) if self._context.restore(slot, state, len(stored.tokens)) else 0
-        self._context.keep_prefix(slot, min(length, _most(generation)))
-        return Place(slot, computed=min(length, _most(generation)))
+        usable = min(length, _most(generation)) if self._context.restore(slot, state, len(tokens)) else 0
+        self._context.keep_prefix(slot, usable)
+        return Place(slot, computed=usable)
 
     def _note(self, beginning: Sequence[Token]) -> None:
         """Two prompts begin alike and go on differently, as with an instruction: not so the turns of one conversation."""
@@ -183,17 +216,29 @@ class Places:
         return sequence.generation.urgent or self._kept.best_for(tokens)[1] < WORTH_SHARING
 
     def _shrink(self) -> None:
-        """Kept cells slow attention down for all: at most half of the context, and as many sequences as may be live."""
+        """Park conversations beyond `CELLS_KEPT`; drop what is more than half of the context or than may be live."""
+        while self._kept_cells() > CELLS_KEPT:
+            victim = next((kept for kept in self._kept if self._stands_alone(kept)), None)
+            if victim is None:
+                break
+            self._drop(victim)
         while len(self._kept) > self._max_kept or self._kept_cells() > self._context.cells.total // 2:
             victim = self._kept.oldest()
             if victim is None:
                 return
             self._drop(victim)
 
+    def _stands_alone(self, kept: KeptSequence) -> bool:
+        """Whether a sequence shares less than half of its cells, so that they would become free without it."""
+        return 2 * self._context.cells.owned(kept.slot) > len(kept.tokens)
+
     def _kept_cells(self) -> int:
         return self._context.cells.used_by(kept.slot for kept in self._kept)
 
     def _drop(self, kept: KeptSequence) -> None:
+        """Take a sequence out of the cache, and park it where that gives room."""
+        if self._stands_alone(kept):
+            self._parked.park(kept.tokens, self._context.read_state(kept.slot))
         self._kept.remove(kept)
         self.free(kept.slot)
 

@@ -59,3 +59,34 @@ class KeptSequences:
         """Note that it was used."""
         self._kept.remove(kept)
         self._kept.append(kept)
+
+
+class ParkedSequences:
+    """Finished sequences in ordinary memory, the least recently used first. In the cache they would slow all others down."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._states: dict[tuple[Token, ...], bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all states."""
+        return sum(map(len, self._states.values()))
+
+    def park(self, tokens: tuple[Token, ...], state: bytes) -> None:
+        """Keep a state, and drop the least recently used ones that do not fit beside it."""
+        self._states.pop(tokens, None)
+        while self._states and self.size + len(state) > self._limit:
+            del self._states[next(iter(self._states))]
+        if len(state) <= self._limit:
+            self._states[tokens] = state
+
+    def best_for(self, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], int]:
+        """The parked sequence with the longest beginning in common, and that length; empty and 0 where there is none."""
+        lengths = [(common_prefix(parked, tokens), parked) for parked in self._states]
+        length, parked = max(lengths, default=(0, ()))
+        return (parked, length) if length else ((), 0)
+
+    def take(self, tokens: tuple[Token, ...]) -> bytes:
+        """The state of a parked sequence, which is parked no longer."""
+        return self._states.pop(tokens)

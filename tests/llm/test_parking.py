@@ -1,0 +1,59 @@
+"""Finished conversations: parked outside the cache, limited in memory, and taken up again without being computed anew."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain import Message
+from engine.llm.base import GenerationParams
+from engine.llm.llamacpp import LlamaCppModel
+from engine.llm.llamacpp.prefixes import ParkedSequences, common_prefix
+
+TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple)
+
+
+@given(st.lists(st.tuples(TOKENS, st.integers(1, 9)), max_size=12), TOKENS)
+def test_what_is_parked_is_found_and_never_takes_more_than_its_limit(entries: list[tuple], asked: tuple[int, ...]) -> None:
+    parked = ParkedSequences(20)
+    for tokens, size in entries:
+        parked.park(tokens, b"x" * size)
+        assert parked.size <= 20
+    best, length = parked.best_for(asked)
+    assert common_prefix(best, asked) == length
+    if entries:
+        newest, _ = entries[-1]
+        assert length >= common_prefix(newest, asked)
+    if length:
+        parked.take(best)
+        assert parked.best_for(best)[0] != best
+
+
+def test_the_least_recently_parked_make_room() -> None:
+    parked = ParkedSequences(3)
+    for token in range(5):
+        parked.park((token,), b"x")
+    assert [parked.best_for((token,))[1] for token in range(5)] == [0, 0, 1, 1, 1]
+    parked.park((9,), b"too long")
+    assert parked.best_for((9,)) == ((), 0)
+
+
+@pytest.mark.models
+def test_a_conversation_goes_on_where_it_was_after_many_others(chat_gguf: Path) -> None:
+    """There is room for three or four of these in the cache, and the first one comes back after seven others."""
+    model = LlamaCppModel(chat_gguf, context_tokens=2048, max_sequences=2)
+    params = GenerationParams(max_tokens=6)
+    turns = [Message("user", "The kettle whistles, the tea is hot and the sea is calm. " * 20)]
+    first = model.complete(turns, params)
+    for number in range(7):
+        model.complete([Message("user", f"{number} small boats sail past the harbour wall at noon. " * 20)], params)
+    turns += [Message("assistant", first.text), Message("user", "And then?")]
+    later = model.complete(turns, params)
+    fresh = LlamaCppModel(chat_gguf, context_tokens=2048, max_sequences=2)
+    expected = fresh.complete(turns, params)
+    fresh.close()
+    model.close()
+    assert later.usage.cached_tokens > 0.8 * later.usage.prompt_tokens
+    assert expected.usage.cached_tokens == 0
+    assert later.text == expected.text
