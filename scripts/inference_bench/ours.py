@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -183,7 +184,12 @@ def _round(model: LlamaCppModel, requests: Sequence[Request]) -> dict[str, Json]
 
 def _json_round(model: LlamaCppModel, conversations: Sequence[Sequence[dict[str, str]]]) -> dict[str, Json]:
     started = time.perf_counter()
-    requests = _requests(conversations, max_tokens=600, constraint=JsonSchema(workload.PAIRS))
+    requests = [
+        replace(request, params=replace(request.params, draft_from=(passage,)))
+        for request, passage in zip(
+            _requests(conversations, max_tokens=600, constraint=JsonSchema(workload.PAIRS)), workload.passages(), strict=True
+        )
+    ]
     completions = [completion for _, completion in model.generate_many(requests)]
     seconds = time.perf_counter() - started
     ended = [completion for completion in completions if completion.finish_reason is FinishReason.STOP]

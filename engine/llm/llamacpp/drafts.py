@@ -23,8 +23,15 @@ NGRAM = 3
 class PromptLookup:
     """Guesses for one sequence. Used by the decode thread alone."""
 
-    def __init__(self, sources: Iterable[Sequence[Token]]) -> None:
-        """Index the texts that are probably copied from."""
+    def __init__(self, sources: Iterable[Sequence[Token]], answer_from: int) -> None:
+        """Index the texts that are probably copied from.
+
+        Args:
+            sources: their tokens.
+            answer_from: where the answer begins in the sequence. It is looked into as well: form and phrases come again.
+        """
+        self._own: dict[tuple[Token, ...], int] = {}
+        self._answer_from = self._indexed = answer_from
         self._tokens: list[Token] = []
         self._after: dict[tuple[Token, ...], int] = {}
         self._length = FIRST
@@ -37,10 +44,14 @@ class PromptLookup:
         """What may follow these tokens, `limit` of them at most; often nothing."""
         if len(tokens) < self._pause_until:
             return []
+        self._index_answer(tokens)
+        length = min(limit, self._length)
         for size in range(min(NGRAM, len(tokens)), 0, -1):
-            start = self._after.get(tuple(tokens[-size:]))
-            if start is not None:
-                found = self._tokens[start : start + min(limit, self._length)]
+            ngram = tuple(tokens[-size:])
+            if (start := self._own.get(ngram)) is not None:
+                return list(tokens[start : start + length])
+            if (start := self._after.get(ngram)) is not None:
+                found = self._tokens[start : start + length]
                 return found[: found.index(_END)] if _END in found else found
         return []
 
@@ -53,6 +64,14 @@ class PromptLookup:
             self._length = min(2 * self._length, LONGEST)
         elif 2 * right < guessed:
             self._length = max(self._length // 2, SHORTEST)
+
+    def _index_answer(self, tokens: Sequence[Token]) -> None:
+        """Note what followed each run of two or more tokens of the answer; the last time counts."""
+        for at in range(self._indexed, len(tokens)):
+            for size in range(2, NGRAM + 1):
+                if at - size >= self._answer_from:
+                    self._own[tuple(tokens[at - size : at])] = at
+        self._indexed = len(tokens)
 
     def _add(self, source: Sequence[Token]) -> None:
         base = len(self._tokens)

@@ -33,7 +33,7 @@ class LiveSequence:
         self._sampler = make_sampler(generation.params, vocabulary.size, generation.prompt)
         constrained = generation.grammar is not None
         self._reply = reply_reader(generation.params.stop, generation.prompt, vocabulary, constrained=constrained)
-        self._lookup = PromptLookup(generation.sources) if generation.sources else None
+        self._lookup = PromptLookup(generation.sources, len(generation.prompt)) if generation.sources else None
         self._logprobs: list[TokenLogprob] = []
         generation.started_at = time.monotonic()
 
@@ -53,10 +53,14 @@ class LiveSequence:
         return self.computed < len(self.generation.prompt)
 
     def begin(self) -> FinishReason | None:
-        """Append what the constraint forces the answer to begin with; returns why it ends with that, if it does."""
+        """Append what the constraint leaves no choice about; returns why the answer ends with that, if it does."""
         reason = self._append_forced()
         grammar = self.generation.grammar
-        return FinishReason.STOP if reason is None and grammar is not None and grammar.complete else reason
+        if reason is None and grammar is not None and grammar.complete:
+            return FinishReason.STOP
+        if reason is None and self.produced >= self.generation.params.max_tokens:
+            return FinishReason.LENGTH
+        return reason
 
     def advance(self, logits: Logits) -> bool:
         """Sample the next token and all that follow from it without the model. Returns whether the answer goes on.
@@ -68,8 +72,6 @@ class LiveSequence:
         if self.generation.first_token_at is None:
             self.generation.first_token_at = time.monotonic()
         reason = self._take(token) or self.begin()
-        if reason is None and self.produced >= self.generation.params.max_tokens:
-            reason = FinishReason.LENGTH
         if reason is not None:
             self.finish(reason)
         return reason is None
