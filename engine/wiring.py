@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOCAL = "local/"
+"""May stand before the name of a model of this machine."""
+
 
 class part(Generic[T]):  # noqa: N801  (used as a decorator)
     """A property that is made once, when it is first read, by whichever thread reads it first."""
@@ -165,7 +168,7 @@ class Wiring:
         Raises:
             NotFoundError: there is no such model.
         """
-        wanted = name or self.settings.default_model
+        wanted = (name or self.settings.default_model).removeprefix(LOCAL)
         return self.models.get(wanted if "/" in wanted else self.registry.info(wanted).name)
 
     @part
@@ -204,7 +207,7 @@ class Wiring:
 
     def _parameters(self, name: str | None) -> int:
         """The size of a model; 0 where a provider keeps it to itself."""
-        wanted = name or self.settings.default_model
+        wanted = (name or self.settings.default_model).removeprefix(LOCAL)
         return 0 if "/" in wanted else self.registry.info(wanted).parameters
 
     @part

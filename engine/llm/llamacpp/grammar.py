@@ -73,6 +73,8 @@ class Grammar:
         logits[~self._allowed()] = -np.inf
         while not np.isneginf(logits.max()):
             token = sampler.choose(logits)
+            if np.isneginf(logits[token]):  # its probabilities are no numbers; it would choose the same again
+                token = int(np.argmax(logits))
             if self._take(token):
                 return token
             logits[token] = -np.inf

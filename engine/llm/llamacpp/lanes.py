@@ -192,8 +192,7 @@ class Lanes:
         where = self._options.prefixes
         if where is None:
             return None
-        weights = model.path.stat()
-        origin = f"{model.path.name} {weights.st_size} {weights.st_mtime_ns} {adapter} {library_version()} {model.on_gpu}"
+        origin = f"{model.identity} {adapter} {library_version()} {model.on_gpu}"
         return PrefixStore(where.folder, origin=origin, limit_bytes=where.limit_bytes)
 
     def _load(self) -> tuple[LoadedModel, ModelFacts]:

@@ -29,7 +29,8 @@ class LoadedModel:
             ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
         """
         require_checked(path)
-        self.path = path
+        self.identity = _identity(path)
+        """What tells these weights from all others. The file may be deleted while they are in use."""
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
@@ -114,3 +115,11 @@ class LoadedAdapter:
         if pointer:
             load_library().llama_adapter_lora_free(pointer)
             self._model.give_back()
+
+
+def _identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as exc:
+        raise ModelFileError(f"{path.name} cannot be read.", hint="Get the file again.") from exc
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -203,6 +204,11 @@ class LlamaCppModel(ChatModel):
 
 
 def _check(params: GenerationParams) -> None:
+    penalties = params.repeat_penalty, params.frequency_penalty, params.presence_penalty
+    if not all(map(math.isfinite, (params.temperature, params.top_p, params.min_p, *penalties))):
+        raise InputError("Temperature, top-p, min-p and the penalties must be finite numbers.")
+    if params.timeout_s is not None and math.isnan(params.timeout_s):
+        raise InputError("The time limit must be a number.")
     if params.max_tokens < 1:
         raise InputError(f"An answer needs at least one token, not {params.max_tokens}.")
     if params.logprobs is not None and not 0 <= params.logprobs <= MAX_LOGPROBS:

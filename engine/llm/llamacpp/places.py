@@ -150,17 +150,25 @@ class Places:
         on_disk = 0 if stored is None else len(stored.tokens)
         if max(length, on_disk) < better_than + WORTH_SHARING:
             return None
-        if not self._make_room(max(generation.cells, len(parked)), live, None):
-            return None
         if length >= on_disk:
-            return self._refill(parked, self._parked.take(parked), length, generation)
-        if self._store is None or stored is None:
+            return self._taken_up(parked, length, generation, live)
+        if self._store is None or stored is None or not self._make_room(generation.cells, live, None):
             return None
         try:
             state = self._store.load(stored)
         except NotFoundError:
             return None
         return self._refill(stored.tokens, state, on_disk, generation)
+
+    def _taken_up(
+        self, parked: tuple[Token, ...], length: int, generation: Generation, live: Sequence[LiveSequence]
+    ) -> Place | None:
+        """A place that begins as a parked sequence does. What goes to make room for it is parked, and must not oust it."""
+        state = self._parked.take(parked)
+        if self._make_room(max(generation.cells, len(parked)), live, None):
+            return self._refill(parked, state, length, generation)
+        self._parked.park(parked, state)
+        return None
 
     def _refill(self, tokens: Sequence[Token], state: bytes, length: int, generation: Generation) -> Place:
         """A place that begins with the first `length` tokens of a state."""

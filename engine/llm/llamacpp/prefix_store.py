@@ -78,7 +78,7 @@ class PrefixStore:
             state = rest[_TOKEN_BYTES * len(stored.tokens) :]
             if line["sha256"] == hashlib.sha256(rest).hexdigest():
                 return state
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
             logger.debug("A stored prompt beginning cannot be read: %s", exc)
         self._stored.remove(stored)
         _delete(stored.path)
@@ -113,7 +113,7 @@ class PrefixStore:
                 if line["origin"] != self._origin:
                     return None
                 data = file.read(_TOKEN_BYTES * int(line["tokens"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         tokens = np.frombuffer(data[: len(data) // _TOKEN_BYTES * _TOKEN_BYTES], dtype="<i4")
         return StoredPrefix(tuple(tokens.tolist()), path) if len(tokens) == line["tokens"] > 0 else None
