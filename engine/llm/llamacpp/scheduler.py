@@ -98,19 +98,24 @@ class Scheduler:
         return bool(self._closed or self._inbox or self._unplaced or self._lanes.busy)
 
     def _place_new(self) -> None:
-        """Give each new request to the lane of its adapter; those whose lane has no room yet stay."""
+        """Give each new request to the lane of its adapter; those whose lane cannot be made yet stay.
+
+        Those with adapters that come after one of these stay as well, or the lanes that it waits for might never be idle.
+        """
         remaining: list[Generation] = []
         for generation in sorted(self._unplaced, key=lambda generation: generation.order):
-            if not self._place(generation):
+            if not self._place(generation, held=bool(remaining) and generation.adapter is not None):
                 remaining.append(generation)
         self._unplaced = remaining
 
-    def _place(self, generation: Generation) -> bool:
-        """Whether the request needs no further placing: it has a lane, or it ended."""
+    def _place(self, generation: Generation, *, held: bool) -> bool:
+        """Whether the request needs no further placing: it has a lane, or it ended. Where it is `held` it gets no lane."""
         reason = generation.interruption(time.monotonic())
         if reason is not None:
             generation.finish("", reason, 0)
             return True
+        if held:
+            return False
         try:
             return self._lanes.place(generation)
         except (ModelError, ContextOverflowError) as exc:
