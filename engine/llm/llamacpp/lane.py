@@ -98,7 +98,7 @@ class Lane:
             ModelError: the context is broken; whoever called must `fail` and `close` this lane.
         """
         self.used_at = time.monotonic()
-        self._end_interrupted(self.used_at)
+        self.end_interrupted()
         self._admit()
         self._copy_from_donors()
         batch = self._plan()
@@ -109,6 +109,20 @@ class Lane:
             return
         for sampling in batch.samplings:
             self._sample(sampling)
+
+    def end_interrupted(self) -> None:
+        """End what nobody waits for any more, or for too long."""
+        now = time.monotonic()
+        for sequence in list(self._live):
+            reason = sequence.generation.interruption(now)
+            if reason is not None:
+                sequence.finish(reason)
+                self._leave(sequence)
+        for generation in list(self._waiting):
+            reason = generation.interruption(now)
+            if reason is not None:
+                generation.finish("", reason, 0)
+                self._waiting.remove(generation)
 
     def fail(self, error: NexusError) -> None:
         """End everything here with an error."""
@@ -128,18 +142,6 @@ class Lane:
         self._context.close()
 
     # --- coming and going
-
-    def _end_interrupted(self, now: float) -> None:
-        for sequence in list(self._live):
-            reason = sequence.generation.interruption(now)
-            if reason is not None:
-                sequence.finish(reason)
-                self._leave(sequence)
-        for generation in list(self._waiting):
-            reason = generation.interruption(now)
-            if reason is not None:
-                generation.finish("", reason, 0)
-                self._waiting.remove(generation)
 
     def _admit(self) -> None:
         while self._waiting and len(self._live) < self._max_live:

@@ -91,6 +91,8 @@ class Lanes:
         for key, lane in sorted(self._lanes.items(), key=lambda entry: not entry[0].urgent):
             if lane.busy and (key.urgent or not self._someone_waits()):
                 self._step(key, lane)
+            else:
+                lane.end_interrupted()
         now = time.monotonic()
         for key, lane in list(self._lanes.items()):
             if not lane.busy and key != LaneKey(None, urgent=True) and now - lane.used_at > LANE_IDLE_S:
