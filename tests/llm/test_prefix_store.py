@@ -10,6 +10,7 @@ from engine.errors import NotFoundError
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
+from engine.llm.llamacpp.prefixes import MOST_NOTED, Beginnings
 
 STATE = bytes(range(256)) * 4
 
@@ -79,6 +80,16 @@ def test_the_least_recently_used_make_room(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_stores_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not _store(tmp_path / "file" / "folder").save([1], STATE)
+
+
+def test_beginnings_that_never_come_again_are_forgotten_before_those_that_do() -> None:
+    noted = Beginnings()
+    for number in range(4 * MOST_NOTED):
+        noted.note([number])
+        if number % 100 == 0:
+            noted.note([7, 7])
+        assert len(noted) <= MOST_NOTED
+    assert noted.commonest(4) == [(7, 7)]
 
 
 @pytest.mark.models

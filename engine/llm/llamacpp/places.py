@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from engine.errors import NotFoundError
 from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.prefix_store import PrefixStore
-from engine.llm.llamacpp.prefixes import KeptSequence, KeptSequences, ParkedSequences, common_prefix
+from engine.llm.llamacpp.prefixes import Beginnings, KeptSequence, KeptSequences, ParkedSequences, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token
 
@@ -61,7 +60,7 @@ class Places:
         """
         self._store = store if shares_prefixes else None
         self._parked = ParkedSequences(PARKED_BYTES)
-        self._beginnings: Counter[tuple[Token, ...]] = Counter()
+        self._beginnings = Beginnings()
         self._context = context
         self._max_kept = max_kept
         self._shares_prefixes = shares_prefixes
@@ -100,7 +99,7 @@ class Places:
 
     def store_beginnings(self) -> None:
         """Leave on disk what several prompts began with and what is still here. Nothing may be live any more."""
-        common = [beginning for beginning, times in self._beginnings.most_common(STORED_AT_ONCE) if times > 1]
+        common = self._beginnings.commonest(STORED_AT_ONCE)
         for beginning in common if self._store is not None and self._free else ():
             slot = self._recall(beginning)
             if slot is not None and self._store is not None:
@@ -180,7 +179,7 @@ class Places:
     def _note(self, beginning: Sequence[Token]) -> None:
         """Two prompts begin alike and go on differently, as with an instruction: not so the turns of one conversation."""
         if self._store is not None and len(beginning) >= WORTH_STORING:
-            self._beginnings[tuple(beginning)] += 1
+            self._beginnings.note(beginning)
 
     def _make_room(
         self, cells: int, live: Sequence[LiveSequence], spare: KeptSequence | None, *, needs_slot: bool = True

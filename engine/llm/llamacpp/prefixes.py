@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.llm.llamacpp.tokens import Token
+
+MOST_NOTED = 256
+"""Beginnings that are counted at a time: each is as long as an instruction."""
 
 
 def common_prefix(first: Sequence[Token], second: Sequence[Token]) -> int:
@@ -90,3 +94,23 @@ class ParkedSequences:
     def take(self, tokens: tuple[Token, ...]) -> bytes:
         """The state of a parked sequence, which is parked no longer."""
         return self._states.pop(tokens)
+
+
+class Beginnings:
+    """How often prompts had the same beginning. Of too many, those that came least often are forgotten."""
+
+    def __init__(self) -> None:
+        self._times: Counter[tuple[Token, ...]] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def note(self, beginning: Sequence[Token]) -> None:
+        """Count a beginning once more."""
+        self._times[tuple(beginning)] += 1
+        if len(self._times) > MOST_NOTED:
+            self._times = Counter(dict(self._times.most_common(MOST_NOTED // 2)))
+
+    def commonest(self, count: int) -> list[tuple[Token, ...]]:
+        """Those that came most often, but more than once."""
+        return [beginning for beginning, times in self._times.most_common(count) if times > 1]
