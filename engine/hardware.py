@@ -67,7 +67,7 @@ def doctor(settings: Settings) -> list[Check]:
 def fit_default(settings: Settings) -> list[dict[str, Json]]:
     """How the default model is run on this machine: rows of `setting`, `value` and `reason`; none where it is not local."""
     from engine.llm.llamacpp.fitting import plan_for
-    from engine.llm.llamacpp.weights import WeightCopies
+    from engine.llm.llamacpp.weights.copies import WeightCopies
 
     try:
         path = ModelRegistry(settings.models_dir).path(settings.default_model.removeprefix("local/"))

@@ -9,7 +9,7 @@ from engine.errors import ConflictError, NexusError
 from engine.wiring import Wiring
 
 if TYPE_CHECKING:
-    from engine.llm.llamacpp.weight_record import WeightRecord
+    from engine.llm.llamacpp.weights.record import WeightRecord
 
 
 class ModelFiles(Wiring):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.knowledge.documents import DocumentLibrary
     from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
-    from engine.llm.llamacpp.weights import WeightCopies
+    from engine.llm.llamacpp.weights.copies import WeightCopies
     from engine.llm.registry import ChatModels
     from engine.model_registry.registry import ModelRegistry
     from engine.observability.traces import TraceLog
@@ -149,7 +149,7 @@ class Wiring:
     @part
     def weights(self) -> WeightCopies:
         """The copies of models in formats that this machine computes faster."""
-        from engine.llm.llamacpp.weights import WeightCopies
+        from engine.llm.llamacpp.weights.copies import WeightCopies
 
         return WeightCopies(self.settings.cache_dir)
 

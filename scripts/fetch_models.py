@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.config import load_settings
 from engine.errors import NexusError
-from engine.llm.llamacpp.weights import WeightCopies
+from engine.llm.llamacpp.weights.copies import WeightCopies
 from engine.model_registry.defaults import CHAT_MODEL, install_defaults
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.domain import AgentConfig, AgentReply, Answer, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
 
 if TYPE_CHECKING:
-    from engine.llm.llamacpp.weight_record import WeightRecord
+    from engine.llm.llamacpp.weights.record import WeightRecord
 
 Record = dict[str, object]
 

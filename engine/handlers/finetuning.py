@@ -16,8 +16,8 @@ from engine.errors import ConflictError, InputError, ModelFileError
 from engine.evaluation.split import held_out
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
-from engine.llm.llamacpp.inspection import remember_as_sound
-from engine.llm.llamacpp.known_files import RECORD, KnownFiles
+from engine.llm.llamacpp.model_files.inspection import remember_as_sound
+from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.observability.tracing import span, traced
 from engine.requests import FinetuneRequest
 from engine.training import config, dataset_files

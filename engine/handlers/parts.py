@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.knowledge.documents import DocumentLibrary
     from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
-    from engine.llm.llamacpp.weights import WeightCopies
+    from engine.llm.llamacpp.weights.copies import WeightCopies
     from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
 

@@ -26,10 +26,10 @@ Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
 def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
     from engine.llm.llamacpp.fitting import plan_for
-    from engine.llm.llamacpp.inspection import Inspection
-    from engine.llm.llamacpp.known_files import RECORD, KnownFiles
+    from engine.llm.llamacpp.model_files.inspection import Inspection
+    from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
     from engine.llm.llamacpp.prefix_store import PrefixFolder
-    from engine.llm.llamacpp.weights import WeightCopies
+    from engine.llm.llamacpp.weights.copies import WeightCopies
 
     path = resolve(name.removeprefix("local/"))
     plan = plan_for(path, settings)

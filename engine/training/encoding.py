@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.domain import Json, Message
 from engine.errors import InputError
-from engine.llm.llamacpp.template import ChatTemplate
+from engine.llm.llamacpp.prompting.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Vocabulary
 from engine.training.data import TrainingExample
 

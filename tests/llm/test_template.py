@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.domain import Message
 from engine.errors import ModelError
-from engine.llm.llamacpp.template import ChatTemplate, merge_system_messages
+from engine.llm.llamacpp.prompting.template import ChatTemplate, merge_system_messages
 from engine.llm.llamacpp.tokens import Vocabulary
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.tokens import Vocabulary
-from engine.llm.llamacpp.weight_formats import fastest_format
-from engine.llm.llamacpp.weight_record import read_records
-from engine.llm.llamacpp.weights import WeightCopies
+from engine.llm.llamacpp.weights.copies import WeightCopies
+from engine.llm.llamacpp.weights.formats import fastest_format
+from engine.llm.llamacpp.weights.record import read_records
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.registry import ModelRegistry

@@ -72,7 +72,7 @@ class TestEncoding:
     @pytest.mark.models
     def test_the_prompt_is_the_one_that_the_runtime_sends(self, chat_gguf: Path) -> None:
         from engine.domain import Message
-        from engine.llm.llamacpp.template import ChatTemplate
+        from engine.llm.llamacpp.prompting.template import ChatTemplate
         from engine.llm.llamacpp.tokens import Vocabulary
 
         vocabulary = Vocabulary(chat_gguf)

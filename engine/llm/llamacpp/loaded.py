@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from engine.errors import AdapterError, ModelError, ModelFileError
-from engine.llm.llamacpp.adapter_check import check_adapter_file
 from engine.llm.llamacpp.library import load_library
-from engine.llm.llamacpp.model_check import require_checked
+from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
+from engine.llm.llamacpp.model_files.model_check import require_checked
 
 
 class LoadedModel:

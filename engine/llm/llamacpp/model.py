@@ -15,11 +15,11 @@ from engine.domain import Completion, Delta, Message
 from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 from engine.llm.llamacpp.generation import Event, Generation
-from engine.llm.llamacpp.inspection import Inspection
 from engine.llm.llamacpp.loading import ChooseWeights
+from engine.llm.llamacpp.model_files.inspection import Inspection
 from engine.llm.llamacpp.options import BATCH_TOKENS, RuntimeOptions, Statistics
 from engine.llm.llamacpp.prefix_store import PrefixFolder
-from engine.llm.llamacpp.prompts import PromptBuilder
+from engine.llm.llamacpp.prompting.prompts import PromptBuilder
 from engine.llm.llamacpp.scheduler import Scheduler, adapter_file
 from engine.llm.llamacpp.tokens import Token
 

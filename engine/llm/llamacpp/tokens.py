@@ -18,7 +18,7 @@ from typing import Literal
 from engine.errors import ModelError, ModelFileError
 from engine.llm.llamacpp.library import load_library
 from engine.llm.llamacpp.long_runs import LONGEST_RUN, cut_long_runs
-from engine.llm.llamacpp.model_check import require_checked
+from engine.llm.llamacpp.model_files.model_check import require_checked
 
 Token = int
 """An index into the vocabulary."""

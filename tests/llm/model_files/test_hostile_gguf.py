@@ -13,10 +13,10 @@ from engine.domain import Message
 from engine.errors import AdapterError, ModelFileError, NexusError
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
-from engine.llm.llamacpp.adapter_check import check_adapter_file
-from engine.llm.llamacpp.inspection import Inspection
-from engine.llm.llamacpp.known_files import KnownFiles
-from engine.llm.llamacpp.model_check import check_model_file
+from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
+from engine.llm.llamacpp.model_files.inspection import Inspection
+from engine.llm.llamacpp.model_files.known_files import KnownFiles
+from engine.llm.llamacpp.model_files.model_check import check_model_file
 from engine.model_registry.gguf_file import GgufHeader
 
 Parts = object

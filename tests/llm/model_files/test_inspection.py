@@ -12,9 +12,9 @@ from engine.domain import Message
 from engine.errors import ModelError, ModelFileError
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
-from engine.llm.llamacpp.inspection import Inspection, remember_as_sound
-from engine.llm.llamacpp.known_files import KnownFiles
 from engine.llm.llamacpp.long_runs import LONGEST_RUN, cut_long_runs
+from engine.llm.llamacpp.model_files.inspection import Inspection, remember_as_sound
+from engine.llm.llamacpp.model_files.known_files import KnownFiles
 
 Stub = Callable[[str], tuple[str, ...]]
 Parts = object

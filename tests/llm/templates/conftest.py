@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from engine.domain import Message
-from engine.llm.llamacpp.template import ChatTemplate
+from engine.llm.llamacpp.prompting.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Vocabulary
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.domain import Message
-from engine.llm.llamacpp.template import ChatTemplate, merge_system_messages
+from engine.llm.llamacpp.prompting.template import ChatTemplate, merge_system_messages
 from engine.llm.llamacpp.tokens import Vocabulary
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from engine.config import PROJECT_ROOT
 from engine.errors import ModelError
-from engine.llm.llamacpp.rendering import MAX_TEMPLATE_CHARS, TemplateRefusedError, TemplateRenderer
+from engine.llm.llamacpp.prompting.rendering import MAX_TEMPLATE_CHARS, TemplateRefusedError, TemplateRenderer
 
 GROWING = "{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}"
 NESTED = (
@@ -88,7 +88,7 @@ def test_many_threads_get_their_own_answers(rendering: TemplateRenderer) -> None
 
 def test_the_process_ends_with_the_program() -> None:
     code = (
-        "import psutil, os\nfrom engine.llm.llamacpp.rendering import renderer\nrenderer.render('x', {}, 0)\n"
+        "import psutil, os\nfrom engine.llm.llamacpp.prompting.rendering import renderer\nrenderer.render('x', {}, 0)\n"
         "print(psutil.Process().children()[0].pid, flush=True)\nos._exit(1)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)

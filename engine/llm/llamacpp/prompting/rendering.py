@@ -1,7 +1,7 @@
 """Runs chat templates in a process of their own, with bounds on memory, time and output.
 
 One process for all models of this program: it is started before it is needed, ends with the program, and is replaced when a
-template has ended it. See `engine.llm.llamacpp.rendering_process` for why.
+template has ended it. See `engine.llm.llamacpp.prompting.rendering_process` for why.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _POLL_S = 0.1
 
 
 def run_requantise(job: Mapping[str, Json], seconds: float, stop: Callable[[], bool]) -> Mapping[str, Json]:
-    """Have a child process do a job of `engine.llm.llamacpp.requantise`; returns its reply.
+    """Have a child process do a job of `engine.llm.llamacpp.weights.requantise`; returns its reply.
 
     Args:
         job: see there.
@@ -31,7 +31,7 @@ def run_requantise(job: Mapping[str, Json], seconds: float, stop: Callable[[], b
     """
     path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "engine.llm.llamacpp.requantise", json.dumps(dict(job))],
+        [sys.executable, "-m", "engine.llm.llamacpp.weights.requantise", json.dumps(dict(job))],
         stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

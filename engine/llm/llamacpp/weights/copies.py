@@ -1,6 +1,6 @@
 """Copies of models in the format that this processor computes fastest, beside the originals: made, measured, undone.
 
-A copy is made by a child process (`requantise`) and appears whole or not at all. See `weight_formats` for what is chosen.
+A copy is made by a child process (`requantise`) and appears whole or not at all. See `formats` for what is chosen.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from typing import cast
 
 from engine.domain import Json, utc_now
 from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
-from engine.llm.llamacpp.inspection import Inspection
-from engine.llm.llamacpp.known_files import RECORD, KnownFiles
-from engine.llm.llamacpp.requantise_process import run_requantise
-from engine.llm.llamacpp.speed import Speed, gains, speed_from_json
-from engine.llm.llamacpp.weight_formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
-from engine.llm.llamacpp.weight_record import (
+from engine.llm.llamacpp.model_files.inspection import Inspection
+from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
+from engine.llm.llamacpp.weights.formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
+from engine.llm.llamacpp.weights.record import (
     WeightRecord,
     copy_name,
     delete_copies,
@@ -31,6 +29,8 @@ from engine.llm.llamacpp.weight_record import (
     read_records,
     write_record,
 )
+from engine.llm.llamacpp.weights.requantise_process import run_requantise
+from engine.llm.llamacpp.weights.speed import Speed, gains, speed_from_json
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.files import INCOMING, HashCache, incoming, require_space
 from engine.model_registry.gguf_file import GgufHeader, read_gguf

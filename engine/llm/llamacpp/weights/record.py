@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from engine.domain import Json
-from engine.llm.llamacpp.speed import Speed, gains, speed_from_json
-from engine.llm.llamacpp.weight_formats import AS_IS, FILE_TYPES
+from engine.llm.llamacpp.weights.formats import AS_IS, FILE_TYPES
+from engine.llm.llamacpp.weights.speed import Speed, gains, speed_from_json
 from engine.model_registry.files import disk_errors, incoming
 
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import AdapterError, ModelError, ModelFileError
-from engine.llm.llamacpp.adapter_check import check_adapter_file
-from engine.llm.llamacpp.known_files import KnownFiles, Stamp, file_stamp
-from engine.llm.llamacpp.model_check import check_model_file, mark_checked, parts_by_name
-from engine.llm.llamacpp.trial_process import TrialProcess, failure, last_line
+from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
+from engine.llm.llamacpp.model_files.known_files import KnownFiles, Stamp, file_stamp
+from engine.llm.llamacpp.model_files.model_check import check_model_file, mark_checked, parts_by_name
+from engine.llm.llamacpp.model_files.trial_process import TrialProcess, failure, last_line
 
 logger = logging.getLogger(__name__)
 
-TRIAL = (sys.executable, "-P", "-m", "engine.llm.llamacpp.trial")
+TRIAL = (sys.executable, "-P", "-m", "engine.llm.llamacpp.model_files.trial")
 """The command of a trial, to which the files and limits are added."""
 LEAST_LIMIT_S = 60.0
 """A trial of a small model may take so long, on a machine that is busy with other work."""

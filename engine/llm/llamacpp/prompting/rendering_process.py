@@ -1,4 +1,4 @@
-"""The process in which chat templates run. Started by `engine.llm.llamacpp.rendering`, as a script.
+"""The process in which chat templates run. Started by `engine.llm.llamacpp.prompting.rendering`, as a script.
 
 A template is a program from a file that may be hostile. Jinja's sandbox keeps it from reaching anything, but not from
 repeating a text a thousand million times, or from comparing nested lists for hours inside one call of the interpreter. So it

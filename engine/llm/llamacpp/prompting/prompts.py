@@ -9,8 +9,8 @@ from pathlib import Path
 from engine.domain import Message
 from engine.llm.base import Constraint
 from engine.llm.llamacpp.grammar import Grammar, GrammarCompiler
-from engine.llm.llamacpp.rendering import renderer
-from engine.llm.llamacpp.template import ChatTemplate
+from engine.llm.llamacpp.prompting.rendering import renderer
+from engine.llm.llamacpp.prompting.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 

@@ -1,7 +1,7 @@
 """Conversations to prompt tokens, by the chat template in the model file.
 
-The template runs in a process of its own (`engine.llm.llamacpp.rendering`); what people and documents say never acts as a
-special token (`engine.llm.llamacpp.prompt_tokens`).
+The template runs in a process of its own (`rendering`); what people and documents say never acts as a special token
+(`prompt_tokens`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from itertools import groupby
 
 from engine.domain import Json, Message
 from engine.errors import ModelError
-from engine.llm.llamacpp.prompt_tokens import PromptTokeniser
-from engine.llm.llamacpp.rendering import TemplateRefusedError, TemplateRenderer, renderer
+from engine.llm.llamacpp.prompting.prompt_tokens import PromptTokeniser
+from engine.llm.llamacpp.prompting.rendering import TemplateRefusedError, TemplateRenderer, renderer
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 CHATML = (

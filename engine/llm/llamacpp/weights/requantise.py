@@ -1,4 +1,4 @@
-"""Writes a model in another weight format, and measures both: `python -m engine.llm.llamacpp.requantise JOB`.
+"""Writes a model in another weight format, and measures both: `python -m engine.llm.llamacpp.weights.requantise JOB`.
 
 A process of its own, so that the memory is given back, a hang can be ended, and a crash in native code takes nothing along. JOB
 is JSON; the result is one line of JSON on standard output. It goes away when its standard input ends: that is when its parent
@@ -20,8 +20,8 @@ from typing import TextIO
 from engine.domain import Json
 from engine.errors import ModelFileError, NexusError, StorageError
 from engine.llm.llamacpp.library import load_library
-from engine.llm.llamacpp.speed import measure
-from engine.llm.llamacpp.weight_formats import AS_IS, FILE_TYPES
+from engine.llm.llamacpp.weights.formats import AS_IS, FILE_TYPES
+from engine.llm.llamacpp.weights.speed import measure
 from engine.model_registry.gguf_file import read_gguf
 
 _ORPHANED = 3
