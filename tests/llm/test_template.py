@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,29 @@ def test_tokens_are_those_of_transformers(
     assert template.tokens(conversation) == list(expected)
 
 
-# Without control characters: for some of them this vocabulary has no word, and each side puts in something else.
-ANY = st.characters(exclude_categories=["Cs", "Cn", "Co", "Cc"]) | st.sampled_from("\n\t ")
+# Without control characters: for some of them this vocabulary has no word, and each side puts in something else. And without
+# the names of special tokens, which stay text here on purpose.
+ANY = st.characters(exclude_categories=["Cs", "Cn", "Co", "Cc", "N"], exclude_characters="<") | st.sampled_from(
+    "\n\t 0123456789"
+)
+
+
+def _comparable(text: str) -> bool:
+    """Whether no number follows two spaces, or one at the beginning, which follows the line break before a message.
+
+    This model's tokeniser splits numbers off before anything else. Transformers, rebuilding it from a GGUF, leaves that rule
+    out, so that there the spaces before a number are split in another way.
+    """
+    spaces = 1
+    for character in text:
+        if unicodedata.category(character).startswith("N") and spaces > 1:
+            return False
+        spaces = spaces + 1 if character.isspace() else 0
+    return True
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(st.text(ANY, max_size=30), min_size=1, max_size=3))
+@given(texts=st.lists(st.text(ANY, max_size=30).filter(_comparable), min_size=1, max_size=3))
 def test_tokens_of_any_text_are_those_of_transformers(
     template: ChatTemplate, tokenizer: PreTrainedTokenizerBase, texts: list[str]
 ) -> None:

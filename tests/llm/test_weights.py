@@ -15,11 +15,12 @@ import pytest
 from engine.domain import Message
 from engine.errors import ConflictError, InputError, StorageError
 from engine.llm.base import GenerationParams
-from engine.llm.llamacpp import LlamaCppModel, weights
+from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.tokens import Vocabulary
+from engine.llm.llamacpp.weights import copies
 from engine.llm.llamacpp.weights.copies import WeightCopies
 from engine.llm.llamacpp.weights.formats import fastest_format
 from engine.llm.llamacpp.weights.record import read_records
@@ -220,7 +221,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(fresh: Place) -> None:
 
 
 def test_what_takes_too_long_is_given_up_and_not_tried_again(fresh: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "INLINE_S", 0.0)
+    monkeypatch.setattr(copies, "INLINE_S", 0.0)
     assert fresh.copies.served(fresh.model) == fresh.model
     monkeypatch.undo()
     record = fresh.copies.record(fresh.model)
@@ -241,7 +242,7 @@ def test_no_copy_is_made_where_memory_or_the_size_of_the_model_speaks_against_it
 ) -> None:
     poor = WeightCopies(fresh.cache, lambda: replace(roomy(), memory_available=500 << 20))
     assert poor.served(fresh.model) == fresh.model
-    monkeypatch.setattr(weights, "AUTO_PARAMETERS", 100_000_000)
+    monkeypatch.setattr(copies, "AUTO_PARAMETERS", 100_000_000)
     assert fresh.copies.served(fresh.model) == fresh.model
     assert not (fresh.model.parent / ".optimised").exists() or fresh.files == []
 

@@ -1,9 +1,9 @@
 """The first load of a model or adapter that nobody has vouched for, in a process of its own.
 
 Run as `python -m engine.llm.llamacpp.model_files.trial MODEL [--adapter FILE] --gpu-layers N --threads N`. It loads the
-vocabulary and the weights, tokenises texts that have made tokenisers fail, decodes a few tokens in two sequences, looks at every
-logit, and prints one line of JSON: `{"ok": true}`, or the message and hint of what is wrong. A file that makes llama.cpp crash
-ends this process and no other. The parent's side is `trial_process`.
+vocabulary and the weights, tokenises texts that have made tokenisers fail, decodes a few tokens in two sequences, looks at
+every logit, and prints one line of JSON: `{"ok": true}`, or the message and hint of what is wrong. A file that makes
+llama.cpp crash ends this process and no other. The parent's side is `trial_process`.
 """
 
 from __future__ import annotations
