@@ -61,4 +61,3 @@ def test_the_kept_sequence_with_the_most_in_common_is_found() -> None:
     kept.touch(one)
     assert kept.oldest() is two
     assert kept.oldest(spare=two) is one
-    assert kept.cells == 7
