@@ -144,8 +144,9 @@ class Recorder:
     def _write_row(self, row: TraceRow) -> None:
         """Take a row that came out of Opik: one of ours, or of code that uses Opik's own decorators."""
         with self._lock:
-            self._pending.pop(row["span_id"], None)
             known = row["span_id"] in self._overdue
+            if not known:  # else it is written directly, and stays pending until it is
+                self._pending.pop(row["span_id"], None)
         if not known:
             self._append(row)
 

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from engine.config import Settings
-from engine.domain import Completion, Delta, FinishReason, Usage
+from engine.domain import Completion, Delta, FinishReason, Json, Usage
 from engine.errors import NotFoundError
+from engine.observability.recorder import Recorder
+from engine.observability.span import Span
+from engine.observability.trace_file import TraceFile, TraceRow, row_of_span
 from engine.observability.traces import RecordedSpan, TraceLog
 from engine.observability.tracing import Tracing, configure_tracing, in_current_trace, span, traced
 
@@ -331,3 +334,25 @@ class TestNamedServer:
         with configure_tracing(self.named(settings, port, offline=False)), span("kept"):
             pass
         assert [r["name"] for r in rows(settings)] == ["kept"]
+
+
+def test_a_span_that_opik_gives_back_while_it_is_written_directly_is_not_lost(tmp_path: Path) -> None:
+    """At the end both sides write what is left; each once left a span to the other."""
+
+    written: list[str] = []
+
+    class Interrupted(TraceFile):
+        """Gets all rows from Opik in the middle of writing the first one."""
+
+        def append(self, row: TraceRow | Mapping[str, Json]) -> None:
+            written.append(str(row["span_id"]))
+            if len(written) == 1:
+                for late in spans:
+                    recorder._write_row(row_of_span(late))
+
+    recorder = Recorder(Interrupted(tmp_path))
+    spans = [Span("step", "trace", str(number)) for number in range(5)]
+    for one in spans:
+        recorder.put(one)
+    recorder.close()
+    assert sorted(written) == ["0", "1", "2", "3", "4"]
