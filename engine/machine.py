@@ -68,11 +68,10 @@ class Hardware:
 def inspect_hardware(home: Path | None = None) -> Hardware:
     """Look at this machine. Imports no heavy library and takes well under a second; a hanging nvidia-smi is given up on."""
     model, flags = _cpu()
-    logical = _usable_cores()
     return Hardware(
         cpu=model,
-        physical_cores=_physical(logical),
-        logical_cores=logical,
+        physical_cores=usable_physical_cores(),
+        logical_cores=_usable_cores(),
         cpu_flags=flags,
         memory_total=_memory_total(),
         memory_available=memory_available(),
@@ -118,8 +117,9 @@ def _usable_cores() -> int:
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
-def _physical(logical: int) -> int:
-    """How many physical cores so many logical ones are; two threads of one core compute hardly more than one."""
+def usable_physical_cores() -> int:
+    """Physical cores that this process may use; two threads of one core compute hardly more than one."""
+    logical = _usable_cores()
     cores, threads = psutil.cpu_count(logical=False) or 0, os.cpu_count() or 1
     return max(1, min(logical, math.ceil(logical * cores / threads))) if cores else logical
 

@@ -33,8 +33,8 @@ _CORE_RATE = 1.6e10
 with 24 sequences on two cores with AVX-512."""
 _PLAIN_CORE_RATE = 0.8e10
 """The same without AVX-512 or AMX."""
-_BATCH = 512
-"""llama.cpp's default for the tokens that are computed at once."""
+BATCH_TOKENS = 512
+"""Tokens of one decode at most: llama.cpp's default for the batch that is computed at once."""
 _SHARE = 0.25
 """Part of the memory left beside the weights that one context may take: there are up to four, and other work."""
 _KEPT_FREE = 0.1
@@ -200,7 +200,7 @@ def _context(facts: ModelFacts, machine: Hardware, sequences: int) -> Choice:
     wanted = _round_up(max(conversation, sequences * _CELLS_A_SEQUENCE), CELL_STEP)
     room = int(_room(facts, machine) * _SHARE)
     gpu = _on_gpu(machine)
-    cells = cells_within(facts, wanted, sequences, _BATCH, available=room, least=SMALLEST_CONTEXT, on_gpu=gpu)
+    cells = cells_within(facts, wanted, sequences, BATCH_TOKENS, available=room, least=SMALLEST_CONTEXT, on_gpu=gpu)
     if cells < wanted:
         return Choice(cells, f"memory is short: {wanted} tokens would take more than a quarter of what is left")
     size = facts.cell_bytes * cells / 1e6
@@ -211,10 +211,10 @@ def _context(facts: ModelFacts, machine: Hardware, sequences: int) -> Choice:
 
 def _batch(facts: ModelFacts, machine: Hardware, cells: int) -> Choice:
     if not _on_gpu(machine):
-        scores = facts.context_bytes(cells, 0, _BATCH) - cells * facts.cell_bytes
+        scores = facts.context_bytes(cells, 0, BATCH_TOKENS) - cells * facts.cell_bytes
         if scores > _room(facts, machine) * _SHARE:
-            return Choice(_BATCH // 4, "memory is short, so a prompt is read in smaller pieces")
-    return Choice(_BATCH, "llama.cpp's own default; larger batches are not faster")
+            return Choice(BATCH_TOKENS // 4, "memory is short, so a prompt is read in smaller pieces")
+    return Choice(BATCH_TOKENS, "llama.cpp's own default; larger batches are not faster")
 
 
 def _gpu_layers(facts: ModelFacts, machine: Hardware, cells: int, sequences: int) -> Choice:
@@ -223,7 +223,7 @@ def _gpu_layers(facts: ModelFacts, machine: Hardware, cells: int, sequences: int
     if not machine.gpus:
         return Choice(ALL_LAYERS, "all; how much memory the GPU has is not known")
     room = sum(gpu.memory_free for gpu in machine.gpus) * (1 - _KEPT_FREE)
-    whole = facts.weights_bytes + facts.context_bytes(cells, sequences, _BATCH, on_gpu=True)
+    whole = facts.weights_bytes + facts.context_bytes(cells, sequences, BATCH_TOKENS, on_gpu=True)
     if whole <= room:
         return Choice(ALL_LAYERS, f"all: {whole / 1e9:.1f} of {room / 1e9:.1f} GB of GPU memory")
     layers = int(room / (whole / (facts.layers + 1)))

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
-import psutil
-
 from engine.domain import Completion, Delta, Message
 from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
+from engine.llm.llamacpp.fitting import BATCH_TOKENS
 from engine.llm.llamacpp.generation import Event, Generation
 from engine.llm.llamacpp.loading import ChooseWeights
 from engine.llm.llamacpp.model_files.inspection import Inspection
-from engine.llm.llamacpp.options import BATCH_TOKENS, RuntimeOptions, Statistics
+from engine.llm.llamacpp.options import RuntimeOptions, Statistics
 from engine.llm.llamacpp.prefix_store import PrefixFolder
 from engine.llm.llamacpp.prompting.prompts import PromptBuilder
 from engine.llm.llamacpp.scheduler import Scheduler, adapter_file
 from engine.llm.llamacpp.tokens import Token
+from engine.machine import usable_physical_cores
 
 MAX_LOGPROBS = 20
 """As many as the large providers give."""
@@ -68,7 +68,7 @@ class LlamaCppModel(ChatModel):
             inspection: lets the model's files through; by default one that remembers for as long as this process lives.
         """
         self._name = name or path.stem
-        count = threads or psutil.cpu_count(logical=False) or 1
+        count = threads or usable_physical_cores()
         self._options = RuntimeOptions(
             path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights, prefixes
         )

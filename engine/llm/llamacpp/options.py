@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.llm.llamacpp.context import ContextShape
+from engine.llm.llamacpp.fitting import BATCH_TOKENS
 from engine.llm.llamacpp.loading import ChooseWeights
 from engine.llm.llamacpp.prefix_store import PrefixFolder
-
-BATCH_TOKENS = 512
-"""Tokens of one decode at most: llama.cpp's default for the batch that is computed at once."""
 
 MAX_SEQUENCES = 256
 """llama.cpp is compiled for no more sequence numbers (LLAMA_MAX_SEQ)."""

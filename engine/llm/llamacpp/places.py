@@ -127,10 +127,10 @@ class Places:
         self, kept: KeptSequence, length: int, generation: Generation, live: Sequence[LiveSequence]
     ) -> Place | None:
         """Go on from a kept sequence: in its place where most of it is used, else in a copy that shares its cells."""
+        beginning = generation.prompt[:length] if length < len(kept.tokens) else ()
         most_of_it = 2 * length >= len(kept.tokens)
-        if length < len(kept.tokens):
-            self._note(generation.prompt[:length])
         if not most_of_it and self._make_room(generation.cells - length, live, kept):
+            self._note(beginning)
             self._kept.touch(kept)
             slot = self._free.pop(0)
             self._context.copy_prefix(kept.slot, slot, length)
@@ -138,6 +138,7 @@ class Places:
         freed = self._context.cells.owned(kept.slot, length)
         if not self._make_room(generation.cells - length - freed, live, kept, needs_slot=False):
             return None
+        self._note(beginning)  # only now: a request that waits for room asks again at every step
         self._kept.remove(kept)
         self._context.keep_prefix(kept.slot, length)
         return Place(kept.slot, computed=length)

@@ -104,11 +104,9 @@ class LiveSequence:
 
     def _choose(self, logits: Logits) -> Token:
         grammar, count = self.generation.grammar, self.generation.params.logprobs
-        if count is None:
-            return self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
-        scores = logits.copy()  # a constraint changes them
+        scores = logits if count is None else logits.copy()  # a constraint changes them
         token = self._sampler.choose(logits) if grammar is None else grammar.choose(logits, self._sampler)
-        if token not in self._vocabulary.end_tokens:
+        if count is not None and token not in self._vocabulary.end_tokens:
             top = tuple((self._text_of(other), logprob) for other, logprob in likeliest(scores, count))
             self._logprobs.append(TokenLogprob(self._text_of(token), log_probability(scores, token), top))
         return token

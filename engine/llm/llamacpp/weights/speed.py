@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.domain import Json
+from engine.errors import ModelError
 from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
@@ -90,7 +91,7 @@ class _Probe:
         shape = ContextShape(cells=1024, sequences=TOGETHER, batch=_PROMPT, threads=threads)
         try:
             self._context = DecodingContext(self._model, shape, None, AbortSwitch())
-        except BaseException:
+        except ModelError:
             self._model.close()
             raise
         self._best: dict[str, float] = {}
