@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from engine.config import PROJECT_ROOT
+from engine.child_process import child_environment
 from engine.domain import CancelToken, Json
 from engine.errors import CancelledError, NexusError, StorageError, TrainingError
 from engine.training.run_folder import LOG_FILE, read_artifact
@@ -71,23 +71,13 @@ def _child(run_dir: Path) -> Iterator[subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then ends the child in order
         )
         try:
             yield process
         finally:
             _kill(process)
-
-
-def _environment() -> dict[str, str]:
-    """The child's environment: where the engine is, and threads that sleep while they wait.
-
-    By default OpenMP's threads spin at a barrier. Where another program shares the cores, such as the runtime that goes on
-    answering, spinning takes the time from the very thread that is waited for: a step took 68 s instead of 10.
-    """
-    path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path}
 
 
 def _events(process: subprocess.Popen[str], cancel: CancelToken) -> Iterator[Event]:

@@ -11,13 +11,12 @@ import importlib.metadata
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
+from engine.child_process import claim_stdout, end_with_parent
 from engine.domain import Json, utc_now
 from engine.errors import NexusError, StorageError, TrainingError
 from engine.training.base_model import file_sha256, training_copy
@@ -31,15 +30,13 @@ from engine.training.trainer import Progress, TrainingData, TrainingPaths, Train
 PARITY_EXAMPLES = 8
 """Examples on which the served adapter is compared with the trained one."""
 _LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
-_ORPHANED = 3
-"""Exit status when the parent went away."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the fine-tune in the folder named by the only argument. Returns the exit status."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
-    events = _claim_stdout()
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    events = claim_stdout()
+    end_with_parent()  # checkpoints are written whole, so nothing can be torn
 
     def emit(event: Mapping[str, Json]) -> None:
         events.write(json.dumps(dict(event)) + "\n")
@@ -144,20 +141,6 @@ def _timed(name: str, durations: dict[str, Json]) -> Iterator[None]:
     started = time.monotonic()
     yield
     durations[name] = round(time.monotonic() - started, 3)
-
-
-def _claim_stdout() -> TextIO:
-    """Keep standard output for events: whatever libraries print goes to standard error instead."""
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return events
-
-
-def _exit_with_parent() -> None:
-    """Wait for the end of standard input, and go at once. Checkpoints are written whole, so nothing can be torn."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os._exit(_ORPHANED)
 
 
 if __name__ == "__main__":

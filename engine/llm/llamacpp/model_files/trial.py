@@ -13,12 +13,12 @@ import contextlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from engine.child_process import end_with_parent
 from engine.domain import Json
 from engine.errors import ModelFileError, NexusError
 from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
@@ -120,13 +120,7 @@ def _be_humble() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Standard input is a pipe that the parent never writes to: its end means that the parent is gone."""
-    sys.stdin.buffer.read()
-    os._exit(2)
+    end_with_parent()
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import threading
 from collections.abc import Sequence
 
-from engine.config import PROJECT_ROOT
+from engine.child_process import child_environment
 from engine.domain import Json
 from engine.errors import ModelError, ModelFileError
 
@@ -19,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 _OUTPUT_BYTES = 1 << 16
 """What is kept of a trial's output: its end."""
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 
 class TrialProcess:
@@ -41,7 +39,8 @@ class TrialProcess:
                     stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env=_environment(),
+                    # At an assertion, ggml would start a debugger to print where.
+                    env={**child_environment(), "GGML_NO_BACKTRACE": "1"},
                     start_new_session=True,
                 )
             except OSError as exc:
@@ -74,14 +73,6 @@ class TrialProcess:
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment without its secrets, for a process that opens a file nobody has vouched for."""
-    path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
-    plain = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    # At an assertion, ggml would start a debugger to print where.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **plain, "PYTHONPATH": path, "GGML_NO_BACKTRACE": "1"}
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> bytes:

@@ -12,19 +12,16 @@ import hashlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
+from engine.child_process import claim_stdout, end_with_parent
 from engine.domain import Json
 from engine.errors import ModelFileError, NexusError, StorageError
 from engine.llm.llamacpp.library import load_library
 from engine.llm.llamacpp.weights.formats import AS_IS, FILE_TYPES
 from engine.llm.llamacpp.weights.speed import measure
 from engine.model_registry.gguf_file import read_gguf
-
-_ORPHANED = 3
 
 
 def requantise(source: Path, target: Path, form: str, threads: int) -> None:
@@ -68,8 +65,8 @@ def run(job: Mapping[str, Json]) -> dict[str, Json]:
 
 def main(arguments: list[str]) -> int:
     """Do the job that is the only argument; the exit status."""
-    results = _claim_stdout()
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    results = claim_stdout()
+    end_with_parent()
     reply: dict[str, Json]
     try:
         reply = run(json.loads(arguments[0]))
@@ -81,19 +78,6 @@ def main(arguments: list[str]) -> int:
     results.write(json.dumps(reply) + "\n")
     results.flush()
     return 0
-
-
-def _claim_stdout() -> TextIO:
-    """Keep standard output for the result: whatever native code prints goes to standard error instead."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return results
-
-
-def _exit_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os._exit(_ORPHANED)
 
 
 if __name__ == "__main__":

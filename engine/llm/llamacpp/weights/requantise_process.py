@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 
-from engine.config import PROJECT_ROOT
+from engine.child_process import child_environment
 from engine.domain import Json
 from engine.errors import CancelledError, ModelFileError, StorageError
 
@@ -29,13 +28,12 @@ def run_requantise(job: Mapping[str, Json], seconds: float, stop: Callable[[], b
         ModelFileError: the file cannot be converted.
         CancelledError: it took too long, or nobody waits any more.
     """
-    path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-m", "engine.llm.llamacpp.weights.requantise", json.dumps(dict(job))],
         stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        env=child_environment(),
         start_new_session=True,
     )
     try:
