@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from engine.cancellation import CancelToken
 from engine.db.repositories import AdapterRepository, ConversationRepository
-from engine.domain import Adapter, CancelToken, Completion, Delta, FinishReason, Message
+from engine.domain import Adapter, Completion, Delta, FinishReason, Message
 from engine.errors import ConflictError, NexusError, NotFoundError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from engine.domain import Answer, AnswerDelta, CancelToken, Completion, Message
+from engine.cancellation import CancelToken
+from engine.domain import Answer, AnswerDelta, Completion, Message
 from engine.errors import ErrorInfo, GenerationTimeout, NexusError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.observability.tracing import in_current_trace, span, traced

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from engine import requests
+from engine.cancellation import CancelToken
 from engine.chat import REPEAT_PENALTY, mismatch
 from engine.domain import (
     Adapter,
     AgentConfig,
     Answer,
     AnswerDelta,
-    CancelToken,
     Collection,
     Completion,
     FaqPair,

@@ -6,7 +6,6 @@ follows from the data itself, and no import of any library.
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -233,24 +232,6 @@ class Delta:
     text: str
     completion: Completion | None = None
     reasoning: str = ""
-
-
-class CancelToken:
-    """A switch that stops work. Thread-safe; once set it stays set."""
-
-    __slots__ = ("_event",)
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def cancel(self) -> None:
-        """Ask for the work to stop."""
-        self._event.set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether someone asked for the work to stop."""
-        return self._event.is_set()
 
 
 @dataclass(frozen=True, slots=True)

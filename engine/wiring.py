@@ -11,10 +11,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast, overload
 
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import CancelToken
 from engine.handlers import handlers
 from engine.jobs import JobQueue, Worker
 from engine.observability.logging import configure_logging

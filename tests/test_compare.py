@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Iterator
 
+from engine.cancellation import CancelToken
 from engine.compare import CompareEvent, compare, model_target
-from engine.domain import Answer, AnswerDelta, CancelToken
+from engine.domain import Answer, AnswerDelta
 from engine.errors import ModelError
 from engine.llm.base import GenerationParams
 from engine.llm.fake import FakeChatModel

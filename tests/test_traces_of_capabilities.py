@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.container import Engine
-from engine.domain import CancelToken
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import CancelledError, ModelError
 from engine.rag import RagPipeline

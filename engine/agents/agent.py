@@ -15,8 +15,9 @@ from engine.agents.memory import Memory, recall
 from engine.agents.messages import Intent, declines, in_context, intent_of, is_follow_up, question_part
 from engine.agents.second_opinion import SecondOpinion
 from engine.agents.small_talk import small_talk
+from engine.cancellation import CancelToken
 from engine.db.repositories import Repositories
-from engine.domain import AgentConfig, AgentReply, Answer, AnswerDelta, CancelToken, Json, Message, Timings
+from engine.domain import AgentConfig, AgentReply, Answer, AnswerDelta, Json, Message, Timings
 from engine.errors import CancelledError, NexusError, NotFoundError
 from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest, checked

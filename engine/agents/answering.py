@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.agents.factory import Mind, ModelFor
-from engine.domain import AnswerDelta, CancelToken
+from engine.cancellation import CancelToken
+from engine.domain import AnswerDelta
 from engine.errors import NexusError
 from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 

@@ -8,7 +8,8 @@ import re
 from engine.agents.fields import FieldKind, kind_of, label
 from engine.agents.found import Found
 from engine.agents.words import PLACES, is_capitalised, is_name_word, is_particle, name_words
-from engine.domain import CancelToken, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason, Message
 from engine.errors import CancelledError, NexusError
 from engine.llm.base import ChatModel, GenerationParams, Lark
 from engine.observability.tracing import traced

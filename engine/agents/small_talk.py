@@ -10,7 +10,8 @@ import re
 
 from engine.agents import phrases
 from engine.agents.messages import Intent
-from engine.domain import CancelToken, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason, Message
 from engine.errors import CancelledError, NexusError
 from engine.llm.base import ChatModel, GenerationParams
 from engine.observability.tracing import traced

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.domain import CancelToken
+from engine.cancellation import CancelToken
 from engine.embedding.base import Embedder
 from engine.errors import CancelledError, NexusError
 from engine.evaluation.metrics import exact_match, percentile, token_f1

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.domain import CancelToken, Chunk
+from engine.cancellation import CancelToken
+from engine.domain import Chunk
 from engine.errors import CancelledError
 from engine.faq.prompts import question_requests, topic_of
 from engine.faq.row_rules import row_questions

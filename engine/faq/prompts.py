@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from engine.domain import CancelToken, Chunk, Message
+from engine.cancellation import CancelToken
+from engine.domain import Chunk, Message
 from engine.faq.words import STOP_WORDS, numbers, word_set, words
 from engine.llm.base import GenerationParams, Regex, Request
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from engine.domain import CancelToken, Job, Json
+from engine.cancellation import CancelToken
+from engine.domain import Job, Json
 from engine.errors import CancelledError, ErrorInfo, NexusError, StorageError
 from engine.jobs.queue import JobQueue, new_owner
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.domain import CancelToken, Collection, CollectionStatus, FaqStatus
+from engine.domain import Collection, CollectionStatus, FaqStatus
 from engine.embedding.base import Embedder, Vectors
 from engine.errors import CancelledError, NexusError, VectorStoreError
 from engine.knowledge.fusion import fuse

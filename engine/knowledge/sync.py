@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.cancellation import CancelToken
 from engine.db.repositories import Repositories
 from engine.db.repositories.search import SearchEntry
-from engine.domain import CancelToken, Collection, CollectionStatus, FaqPair, FaqStatus
+from engine.domain import Collection, CollectionStatus, FaqPair, FaqStatus
 from engine.embedding.base import Embedder
 from engine.errors import CancelledError
 from engine.knowledge.passages import Source, key_of_chunk, key_of_faq, source_of_chunk, source_of_faq

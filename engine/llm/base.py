@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from engine.domain import CancelToken, Completion, Delta, Json, Message
+from engine.cancellation import CancelToken
+from engine.domain import Completion, Delta, Json, Message
 
 
 @dataclass(frozen=True, slots=True)

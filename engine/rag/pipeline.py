@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.domain import Answer, AnswerDelta, CancelToken, Completion, FinishReason, Timings
+from engine.cancellation import CancelToken
+from engine.domain import Answer, AnswerDelta, Completion, FinishReason, Timings
 from engine.embedding.base import Embedder
 from engine.errors import CancelledError, GenerationTimeout, ModelError
 from engine.knowledge.index import KnowledgeIndex

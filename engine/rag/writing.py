@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.domain import CancelToken, Message
+from engine.cancellation import CancelToken
+from engine.domain import Message
 from engine.llm.base import GenerationParams, Request
 from engine.rag.evidence import Evidence
 

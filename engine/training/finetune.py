@@ -8,7 +8,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.domain import CancelToken, new_id
+from engine.cancellation import CancelToken
+from engine.domain import new_id
 from engine.errors import InputError, StorageError
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample

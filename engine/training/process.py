@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from engine.cancellation import CancelToken
 from engine.child_process import child_environment
-from engine.domain import CancelToken, Json
+from engine.domain import Json
 from engine.errors import CancelledError, NexusError, StorageError, TrainingError
 from engine.training.run_folder import LOG_FILE, read_artifact
 from engine.training.trainer import AdapterArtifact

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from engine.agents import AgentLibrary
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import Answer, AnswerDelta, CancelToken, Citation, Collection, FaqPair, FaqStatus, new_id, utc_now
+from engine.domain import Answer, AnswerDelta, Citation, Collection, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import NotFoundError
 from engine.knowledge.index import KnowledgeIndex

@@ -10,9 +10,10 @@ import pytest
 
 from engine.agents import AgentLibrary, SmartAgent, phrases
 from engine.agents.small_talk import is_harmless
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.domain import AgentReply, Answer, CancelToken, Citation, Collection
+from engine.domain import AgentReply, Answer, Citation, Collection
 from engine.embedding.registry import create_embedder
 from engine.errors import (
     CancelledError,

@@ -11,7 +11,7 @@ from engine.agents.fields import is_valid
 from engine.agents.leads import LeadReader, accepted
 from engine.agents.messages import intent_of
 from engine.agents.second_opinion import SecondOpinion, looks_like_giving, span_grammar
-from engine.domain import CancelToken
+from engine.cancellation import CancelToken
 from engine.errors import CancelledError, ModelError
 from engine.llm.constraints import violation
 from engine.llm.fake import FakeChatModel

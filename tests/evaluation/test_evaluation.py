@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import CancelToken, FaqPair, FaqStatus, utc_now
+from engine.cancellation import CancelToken
+from engine.domain import FaqPair, FaqStatus, utc_now
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import CancelledError, ModelError
 from engine.evaluation import Example, evaluate, held_out

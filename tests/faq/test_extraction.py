@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain import CancelToken, Chunk, FaqStatus
+from engine.cancellation import CancelToken
+from engine.domain import Chunk, FaqStatus
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import CancelledError, ModelError
 from engine.faq.curation import Curator, faq_pairs

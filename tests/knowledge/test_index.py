@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import CancelToken, Collection, CollectionStatus, Document, FaqPair, FaqStatus, new_id, utc_now
+from engine.domain import Collection, CollectionStatus, Document, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder

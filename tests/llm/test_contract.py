@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain import CancelToken, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason, Message
 from engine.errors import AdapterError, InputError, ModelError, NexusError
 from engine.llm.base import ChatModel, GenerationParams, JsonSchema, Request
 from engine.llm.cloud import LiteLlmModel

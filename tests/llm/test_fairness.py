@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain import CancelToken, Message
+from engine.cancellation import CancelToken
+from engine.domain import Message
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain import CancelToken, Completion, Delta, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import Completion, Delta, FinishReason, Message
 from engine.errors import AdapterError, ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Choice, GenerationParams, Regex, Request
 from engine.llm.llamacpp import LlamaCppModel

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from engine.cancellation import CancelToken
 from engine.db.repositories import Repositories
-from engine.domain import CancelToken, Collection, Delta, Document, FaqPair, Message
+from engine.domain import Collection, Delta, Document, FaqPair, Message
 from engine.embedding.base import Embedder
 from engine.errors import CancelledError, ModelFileError, NotFoundError, ProviderError
 from engine.ingest import locate_quote

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.cancellation import CancelToken
 from engine.config import PROJECT_ROOT
-from engine.domain import CancelToken, Message
+from engine.domain import Message
 from engine.errors import CancelledError, InputError, ModelFileError, TrainingError
 from engine.training import worker
 from engine.training.config import TrainingConfig, preset

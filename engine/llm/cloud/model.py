@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
-from engine.domain import CancelToken, Completion, Delta, FinishReason, Json, Message, Usage
+from engine.cancellation import CancelToken
+from engine.domain import Completion, Delta, FinishReason, Json, Message, Usage
 from engine.errors import AdapterError, InputError, ModelError, ProviderError
 from engine.llm.base import Capabilities, ChatModel, Constraint, GenerationParams, JsonSchema, Request
 from engine.llm.cloud.access import Endpoint

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from engine.domain import CancelToken, FinishReason, utc_now
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason, utc_now
 from engine.errors import ModelError
 from engine.llm.base import GenerationParams
 from engine.llm.cloud.gate import POLL_S

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from engine.domain import CancelToken, Completion, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import Completion, FinishReason, Message
 from engine.errors import ProviderError
 from engine.llm.base import GenerationParams
 from engine.llm.cloud import LiteLlmModel

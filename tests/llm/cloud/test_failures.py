@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import CancelToken, FinishReason
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason
 from engine.errors import ConfigError, ContextOverflowError, NexusError, ProviderError
 from engine.llm.base import GenerationParams
 from engine.llm.cloud import LiteLlmModel

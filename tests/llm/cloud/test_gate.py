@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import CancelToken, FinishReason, Message
+from engine.cancellation import CancelToken
+from engine.domain import FinishReason, Message
 from engine.errors import ModelError, NexusError, ProviderError
 from engine.llm.base import GenerationParams, Request
 from engine.llm.cloud import LiteLlmModel
