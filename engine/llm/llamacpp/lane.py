@@ -10,7 +10,7 @@ from engine.errors import ModelError, NexusError
 from engine.llm.llamacpp.context import DecodingContext, Row
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.places import Places
-from engine.llm.llamacpp.prefix_store import PrefixStore
+from engine.llm.llamacpp.prefix_store import Enough, PrefixStore
 from engine.llm.llamacpp.prefixes import common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token, Vocabulary
@@ -132,10 +132,12 @@ class Lane:
             generation.fail(error)
         self._live, self._waiting = [], []
 
-    def store_beginnings(self) -> None:
-        """Leave on disk what several prompts began with. Call it before `close`, when nothing runs here."""
-        if not self._live:
-            self._places.store_beginnings()
+    def store_beginnings(self, enough: Enough) -> int:
+        """Leave on disk what several prompts began with, until there was `enough` of it; returns how many were left out.
+
+        Call it before `close`, when nothing runs here.
+        """
+        return 0 if self._live else self._places.store_beginnings(enough)
 
     def close(self) -> None:
         """Free the context. May be called again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import ContextOverflowError, ModelError, NexusError, OutOfMemoryError
@@ -25,6 +26,9 @@ MAX_ADAPTER_LANES = 3
 LANE_IDLE_S = 60.0
 """A context that was not used for so long while others were is closed; people's of the base model stays."""
 
+STORING_S = 1.0
+"""How long the prompt beginnings of a context are written to disk when it is closed; what is left then is computed again."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneKey:
@@ -42,7 +46,14 @@ class Lanes:
     """Makes lanes, lets them take turns, and gives their memory back. Used by the decode thread alone."""
 
     def __init__(
-        self, options: RuntimeOptions, vocabulary: Vocabulary, *, stop: AbortSwitch, pause: AbortSwitch, statistics: Statistics
+        self,
+        options: RuntimeOptions,
+        vocabulary: Vocabulary,
+        *,
+        stop: AbortSwitch,
+        pause: AbortSwitch,
+        hurried: Callable[[], bool],
+        statistics: Statistics,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -51,12 +62,14 @@ class Lanes:
             vocabulary: of the same file.
             stop: ends decodes when the model is closed.
             pause: ends those of jobs, too, when someone asks something.
+            hurried: whether someone waits who should not wait for what is written to disk.
             statistics: to be counted up.
         """
         self._options = options
         self._vocabulary = vocabulary
         self._stop = stop
         self._pause = pause
+        self._hurried = hurried
         self._statistics = statistics
         self._model: LoadedModel | None = None
         self._facts: ModelFacts | None = None
@@ -130,7 +143,11 @@ class Lanes:
 
     def _close(self, key: LaneKey) -> None:
         lane = self._lanes.pop(key)
-        lane.store_beginnings()
+        until = time.monotonic() + STORING_S
+        missed = lane.store_beginnings(lambda: self._hurried() or time.monotonic() >= until)
+        if missed:
+            named = "1 prompt beginning was" if missed == 1 else f"{missed} prompt beginnings were"
+            logger.info("%s not stored for %s: there was no time", named, self._options.path.name)
         lane.close()
 
     def _lane_for(self, key: LaneKey, cells: int) -> Lane | None:

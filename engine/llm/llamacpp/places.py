@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.errors import NotFoundError
 from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.generation import Generation
-from engine.llm.llamacpp.prefix_store import PrefixStore
+from engine.llm.llamacpp.prefix_store import Enough, PrefixStore
 from engine.llm.llamacpp.prefixes import Beginnings, KeptSequence, KeptSequences, ParkedSequences, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token
@@ -97,14 +97,25 @@ class Places:
         self._context.keep_prefix(slot, 0)
         self._free.append(slot)
 
-    def store_beginnings(self) -> None:
-        """Leave on disk what several prompts began with and what is still here. Nothing may be live any more."""
-        common = self._beginnings.commonest(STORED_AT_ONCE)
-        for beginning in common if self._store is not None and self._free else ():
-            slot = self._recall(beginning)
-            if slot is not None and self._store is not None:
-                self._store.save(beginning, self._context.read_state(slot))
-                self.free(slot)
+    def store_beginnings(self, enough: Enough) -> int:
+        """Leave on disk what several prompts began with and what is still here, until there was `enough` of it.
+
+        Nothing may be live any more. Returns how many there was no time for.
+        """
+        missed = 0
+        for beginning in self._beginnings.commonest(STORED_AT_ONCE):
+            if self._store is not None and self._free and not self._store.holds(beginning):
+                stored = not enough() and self._store_one(self._store, beginning, enough)
+                missed += enough() and not stored
+        return missed
+
+    def _store_one(self, store: PrefixStore, beginning: Sequence[Token], enough: Enough) -> bool:
+        slot = self._recall(beginning)
+        if slot is None:
+            return False
+        stored = store.save(beginning, self._context.read_state(slot), enough)
+        self.free(slot)
+        return stored
 
     def _recall(self, beginning: Sequence[Token]) -> int | None:
         """A place with exactly this beginning, from what is kept or parked."""

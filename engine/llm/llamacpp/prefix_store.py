@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,11 @@ logger = logging.getLogger(__name__)
 _SUFFIX = ".prefix"
 _LONGEST_LINE = 4096
 _TOKEN_BYTES = 4
+_PIECE = 8 << 20
+"""Bytes after which it is looked whether there is still time: hashed and written in some hundredths of a second."""
+
+Enough = Callable[[], bool]
+"""Whether there is no more time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +89,56 @@ class PrefixStore:
         _delete(stored.path)
         raise NotFoundError("A stored prompt beginning is gone or damaged.", hint="It is computed again.")
 
-    def save(self, tokens: Sequence[Token], state: bytes) -> bool:
-        """Store a beginning. Returns whether it is stored: a full or read-only disk costs no more than that."""
-        if any(stored.tokens == tuple(tokens) for stored in self._stored):
+    def holds(self, tokens: Sequence[Token]) -> bool:
+        """Whether exactly this beginning is stored."""
+        return any(stored.tokens == tuple(tokens) for stored in self._stored)
+
+    def save(self, tokens: Sequence[Token], state: bytes, enough: Enough = lambda: False) -> bool:
+        """Store a beginning.
+
+        Args:
+            tokens: the beginning.
+            state: its keys and values.
+            enough: whether there is no more time; nothing is left of what was begun then.
+
+        Returns:
+            Whether it is stored: a full or read-only disk costs no more than that.
+        """
+        if self.holds(tokens):
             return True
-        body = np.asarray(tokens, dtype="<i4").tobytes() + state
-        if len(body) > self._limit:
+        names = np.asarray(tokens, dtype="<i4").tobytes()
+        if len(names) + len(state) > self._limit:
             return False
-        line = json.dumps({"origin": self._origin, "tokens": len(tokens), "sha256": hashlib.sha256(body).hexdigest()})
-        path = self._folder / f"{hashlib.sha256(self._origin.encode() + body[: -len(state)]).hexdigest()[:32]}{_SUFFIX}"
+        path = self._folder / f"{hashlib.sha256(self._origin.encode() + names).hexdigest()[:32]}{_SUFFIX}"
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(len(body))
-            temporary.write_bytes(line.encode() + b"\n" + body)
-            temporary.replace(path)
+            self._make_room(len(names) + len(state))
+            stored = self._write(temporary, names, state, enough)
+            if stored:
+                temporary.replace(path)
+                self._stored.append(StoredPrefix(tuple(tokens), path))
         except OSError as exc:
             logger.info("A prompt beginning could not be stored: %s", exc)
+            stored = False
+        if not stored:
             _delete(temporary)
-            return False
-        self._stored.append(StoredPrefix(tuple(tokens), path))
+        return stored
+
+    def _write(self, path: Path, names: bytes, state: bytes, enough: Enough) -> bool:
+        """Write a file, looking again and again whether there is time; whether there was."""
+        digest = hashlib.sha256(names)
+        for piece in _pieces(state):
+            if enough():
+                return False
+            digest.update(piece)
+        line = json.dumps({"origin": self._origin, "tokens": len(names) // _TOKEN_BYTES, "sha256": digest.hexdigest()})
+        with path.open("wb") as file:
+            file.write(line.encode() + b"\n" + names)
+            for piece in _pieces(state):
+                if enough():
+                    return False
+                file.write(piece)
         return True
 
     def _look_at(self, path: Path) -> StoredPrefix | None:
@@ -128,6 +163,11 @@ class PrefixStore:
             _delete(path)
             total -= length
             self._stored = [stored for stored in self._stored if stored.path != path]
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
 
 
 def _delete(path: Path) -> None:

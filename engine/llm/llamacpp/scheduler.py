@@ -8,13 +8,14 @@ from pathlib import Path
 
 from engine.errors import AdapterError, ContextOverflowError, ModelError, NexusError
 from engine.llm.llamacpp.generation import AdapterFile, Generation
-from engine.llm.llamacpp.lanes import Lanes
+from engine.llm.llamacpp.lanes import STORING_S, Lanes
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.options import RuntimeOptions, Statistics
 from engine.llm.llamacpp.tokens import Vocabulary
 
 CLOSING_S = 2.0
-"""How long `close` waits for the decode thread. A decode is aborted at its next graph node, so this is long."""
+"""How long `close` waits for the decode thread. A decode is aborted at its next graph node, and beginnings are stored for no
+longer than `STORING_S`, so this is long."""
 
 MOST_WAITING = 1000
 """Requests that wait for a place; more than that are refused, since nobody would wait for so long."""
@@ -32,13 +33,15 @@ class Scheduler:
         self._vocabulary = vocabulary
         self._changed = threading.Condition()
         self._inbox: list[Generation] = []
-        self._closed = False
+        self._closed_at: float | None = None
         self._thread: threading.Thread | None = None
         self._stop = AbortSwitch()
         self._pause = AbortSwitch()
         self.statistics = Statistics()
         # From here on: the decode thread's own.
-        self._lanes = Lanes(options, vocabulary, stop=self._stop, pause=self._pause, statistics=self.statistics)
+        self._lanes = Lanes(
+            options, vocabulary, stop=self._stop, pause=self._pause, hurried=self._hurried, statistics=self.statistics
+        )
         self._unplaced: list[Generation] = []
 
     def submit(self, generation: Generation) -> None:
@@ -64,13 +67,17 @@ class Scheduler:
     def close(self) -> None:
         """End everything that runs with an error, free all memory, end the thread. May be called again."""
         with self._changed:
-            self._closed = True
+            self._closed_at = self._closed_at or time.monotonic()
             self._stop.throw()
             self._pause.throw()
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSING_S)
+
+    @property
+    def _closed(self) -> bool:
+        return self._closed_at is not None
 
     # --- the decode thread
 
@@ -96,6 +103,10 @@ class Scheduler:
 
     def _has_work(self) -> bool:
         return bool(self._closed or self._inbox or self._unplaced or self._lanes.busy)
+
+    def _hurried(self) -> bool:
+        """Whether nothing more is to be stored: someone asks for something, or closing the model took its time."""
+        return bool(self._inbox) or (self._closed_at is not None and time.monotonic() >= self._closed_at + STORING_S)
 
     def _place_new(self) -> None:
         """Give each new request to the lane of its adapter; those whose lane cannot be made yet stay.
