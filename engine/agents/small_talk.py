@@ -61,7 +61,7 @@ def small_talk(
         return PHRASES[intent]
     task = _TASK.format(intent=intent.value)
     messages = [Message("system", f"{instructions}\n\n{task}"), Message("user", message)]
-    params = GenerationParams(max_tokens=40, stop=("\n",), timeout_s=timeout_s, cancel=cancel)
+    params = GenerationParams(max_tokens=40, stop=("\n",), timeout_s=timeout_s, cancel=cancel, thinking=False)
     try:
         completion = chat.complete(messages, params)
     except CancelledError:

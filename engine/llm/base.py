@@ -15,6 +15,9 @@ from typing import Protocol, runtime_checkable
 from engine.cancellation import CancelToken
 from engine.domain import Completion, Delta, Json, Message
 
+ALL_THOUGHT = "The model thought for as long as the answer may be, and did not get to it. Allow a longer answer."
+"""Notice of a completion that its limit ended within the reasoning."""
+
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
@@ -67,6 +70,9 @@ class GenerationParams:
     model's own distribution, before penalties, temperature and constraints.
     `draft_from` are texts that the answer probably copies from: their words are proposed and checked several at a time, which
     changes the speed and not the answer.
+    `thinking` says whether a local model may think before it answers, where its chat template lets one choose; None: as the
+    template has it, but never under a constraint or after a prefix, which leave no place for it. Tokens of the reasoning count
+    towards `max_tokens`: an answer that is short by nature is better asked for with False.
     """
 
     max_tokens: int = 256
@@ -87,6 +93,12 @@ class GenerationParams:
     prefix: str = ""
     logprobs: int | None = None
     draft_from: tuple[str, ...] = ()
+    thinking: bool | None = None
+
+    @property
+    def may_think(self) -> bool | None:
+        """`thinking` as a chat template is told it: False where there is no place for a thought."""
+        return False if self.constraint is not None or self.prefix else self.thinking
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,12 @@ def writing_request(
     quotes = "\n".join(f"[{number}] {' '.join(item.text.split())}" for number, item in enumerate(evidence, start=1))
     messages = (Message("system", _INSTRUCTION), Message("user", f"Quotes:\n{quotes}\n\nQuestion: {question}"))
     texts = tuple(item.text for item in evidence)  # a faithful answer is mostly copied
-    return Request(
-        messages,
-        GenerationParams(max_tokens=_MAX_TOKENS, adapter=adapter, cancel=cancel, timeout_s=timeout_s, draft_from=texts),
+    params = GenerationParams(
+        max_tokens=_MAX_TOKENS,
+        adapter=adapter,
+        cancel=cancel,
+        timeout_s=timeout_s,
+        draft_from=texts,
+        thinking=None if adapter else False,  # an adapter goes on from the prompt that it was trained on
     )
+    return Request(messages, params)

@@ -56,7 +56,7 @@ class PlayedProvider:
     more), `refuses` (the connection is lost at once); `hang` (no answer until the test ends), `stalls` (some text, then
     comments until the client hangs up), `flood` (text until it does), `waits` (the answer when the test opens `gate`);
     `comments`, `unmeasured` (without usage), `cached`, `filtered`, `withheld`, `tools`, `empty`, `two` (choices), `thinks`,
-    `likely` (log-probabilities), `anthropic` (its form).
+    `broods` (thinks until the limit), `likely` (log-probabilities), `anthropic` (its form).
     """
 
     def __init__(self) -> None:
@@ -225,6 +225,8 @@ def played_stream(step: str, text: str, most: int) -> str:
         pieces = [piece for one in pieces for piece in (one, _chunk({"content": "other"}, index=1))]
     if step == "thinks":
         pieces = [_chunk({"reasoning_content": "hm "}), _chunk({"reasoning_content": "well"}), *pieces]
+    if step == "broods":
+        pieces, ending = [_chunk({"reasoning_content": "hm"})], "length"
     if step == "likely":
         pieces = [piece | {"choices": [piece["choices"][0] | _likely(piece)]} for piece in pieces]
     if step == "cached":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.domain import Completion, Delta, FinishReason, Timings, TokenLogprob, Usage
 from engine.errors import ProviderError
-from engine.llm.base import GenerationParams
+from engine.llm.base import ALL_THOUGHT, GenerationParams
 from engine.llm.cloud.library import Chunk, StreamedToken, TokenCounts
 
 BYTES_PER_TOKEN = 4
@@ -123,6 +123,8 @@ class IncomingAnswer:
         used = self.usage()
         usage = Usage(used.prompt_tokens, used.completion_tokens, used.cached_tokens, cost_usd)
         notice = "The provider's filter cut this answer short." if self._ending == WITHHELD else None
+        if reason is FinishReason.LENGTH and self._reasoning and not self.text:
+            notice = ALL_THOUGHT
         return Completion(
             self.text,
             reason,

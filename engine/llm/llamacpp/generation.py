@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.domain import Completion, Delta, FinishReason, Timings, TokenLogprob, Usage
 from engine.errors import NexusError
-from engine.llm.base import GenerationParams
+from engine.llm.base import ALL_THOUGHT, GenerationParams
 from engine.llm.llamacpp.grammar import Grammar
 from engine.llm.llamacpp.tokens import Token
 
@@ -98,7 +98,9 @@ class Generation:
         usage = Usage(len(self.prompt), completion_tokens, self.cached_tokens)
         adapter = str(self.adapter.path) if self.adapter else None
         timings, details = self._timings(), tuple(logprobs)
-        completion = Completion(text, reason, self.model, adapter, usage, timings, self.notice, reasoning, details)
+        unsaid = ALL_THOUGHT if reason is FinishReason.LENGTH and reasoning and not text else None
+        notice = " ".join(filter(None, [self.notice, unsaid])) or None
+        completion = Completion(text, reason, self.model, adapter, usage, timings, notice, reasoning, details)
         self.deliver(Delta("", completion))
 
     def _timings(self) -> Timings:

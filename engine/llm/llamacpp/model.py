@@ -183,7 +183,7 @@ class LlamaCppModel(ChatModel):
     def _submit(self, messages: Sequence[Message], params: GenerationParams, deliver: Callable[[Event], None]) -> Generation:
         _check(params)
         prompts, scheduler = self._open()
-        prompt = prompts.chat(messages) + prompts.text(params.prefix)
+        prompt = prompts.chat(messages, thinking=params.may_think) + prompts.text(params.prefix)
         self._check_fit(len(prompt), params.max_tokens)
         adapter = None if params.adapter is None else adapter_file(params.adapter)
         if adapter is not None:

@@ -40,6 +40,14 @@ def marks_of(template: str | None) -> Marks | None:
     return next((marks for marks in MARKS if marks.opening in source or marks.closing in source), None)
 
 
+def past_thought(prompt: str, template: str) -> str:
+    """A rendered prompt so that the answer comes next: a thought that the template has begun is ended, empty."""
+    marks = marks_of(template)
+    if marks is None or not prompt.rstrip().endswith(marks.opening.decode()):
+        return prompt
+    return f"{prompt.rstrip()}\n\n{marks.closing.decode()}\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """A piece of a reply: of its answer, of the reasoning before that, or of both."""

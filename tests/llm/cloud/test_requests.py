@@ -4,7 +4,7 @@ import pytest
 
 from engine.domain import FinishReason, Message, TokenLogprob, Usage
 from engine.errors import ProviderError
-from engine.llm.base import GenerationParams, Request
+from engine.llm.base import ALL_THOUGHT, GenerationParams, Request
 from engine.llm.cloud import LiteLlmModel
 from engine.llm.cloud.options import request_options
 
@@ -70,6 +70,12 @@ def test_reasoning_is_kept_apart_from_the_answer(model: LiteLlmModel, provider, 
     assert "".join(piece.text for piece in pieces) == "say hello to me"
     assert last.completion is not None
     assert (last.completion.reasoning, last.completion.text) == ("hm well", "say hello to me")
+
+
+def test_an_answer_that_is_all_reasoning_says_so(model: LiteLlmModel, provider, hello) -> None:
+    provider.script = ["broods"]
+    completion = model.complete(hello)
+    assert (completion.text, completion.finish_reason, completion.notice) == ("", FinishReason.LENGTH, ALL_THOUGHT)
 
 
 def test_log_probabilities_come_with_the_answer(model: LiteLlmModel, provider, hello) -> None:

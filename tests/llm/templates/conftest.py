@@ -290,11 +290,13 @@ class TinyTokenizer:
         later = replace(self.family, spaces="never" if self.family.spaces == "first" else self.family.spaces)
         return TinyTokenizer._fast(self, later, [special for special in self.family.specials if not special.control])
 
-    def expected(self, messages: list[Message]) -> list[int]:
-        """What Transformers makes of a conversation."""
+    def expected(self, messages: list[Message], **options: bool) -> list[int]:
+        """What Transformers makes of a conversation, with what else its template is given."""
         plain = [{"role": message.role, "content": message.content} for message in messages]
-        given = self.transformers.apply_chat_template(plain, add_generation_prompt=True, tokenize=True, return_dict=False)
-        return list(given)
+        made = self.transformers.apply_chat_template(
+            plain, add_generation_prompt=True, tokenize=True, return_dict=False, **options
+        )
+        return list(made)
 
     @property
     def names(self) -> list[str]:

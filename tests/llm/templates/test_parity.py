@@ -59,6 +59,21 @@ def test_conversations(family: TinyTokenizer, messages: list[Message]) -> None:
     assert family.template.tokens(messages) == family.expected(supported(family, messages))
 
 
+@pytest.mark.parametrize("thinking", [False, True])
+def test_a_template_is_told_whether_to_think(family: TinyTokenizer, thinking: bool) -> None:
+    messages = supported(family, CONVERSATIONS["several turns"])
+    told, plain = family.template.tokens(messages, thinking=thinking), family.template.tokens(messages)
+    if family.family.name == "deepseek" and not thinking:  # it knows no such choice, and has begun a thought
+        assert text_of(family, told) == text_of(family, plain).rstrip() + "\n\n</think>\n\n"
+    else:
+        assert told == family.expected(messages, enable_thinking=thinking)
+        assert (told == plain) is (thinking or family.family.name != "qwen3")
+
+
+def text_of(family: TinyTokenizer, tokens: list[int]) -> str:
+    return b"".join(family.vocabulary.pieces[token] for token in tokens).decode()
+
+
 SPACES, CODE, OTHERS = (
     [" ", "  ", "\n", "\n\n", "\t", " \n "],
     ["'s", "'LL", "12", "345", "<", ">", "["],

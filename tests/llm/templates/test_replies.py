@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain import Completion, FinishReason, Message
-from engine.llm.base import GenerationParams, Regex
+from engine.llm.base import ALL_THOUGHT, Choice, Constraint, GenerationParams, JsonSchema, Regex, Span
 from engine.llm.llamacpp import LlamaCppModel
 
 Saying = Callable[[str, str], Path]
@@ -43,11 +43,13 @@ def test_reasoning_and_answer_come_apart(saying: Saying, family: str, says: str)
     with running(saying(family, says)) as model:
         whole = streamed(model, GenerationParams(max_tokens=32))
         assert (whole.text, whole.reasoning, whole.finish_reason) == ("Yes", "Hm", FinishReason.STOP)
+        assert whole.notice is None
         stopped = streamed(model, GenerationParams(max_tokens=32, stop=("m", "es")))
         assert (stopped.text, stopped.reasoning) == ("Y", "Hm")
         cut = streamed(model, GenerationParams(max_tokens=2))
         assert (cut.text, cut.finish_reason) == ("", FinishReason.LENGTH)
         assert cut.reasoning
+        assert cut.notice == ALL_THOUGHT
         assert "Hm".startswith(cut.reasoning)
 
 
@@ -60,3 +62,22 @@ def test_what_a_constraint_forms_is_all_answer(saying: Saying) -> None:
 def test_a_model_without_marks_reasons_in_its_answer(saying: Saying) -> None:
     with running(saying("smollm", "<think>H")) as model:
         assert streamed(model, GenerationParams(max_tokens=32)).text == "<think>H"
+
+
+CONSTRAINTS = [
+    JsonSchema({"type": "integer"}),
+    Regex("Yes|No"),
+    Choice(("Yes", "No")),
+    Span(("Yes or no",)),
+]
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: type(constraint).__name__)
+def test_under_a_constraint_the_model_is_told_not_to_think(saying: Saying, constraint: Constraint) -> None:
+    with running(saying("qwen3", "<think>Hm</think> Yes")) as model:
+        free = model.complete(HI, GenerationParams(max_tokens=4))
+        silent = model.complete(HI, GenerationParams(max_tokens=4, thinking=False))
+        assert silent.usage.prompt_tokens > free.usage.prompt_tokens  # by an empty thought
+        for params in (GenerationParams(max_tokens=4, constraint=constraint), GenerationParams(max_tokens=4, prefix="A")):
+            prefix = model.count_tokens(params.prefix)
+            assert model.complete(HI, params).usage.prompt_tokens == silent.usage.prompt_tokens + prefix

@@ -29,9 +29,9 @@ class PromptBuilder:
         self._lock = threading.Lock()
         self._compiler: GrammarCompiler | None = None
 
-    def chat(self, messages: Sequence[Message]) -> list[Token]:
+    def chat(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[Token]:
         """The prompt of a conversation. See `ChatTemplate.tokens`."""
-        return self._template.tokens(messages)
+        return self._template.tokens(messages, thinking=thinking)
 
     def text(self, text: str) -> list[Token]:
         """The tokens of plain text, special tokens off."""

@@ -13,6 +13,7 @@ from engine.domain import Json, Message
 from engine.errors import ModelError
 from engine.llm.llamacpp.prompting.prompt_tokens import PromptTokeniser
 from engine.llm.llamacpp.prompting.rendering import TemplateRefusedError, TemplateRenderer, renderer
+from engine.llm.llamacpp.reasoning import past_thought
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 CHATML = (
@@ -34,17 +35,24 @@ class ChatTemplate:
         self._unusable: ModelError | None = None
         rendering.start()
 
-    def tokens(self, messages: Sequence[Message]) -> list[Token]:
+    def tokens(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[Token]:
         """The prompt for a conversation, up to and with the header of the assistant's turn.
 
         The tokens are those that Transformers makes of the same template. What it does not take is tried in other forms: with
         the system message at the beginning of the first user message, and with neighbouring messages of one role as one.
 
+        Args:
+            messages: the conversation.
+            thinking: handed to the template as `enable_thinking`; None: not at all, so that it does as it does by itself. With
+                False, a thought is ended that a template without such a choice has begun.
+
         Raises:
             ModelError: the template refuses the conversation, or cannot be used at all.
         """
         mark = self._tokeniser.mark_for(message.content for message in messages)
-        text = self._render([self._protected(message, mark) for message in messages])
+        text = self._render([self._protected(message, mark) for message in messages], thinking)
+        if thinking is False:
+            text = past_thought(text, self._source)
         tokens = self._tokeniser.tokens(text, mark)
         if self._vocabulary.chat_template is None and self._vocabulary.adds_bos:
             return [self._vocabulary.bos, *tokens]
@@ -54,14 +62,14 @@ class ChatTemplate:
         own = message.role == "assistant"
         return Message(message.role, self._tokeniser.protect(message.content, mark, keep_written=own))
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], thinking: bool | None) -> str:
         """The text of the first form of the conversation that the template takes and leaves nothing out of."""
         if self._unusable is not None:
             raise self._unusable
         refusal: ModelError | None = None
         for form in _forms(messages):
             try:
-                text = self._text(form)
+                text = self._text(form, thinking)
             except TemplateRefusedError as exc:
                 refusal = refusal or exc
             except ModelError as exc:
@@ -72,7 +80,7 @@ class ChatTemplate:
                     return text
         raise refusal or ModelError("The model's chat template leaves the system message out.", hint="Use another model.")
 
-    def _text(self, messages: Sequence[Message]) -> str:
+    def _text(self, messages: Sequence[Message], thinking: bool | None) -> str:
         variables: dict[str, Json] = {
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             "add_generation_prompt": True,
@@ -80,6 +88,8 @@ class ChatTemplate:
             "documents": None,
             **self._special_names(),
         }
+        if thinking is not None:
+            variables["enable_thinking"] = thinking
         return self._rendering.render(self._source, variables, sum(len(message.content) for message in messages))
 
     def _special_names(self) -> dict[str, Json]:
