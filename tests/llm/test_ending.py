@@ -1,15 +1,20 @@
 """How the local runtime ends: soon, whatever it is doing, and with an answer to everybody who waits."""
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.domain import Message
-from engine.llm.base import GenerationParams
+from engine.domain import Completion, Message
+from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
+from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
+from engine.llm.llamacpp.scheduler import Scheduler
 
 HELLO = (Message("user", "Hello"),)
 FEW = GenerationParams(max_tokens=2)
@@ -18,8 +23,8 @@ FEW = GenerationParams(max_tokens=2)
 def _ask_about_tea(model: LlamaCppModel) -> None:
     """Leaves a beginning that is worth storing."""
     instruction = Message("system", "You sell kettles and know all about water, steam and tea. " * 16)
-    for question in ("Hi", "Which one is red?", "And what of the blue one?"):
-        model.complete((instruction, Message("user", question)), FEW)
+    questions = ("Hi", "Which one is red?", "And what of the blue one?", "Thanks")
+    list(model.generate_many([Request((instruction, Message("user", question)), FEW) for question in questions]))
 
 
 def _after(calls: int) -> Callable[[], bool]:
@@ -59,3 +64,45 @@ def test_what_there_is_no_time_to_store_is_counted(
         model.close()
     assert list(tmp_path.iterdir()) == []
     assert any(record.getMessage().startswith("1 prompt beginning") for record in caplog.records)
+
+
+# --- idle models
+
+
+@pytest.mark.models
+def test_who_asks_while_an_idle_model_stores_its_beginnings_is_not_kept_waiting(
+    chat_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The request is taken while the disk is busy, ends the storing, and finds the weights where they were."""
+    answers: list[Future[Completion]] = []
+    taken: list[bool] = []
+    handed_in = threading.Event()
+    submit, save = Scheduler.submit, PrefixStore.save
+
+    def spy(self: Scheduler, generation: Generation) -> None:
+        submit(self, generation)
+        handed_in.set()
+
+    def slow_disk(self: PrefixStore, *arguments: Any) -> bool:
+        if not answers:
+            handed_in.clear()
+            answers.append(pool.submit(model.complete, HELLO, FEW))
+            taken.append(handed_in.wait(5))
+            stored.set()
+        else:
+            looked.wait(30)
+        return save(self, *arguments)
+
+    stored, looked = threading.Event(), threading.Event()
+    monkeypatch.setattr(Scheduler, "submit", spy)
+    monkeypatch.setattr(PrefixStore, "save", slow_disk)
+    folder = PrefixFolder(tmp_path, 1 << 28)
+    model = LlamaCppModel(chat_gguf, context_tokens=2048, max_sequences=1, idle_unload_s=0.01, prefixes=folder)
+    with ThreadPoolExecutor(1) as pool, caplog.at_level(logging.INFO, "engine.llm.llamacpp"):
+        _ask_about_tea(model)
+        assert stored.wait(30)
+        assert answers[0].result().usage.completion_tokens == 2
+        assert taken == [True]
+        assert not any(record.getMessage().startswith("Unloaded") for record in caplog.records)
+        looked.set()
+    model.close()

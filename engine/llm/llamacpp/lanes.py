@@ -116,10 +116,18 @@ class Lanes:
         for lane in self._lanes.values():
             lane.fail(error)
 
-    def unload(self) -> None:
-        """Give back the contexts and the weights."""
+    def rest(self) -> None:
+        """Store what is worth it and give back the contexts and the weights, unless someone asks for something meanwhile."""
+        for key in self._lanes:
+            self._store_beginnings(key)
+            if self._hurried():
+                return
+        self.unload(storing=False)
+
+    def unload(self, *, storing: bool = True) -> None:
+        """Give back the contexts and the weights, `storing` what is worth it before."""
         for key in list(self._lanes):
-            self._close(key)
+            self._close(key, storing=storing)
         model, self._model = self._model, None
         if model is not None:
             model.close()
@@ -141,14 +149,17 @@ class Lanes:
         self._statistics.step_s += time.perf_counter() - started
         self._statistics.decode_s += lane.decode_s - before
 
-    def _close(self, key: LaneKey) -> None:
-        lane = self._lanes.pop(key)
+    def _close(self, key: LaneKey, *, storing: bool = True) -> None:
+        if storing:
+            self._store_beginnings(key)
+        self._lanes.pop(key).close()
+
+    def _store_beginnings(self, key: LaneKey) -> None:
         until = time.monotonic() + STORING_S
-        missed = lane.store_beginnings(lambda: self._hurried() or time.monotonic() >= until)
+        missed = self._lanes[key].store_beginnings(lambda: self._hurried() or time.monotonic() >= until)
         if missed:
             named = "1 prompt beginning was" if missed == 1 else f"{missed} prompt beginnings were"
             logger.info("%s not stored for %s: there was no time", named, self._options.path.name)
-        lane.close()
 
     def _lane_for(self, key: LaneKey, cells: int) -> Lane | None:
         lane = self._lanes.get(key)

@@ -128,7 +128,7 @@ class Places:
         if length < len(beginning) or self._context.cells.free < len(parked):
             return None
         slot = self._free.pop(0)
-        if not self._context.restore(slot, self._parked.take(parked), len(parked)):
+        if not self._context.restore(slot, self._parked.look_at(parked), len(parked)):
             self._free.append(slot)
             return None
         self._context.keep_prefix(slot, length)

@@ -91,6 +91,10 @@ class ParkedSequences:
         length, parked = max(lengths, default=(0, ()))
         return (parked, length) if length else ((), 0)
 
+    def look_at(self, tokens: tuple[Token, ...]) -> bytes:
+        """The state of a parked sequence, which stays parked."""
+        return self._states[tokens]
+
     def take(self, tokens: tuple[Token, ...]) -> bytes:
         """The state of a parked sequence, which is parked no longer."""
         return self._states.pop(tokens)

@@ -92,9 +92,11 @@ class Scheduler:
     def _await_work(self) -> bool:
         """Take in new requests; wait where there is nothing to do. False when the model was closed."""
         with self._changed:
-            if not self._has_work() and not self._changed.wait_for(self._has_work, self._options.idle_unload_s):
-                self._lanes.unload()
-                self._changed.wait_for(self._has_work)
+            idle = not self._has_work() and not self._changed.wait_for(self._has_work, self._options.idle_unload_s)
+        if idle:
+            self._lanes.rest()  # without the lock: whoever asks meanwhile is heard
+        with self._changed:
+            self._changed.wait_for(self._has_work)
             self._unplaced += self._inbox
             self._inbox = []
             if not self._closed:
