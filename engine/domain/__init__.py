@@ -1,0 +1,59 @@
+"""The nouns of the product, as frozen dataclasses.
+
+Lives here: what the capabilities exchange with each other, with storage and with the pages. No behaviour beyond what
+follows from the data itself, and no import of any library. Import from this package, not from its modules.
+"""
+
+from engine.domain.agents import AgentConfig, AgentReply, Lead
+from engine.domain.documents import Block, BlockKind, Chunk, Collection, CollectionStatus, Document, Page
+from engine.domain.faq import FaqPair, FaqStatus
+from engine.domain.generation import (
+    Answer,
+    AnswerDelta,
+    Citation,
+    Completion,
+    Conversation,
+    Delta,
+    FinishReason,
+    Message,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
+from engine.domain.jobs import Job, JobState
+from engine.domain.models import Adapter, ModelInfo
+from engine.domain.values import Json, Role, new_id, utc_now
+
+__all__ = [
+    "Adapter",
+    "AgentConfig",
+    "AgentReply",
+    "Answer",
+    "AnswerDelta",
+    "Block",
+    "BlockKind",
+    "Chunk",
+    "Citation",
+    "Collection",
+    "CollectionStatus",
+    "Completion",
+    "Conversation",
+    "Delta",
+    "Document",
+    "FaqPair",
+    "FaqStatus",
+    "FinishReason",
+    "Job",
+    "JobState",
+    "Json",
+    "Lead",
+    "Message",
+    "ModelInfo",
+    "Page",
+    "Role",
+    "Timings",
+    "TokenLogprob",
+    "Usage",
+    "new_id",
+    "utc_now",
+]
