@@ -4,15 +4,19 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.domain import Completion, Message
+from engine.cancellation import CancelToken
+from engine.domain import Completion, FinishReason, Message
+from engine.errors import CancelledError, ModelError
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
 from engine.llm.llamacpp.scheduler import Scheduler
 
@@ -106,3 +110,94 @@ def test_who_asks_while_an_idle_model_stores_its_beginnings_is_not_kept_waiting(
         assert not any(record.getMessage().startswith("Unloaded") for record in caplog.records)
         looked.set()
     model.close()
+
+
+# --- loading
+
+
+@pytest.mark.models
+def test_weights_that_nobody_waits_for_are_not_loaded(chat_gguf: Path) -> None:
+    with pytest.raises(CancelledError):
+        LoadedModel(chat_gguf, 0, lambda: True)
+
+
+@pytest.mark.models
+def test_a_load_is_given_up_in_the_middle(chat_gguf: Path) -> None:
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 100
+
+    with pytest.raises(CancelledError):
+        LoadedModel(chat_gguf, 0, stop)
+    assert asked == 100
+
+
+class SlowLoad:
+    """Weights that take as long to be found as `gate` is shut or somebody waits."""
+
+    def __init__(self, path: Path) -> None:
+        self.begun, self.gate = threading.Event(), threading.Event()
+        self.stopped = False
+        self._path = path
+
+    def __call__(self, stop: Callable[[], bool]) -> Path:
+        self.begun.set()
+        while not self.gate.is_set() and not self.stopped:
+            self.stopped = stop()
+        return self._path
+
+
+@pytest.mark.models
+def test_a_request_that_is_cancelled_ends_the_load_that_it_alone_waits_for(chat_gguf: Path) -> None:
+    weights, cancel = SlowLoad(chat_gguf), CancelToken()
+    model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(model.complete, HELLO, replace(FEW, cancel=cancel))
+        assert weights.begun.wait(30)
+        cancel.cancel()
+        assert answer.result(30).finish_reason is FinishReason.CANCELLED
+    assert weights.stopped
+    assert model.statistics.load_s == 0
+    weights.gate.set()
+    assert model.complete(HELLO, FEW).usage.completion_tokens == 2
+    model.close()
+
+
+@pytest.mark.models
+def test_a_request_that_is_cancelled_need_not_wait_for_the_load_that_others_wait_for(
+    chat_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_in, submit = threading.Semaphore(0), Scheduler.submit
+    monkeypatch.setattr(Scheduler, "submit", lambda *arguments: (submit(*arguments), handed_in.release()))
+    weights, cancel = SlowLoad(chat_gguf), CancelToken()
+    model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(model.complete, HELLO, replace(FEW, cancel=cancel))
+        assert weights.begun.wait(30)
+        other = pool.submit(model.complete, HELLO, FEW)
+        assert handed_in.acquire(timeout=30)
+        assert handed_in.acquire(timeout=30)
+        cancel.cancel()
+        assert first.result(30).finish_reason is FinishReason.CANCELLED
+        assert not other.done()
+        weights.gate.set()
+        assert other.result(30).usage.completion_tokens == 2
+    assert not weights.stopped
+    model.close()
+
+
+@pytest.mark.models
+def test_closing_a_model_ends_its_load(chat_gguf: Path) -> None:
+    weights = SlowLoad(chat_gguf)
+    model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(model.complete, HELLO, FEW)
+        assert weights.begun.wait(30)
+        statistics = model.statistics
+        model.close()
+        with pytest.raises(ModelError, match="closed"):
+            answer.result(30)
+    assert statistics.load_s == 0

@@ -48,6 +48,8 @@ class Generation:
     cached_tokens: int = 0
     notice: str | None = None
     """What the person is to be told besides the answer."""
+    ended: bool = False
+    """Whether the last event was delivered; nothing comes after it."""
     _closed: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -78,8 +80,8 @@ class Generation:
         return FinishReason.TIMEOUT if limit is not None and now - self.submitted_at >= limit else None
 
     def fail(self, error: NexusError) -> None:
-        """End with an error."""
-        self.deliver(error)
+        """End with an error, unless it has ended."""
+        self._end(error)
 
     def send(self, text: str, reasoning: str = "") -> None:
         """Pass a piece of the answer on, or of the reasoning before it."""
@@ -94,14 +96,19 @@ class Generation:
         logprobs: Sequence[TokenLogprob] = (),
         reasoning: str = "",
     ) -> None:
-        """End with the whole text."""
+        """End with the whole text, unless it has ended."""
         usage = Usage(len(self.prompt), completion_tokens, self.cached_tokens)
         adapter = str(self.adapter.path) if self.adapter else None
         timings, details = self._timings(), tuple(logprobs)
         unsaid = ALL_THOUGHT if reason is FinishReason.LENGTH and reasoning and not text else None
         notice = " ".join(filter(None, [self.notice, unsaid])) or None
         completion = Completion(text, reason, self.model, adapter, usage, timings, notice, reasoning, details)
-        self.deliver(Delta("", completion))
+        self._end(Delta("", completion))
+
+    def _end(self, event: Event) -> None:
+        if not self.ended:
+            self.ended = True
+            self.deliver(event)
 
     def _timings(self) -> Timings:
         now = time.monotonic()

@@ -52,6 +52,7 @@ class Lanes:
         *,
         stop: AbortSwitch,
         pause: AbortSwitch,
+        deserted: Callable[[], bool],
         hurried: Callable[[], bool],
         statistics: Statistics,
     ) -> None:
@@ -62,6 +63,7 @@ class Lanes:
             vocabulary: of the same file.
             stop: ends decodes when the model is closed.
             pause: ends those of jobs, too, when someone asks something.
+            deserted: whether nobody waits any more for the weights to be loaded.
             hurried: whether someone waits who should not wait for what is written to disk.
             statistics: to be counted up.
         """
@@ -69,6 +71,7 @@ class Lanes:
         self._vocabulary = vocabulary
         self._stop = stop
         self._pause = pause
+        self._deserted = deserted
         self._hurried = hurried
         self._statistics = statistics
         self._model: LoadedModel | None = None
@@ -92,6 +95,7 @@ class Lanes:
         Raises:
             ModelError: its lane cannot be made.
             ContextOverflowError: memory allows no context that is large enough.
+            CancelledError: nobody waited any more while the weights were loaded.
         """
         lane = self._lane_for(LaneKey(generation.adapter, generation.urgent), generation.cells)
         if lane is not None:
@@ -230,7 +234,7 @@ class Lanes:
             started, options = time.monotonic(), self._options
             layers = options.gpu_layers if self._fewer_layers is None else self._fewer_layers
             self._facts = facts = read_facts(options.path)
-            self._model, used = load_model(options.path, options.weights, layers, facts.layers, lambda: self._stop.thrown)
+            self._model, used = load_model(options.path, options.weights, layers, facts.layers, self._deserted)
             self._fewer_layers = used if used != options.gpu_layers else None
             self._statistics.load_s += time.monotonic() - started
             logger.info("Loaded %s in %.2f s", options.path.name, time.monotonic() - started)

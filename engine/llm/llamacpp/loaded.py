@@ -7,26 +7,30 @@ closes its adapters first and knows how many contexts still use it, and a closed
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import AdapterError, ModelError, ModelFileError
+from engine.errors import AdapterError, CancelledError, ModelError, ModelFileError
 from engine.llm.llamacpp.library import load_library
 from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
 from engine.llm.llamacpp.model_files.model_check import require_checked
+from engine.llm.llamacpp.page_cache import read_ahead
 
 
 class LoadedModel:
     """The weights of a model. Used by the decode thread alone."""
 
-    def __init__(self, path: Path, gpu_layers: int) -> None:
+    def __init__(self, path: Path, gpu_layers: int, stop: Callable[[], bool] = lambda: False) -> None:
         """Load the weights; on a processor alone they are mapped, not copied.
 
         Args:
             path: a GGUF file.
             gpu_layers: layers on the GPU; -1 for all.
+            stop: whether nobody waits any more; asked between any two tensors.
 
         Raises:
             ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
+            CancelledError: it was given up.
         """
         require_checked(path)
         self.identity = _identity(path)
@@ -34,8 +38,14 @@ class LoadedModel:
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        self._pointer: int = library.llama_model_load_from_file(os.fsencode(path), params) or 0
-        self._users = 0
+        watch = _Watch(stop)
+        callback = library.llama_progress_callback(watch.goes_on)  # must live for as long as the load takes
+        params.progress_callback = callback
+        self._users = self._pointer = 0
+        if read_ahead(path, watch.stopped):
+            self._pointer = library.llama_model_load_from_file(os.fsencode(path), params) or 0
+        if not self._pointer and watch.thrown:
+            raise CancelledError(f"{path.name} was not loaded to its end, since nobody waited for it.")
         if not self._pointer:
             hint = "Get the file again; if it is whole, memory may be short or its architecture is not supported."
             raise ModelFileError(f"{path.name} cannot be loaded.", hint=hint)
@@ -115,6 +125,23 @@ class LoadedAdapter:
         if pointer:
             load_library().llama_adapter_lora_free(pointer)
             self._model.give_back()
+
+
+class _Watch:
+    """Remembers that a load is to be given up."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self.thrown = False
+        self._stop = stop
+
+    def stopped(self) -> bool:
+        """Whether it is to be given up."""
+        self.thrown = self.thrown or self._stop()
+        return self.thrown
+
+    def goes_on(self, _progress: float, _data: int | None) -> bool:
+        """llama.cpp's question between two tensors."""
+        return not self.stopped()
 
 
 def _identity(path: Path) -> str:

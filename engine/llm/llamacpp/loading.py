@@ -39,11 +39,12 @@ def load_model(
 
     Raises:
         ModelFileError: the model cannot be loaded, not even without the GPU.
+        CancelledError: nobody waited any more.
     """
     file, layers = path if weights is None else weights(stop), gpu_layers
     while True:
         try:
-            return LoadedModel(file, layers), layers
+            return LoadedModel(file, layers, stop), layers
         except ModelFileError as exc:
             if file != path:
                 logger.warning("The copy %s cannot be used, so the model is used as it is: %s", file.name, exc.message)

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from engine.errors import AdapterError, ContextOverflowError, ModelError, NexusError
+from engine.errors import AdapterError, CancelledError, ContextOverflowError, ModelError, NexusError
 from engine.llm.llamacpp.generation import AdapterFile, Generation
 from engine.llm.llamacpp.lanes import STORING_S, Lanes
 from engine.llm.llamacpp.library import AbortSwitch
@@ -40,7 +40,13 @@ class Scheduler:
         self.statistics = Statistics()
         # From here on: the decode thread's own.
         self._lanes = Lanes(
-            options, vocabulary, stop=self._stop, pause=self._pause, hurried=self._hurried, statistics=self.statistics
+            options,
+            vocabulary,
+            stop=self._stop,
+            pause=self._pause,
+            deserted=self._deserted,
+            hurried=self._hurried,
+            statistics=self.statistics,
         )
         self._unplaced: list[Generation] = []
 
@@ -110,6 +116,16 @@ class Scheduler:
         """Whether nothing more is to be stored: someone asks for something, or closing the model took its time."""
         return bool(self._inbox) or (self._closed_at is not None and time.monotonic() >= self._closed_at + STORING_S)
 
+    def _deserted(self) -> bool:
+        """Whether nobody waits any more; asked while weights are loaded. Ends whoever would else wait for that in vain."""
+        now = time.monotonic()
+        with self._changed:
+            for generation in [*self._unplaced, *self._inbox]:
+                reason = generation.interruption(now)
+                if reason is not None:
+                    generation.finish("", reason, 0)
+            return self._closed or all(generation.ended for generation in [*self._unplaced, *self._inbox])
+
     def _place_new(self) -> None:
         """Give each new request to the lane of its adapter; those whose lane cannot be made yet stay.
 
@@ -131,6 +147,8 @@ class Scheduler:
             return False
         try:
             return self._lanes.place(generation)
+        except CancelledError:
+            return False  # the next turn ends it
         except (ModelError, ContextOverflowError) as exc:
             generation.fail(exc)
             return True
