@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.llm.llamacpp.reasoning import MARKS, Marks, ReplyReader, marks_of
 
-THINK, MISTRAL = MARKS
+THINK, MISTRAL, GEMMA = MARKS
 
 
 def read(reply: bytes, size: int = 3, *, marks: Marks | None = THINK, opened: bool = False, stop: tuple[str, ...] = ()):
@@ -80,6 +80,20 @@ def test_special_tokens_may_be_the_marks_and_are_never_shown() -> None:
     assert ("".join(piece.text for piece in said), "".join(piece.reasoning for piece in said)) == ("Yes", "Hm.")
 
 
+@pytest.mark.parametrize("size", [1, 4, 100])
+@pytest.mark.parametrize(
+    ("reply", "answer", "reasoning"),
+    [
+        (b"<|channel>thought\nHm, 2 < 3.\n<channel|>Three.", "Three.", "Hm, 2 < 3."),
+        (b"<|channel>thought\n<channel|>Three.", "Three.", ""),
+        (b"Three <|channel>", "Three <|channel>", ""),
+        (b"<|channel>thought\nnever closed", "", "never closed"),
+    ],
+)
+def test_the_marks_of_gemma(size: int, reply: bytes, answer: str, reasoning: str) -> None:
+    assert read(reply, size, marks=GEMMA)[:2] == (answer, reasoning)
+
+
 def test_stop_texts_end_the_answer_alone() -> None:
     text, reasoning, reader = read(b"<think>a. b.</think>c. d", stop=(".",))
     assert (text, reasoning, reader.stopped) == ("c", "a. b.", True)
@@ -92,5 +106,7 @@ def test_without_marks_all_is_the_answer() -> None:
 def test_the_template_says_which_marks_a_model_has() -> None:
     assert marks_of("{{ content.split('</think>')[-1] }}") == THINK
     assert marks_of("[THINK]{{ thought }}[/THINK]") == MISTRAL
+    assert marks_of("{{ '<|channel>thought\n<channel|>' }}") == GEMMA
+    assert marks_of("{{ '<|channel|>analysis<|message|>' }}") is None
     assert marks_of("{{ content }}") is None
     assert marks_of(None) is None

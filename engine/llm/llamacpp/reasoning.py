@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from engine.llm.llamacpp.text import TextAssembler
+from engine.llm.llamacpp.channels import ASSISTANT_HEADER, FINAL_HEADER, ChannelReader, answer_begun, has_channels
+from engine.llm.llamacpp.text import Said, TextAssembler
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 _TAIL = 16
@@ -30,8 +31,12 @@ class Marks:
         return end.rstrip().endswith(self.opening)
 
 
-MARKS = (Marks(b"<think>", b"</think>"), Marks(b"[THINK]", b"[/THINK]"))
-"""Those of Qwen, DeepSeek and SmolLM, and those of Mistral."""
+MARKS = (
+    Marks(b"<think>", b"</think>"),
+    Marks(b"[THINK]", b"[/THINK]"),
+    Marks(b"<|channel>thought", b"<channel|>"),
+)
+"""Those of Qwen, DeepSeek and SmolLM, of Mistral, and of Gemma 4 (ai.google.dev/gemma/docs/core/prompt-formatting-gemma4)."""
 
 
 def marks_of(template: str | None) -> Marks | None:
@@ -42,18 +47,12 @@ def marks_of(template: str | None) -> Marks | None:
 
 def past_thought(prompt: str, template: str) -> str:
     """A rendered prompt so that the answer comes next: a thought that the template has begun is ended, empty."""
+    if has_channels(template):
+        return prompt + FINAL_HEADER if prompt.endswith(ASSISTANT_HEADER) else prompt
     marks = marks_of(template)
     if marks is None or not prompt.rstrip().endswith(marks.opening.decode()):
         return prompt
     return f"{prompt.rstrip()}\n\n{marks.closing.decode()}\n\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A piece of a reply: of its answer, of the reasoning before that, or of both."""
-
-    text: str = ""
-    reasoning: str = ""
 
 
 class _Part(Enum):
@@ -162,7 +161,11 @@ class ReplyReader:
         return assembler.feed(data) if data else ""
 
 
-def reply_reader(stop: tuple[str, ...], prompt: Sequence[Token], vocabulary: Vocabulary, *, constrained: bool) -> ReplyReader:
+def reply_reader(
+    stop: tuple[str, ...], prompt: Sequence[Token], vocabulary: Vocabulary, *, constrained: bool
+) -> ReplyReader | ChannelReader:
     """The reader for a reply to a prompt. What a constraint has formed is an answer from its first character on."""
+    if not constrained and has_channels(vocabulary.chat_template):
+        return ChannelReader(stop, answering=answer_begun(prompt, vocabulary))
     marks = None if constrained else marks_of(vocabulary.chat_template)
     return ReplyReader(stop, marks, opened=marks is not None and marks.opened_by(prompt, vocabulary))

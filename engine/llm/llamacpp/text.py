@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of a reply: of its answer, of the reasoning before that, or of both."""
+
+    text: str = ""
+    reasoning: str = ""
 
 
 class TextAssembler:

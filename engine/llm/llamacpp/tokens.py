@@ -29,6 +29,9 @@ _PIECE_BYTES = 1024
 _COMPOSED = ("qwen2", "qwen35")
 """Pre-tokenizers of models whose tokenizer first composes characters (Unicode's normal form C); llama.cpp does not."""
 
+HARMONY_MARKS = frozenset({b"<|start|>", b"<|channel|>", b"<|constrain|>", b"<|message|>", b"<|end|>"})
+"""What gpt-oss writes around and in its messages."""
+
 
 class Vocabulary:
     """The vocabulary and the metadata of a GGUF file. Safe to use from any thread until it is closed."""
@@ -50,9 +53,12 @@ class Vocabulary:
         self.end_tokens = frozenset(t for t in tokens if library.llama_vocab_is_eog(self._vocab, t))
         """Tokens that end an answer."""
         kinds = [library.llama_vocab_get_attr(self._vocab, t) for t in tokens]
-        self.control_tokens = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_CONTROL)
+        control = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_CONTROL)
+        user_defined = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        marks = self._demoted(control, user_defined)
+        self.control_tokens = control | marks
         """Tokens with a meaning beyond their text, such as the marks around a turn."""
-        self.user_defined_tokens = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        self.user_defined_tokens = user_defined - marks
         """Words that are always one token, such as `<think>` in many models."""
         self._acting = self.control_tokens | (self.end_tokens & self.user_defined_tokens)
         unknown = frozenset(t for t in tokens if kinds[t] & library.LLAMA_TOKEN_ATTR_UNKNOWN)
@@ -158,6 +164,11 @@ class Vocabulary:
             model, self._model = self._model, 0
             if model:
                 load_library().llama_model_free(model)
+
+    def _demoted(self, control: frozenset[Token], user_defined: frozenset[Token]) -> frozenset[Token]:
+        """The marks of gpt-oss, which llama.cpp makes words that anybody may write, so that it can show them."""
+        is_harmony = any(self.pieces[token] == b"<|return|>" for token in control)
+        return frozenset(token for token in user_defined if is_harmony and self.pieces[token] in HARMONY_MARKS)
 
     def _piece(self, token: Token) -> bytes:
         library = load_library()

@@ -189,6 +189,33 @@ THINKING = (
     "{% if add_generation_prompt %}{{ '<|Assistant|><think>\n' }}{% endif %}"
 )
 
+HARMONY = """
+{{- '<|start|>system<|message|>Reasoning: ' + (reasoning_effort or 'medium') + '<|end|>' }}
+{%- if messages[0].role == 'system' %}
+    {{- '<|start|>developer<|message|># Instructions\\n\\n' + messages[0].content + '<|end|>' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}
+        {{- '<|start|>user<|message|>' + message.content + '<|end|>' }}
+    {%- elif message.role == 'assistant' %}
+        {{- '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|end|>' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start|>assistant' }}
+{%- endif %}
+"""
+
+HARMONY_MARKS = ("<|constrain|>", "<|channel|>", "<|start|>", "<|end|>", "<|message|>")
+
+GEMMA4 = (
+    "{{ bos_token }}{% for m in messages %}{{ '<|turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}"
+    "{% if m.role == 'system' and enable_thinking %}{{ '<|think|>\n' }}{% endif %}"
+    "{{ m.content | trim + '<turn|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|turn>model\n' }}"
+    "{% if not enable_thinking %}{{ '<|channel>thought\n<channel|>' }}{% endif %}{% endif %}"
+)
+
 SENTENCEPIECE = specials("<unk>", "<s>", "</s>")
 PHI3_MARKS = specials("<|assistant|>", "<|system|>", "<|end|>", "<|user|>", rstrip=True)
 PHI4_MARKS = specials("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im_sep|>", lstrip=True, rstrip=True)
@@ -245,6 +272,23 @@ FAMILIES = [
         "<|end|>",
         "llama-bpe",
         LLAMA3,
+        add_bos=True,
+    ),
+    Family(
+        "gpt-oss",
+        HARMONY,
+        specials("<|startoftext|>", "<|endoftext|>", "<|return|>", *HARMONY_MARKS, "<|call|>"),
+        "<|startoftext|>",
+        "<|return|>",
+        "llama-bpe",
+        LLAMA3,
+    ),
+    Family(
+        "gemma4",
+        GEMMA4,
+        specials("<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>", "<|think|>", "<|channel>", "<channel|>"),
+        "<bos>",
+        "<turn|>",
         add_bos=True,
     ),
     Family(

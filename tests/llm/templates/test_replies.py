@@ -81,3 +81,26 @@ def test_under_a_constraint_the_model_is_told_not_to_think(saying: Saying, const
         for params in (GenerationParams(max_tokens=4, constraint=constraint), GenerationParams(max_tokens=4, prefix="A")):
             prefix = model.count_tokens(params.prefix)
             assert model.complete(HI, params).usage.prompt_tokens == silent.usage.prompt_tokens + prefix
+
+
+def test_after_an_empty_thought_in_the_prompt_comes_the_answer(saying: Saying) -> None:
+    with running(saying("gemma4", "Yes")) as model:
+        whole = streamed(model, GenerationParams(max_tokens=32))
+        assert (whole.text, whole.reasoning) == ("Yes", "")
+
+
+def test_channels_come_apart(saying: Saying) -> None:
+    with running(saying("gpt-oss", "<|channel|>up<|message|>Hm<|end|>")) as model:
+        thought = streamed(model, GenerationParams(max_tokens=32))
+        assert (thought.text, thought.reasoning) == ("", "Hm")
+        words = model.count_tokens("up") + model.count_tokens("Hm")
+        assert thought.usage.completion_tokens == words + 3  # past the end of its first message
+        free = thought.usage.prompt_tokens
+        formed = streamed(model, GenerationParams(max_tokens=16, constraint=Regex("Yes")))
+        assert (formed.text, formed.reasoning, formed.usage.prompt_tokens) == (
+            "Yes",
+            "",
+            free + model.count_tokens("final") + 2,
+        )
+        silent = streamed(model, GenerationParams(max_tokens=1, thinking=False))
+        assert silent.reasoning == ""
