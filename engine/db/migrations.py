@@ -29,7 +29,32 @@ def _create_spending(connection: Connection) -> None:
     SQLModel.metadata.create_all(connection)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search, _create_spending)
+def _add_proof(connection: Connection) -> None:
+    """Where quotes stand, what scores are made of, links between duplicates, what reviewers changed, reading's warnings."""
+    SQLModel.metadata.create_all(connection)
+    for table, column, declared in (
+        ("document", "warnings", "JSON NOT NULL DEFAULT '[]'"),
+        ("page", "width", "FLOAT"),
+        ("page", "height", "FLOAT"),
+        ("page", "source", "VARCHAR NOT NULL DEFAULT 'text'"),
+        ("faq", "place", "JSON"),
+        ("faq", "parts", "JSON NOT NULL DEFAULT '{}'"),
+        ("faq", "duplicate_of", "VARCHAR"),
+        ("faq", "language", "VARCHAR NOT NULL DEFAULT ''"),
+        ("faq", "origin", "VARCHAR NOT NULL DEFAULT ''"),
+    ):
+        _add_column(connection, table, column, declared)
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS ix_faq_duplicate_of ON faq (duplicate_of)")
+
+
+def _add_column(connection: Connection, table: str, column: str, declared: str) -> None:
+    """Add a column unless it is there. The names are this module's own."""
+    present = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
+    if column not in present:
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search, _create_spending, _add_proof)
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""
 

@@ -44,6 +44,7 @@ class DocumentRow(SQLModel, table=True):
     size: int
     page_count: int
     created_at: datetime = Field(sa_column=_time())
+    warnings: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]"))
 
 
 class PageRow(SQLModel, table=True):
@@ -54,6 +55,9 @@ class PageRow(SQLModel, table=True):
     number: int = Field(primary_key=True)
     text: str
     blocks: list[JsonValue] = Field(sa_column=Column(JSON, nullable=False))
+    width: float | None = None
+    height: float | None = None
+    source: str = Field(default="text", sa_column=Column(String, nullable=False, server_default="text"))
 
 
 class ChunkRow(SQLModel, table=True):
@@ -115,6 +119,24 @@ class FaqRow(SQLModel, table=True):
     status: str = Field(index=True)
     reason: str
     model: str
+    created_at: datetime = Field(sa_column=_time())
+    place: dict[str, JsonValue] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    parts: dict[str, float] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    duplicate_of: str | None = Field(default=None, index=True)
+    language: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    origin: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+
+
+class FaqChangeRow(SQLModel, table=True):
+    """How a pair was before a reviewer's action, so that the action can be undone. Pairs changed together share a `batch`."""
+
+    __tablename__ = "faq_change"
+    id: int | None = Field(default=None, primary_key=True)
+    collection_id: str = Field(sa_column=_owned_by("collection.id"))
+    batch: str = Field(index=True)
+    faq_id: str = Field(sa_column=_owned_by("faq.id"))
+    action: str
+    before: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(sa_column=_time())
 
 

@@ -5,8 +5,8 @@ follows from the data itself, and no import of any library. Import from this pac
 """
 
 from engine.domain.agents import AgentConfig, AgentReply, Lead
-from engine.domain.documents import Block, BlockKind, Chunk, Collection, CollectionStatus, Document, Page
-from engine.domain.faq import FaqPair, FaqStatus
+from engine.domain.documents import Block, BlockKind, BoundingBox, Chunk, Collection, CollectionStatus, Document, LineBox, Page
+from engine.domain.faq import FaqPair, FaqStatus, Place
 from engine.domain.generation import (
     Answer,
     AnswerDelta,
@@ -32,6 +32,7 @@ __all__ = [
     "AnswerDelta",
     "Block",
     "BlockKind",
+    "BoundingBox",
     "Chunk",
     "Citation",
     "Collection",
@@ -47,9 +48,11 @@ __all__ = [
     "JobState",
     "Json",
     "Lead",
+    "LineBox",
     "Message",
     "ModelInfo",
     "Page",
+    "Place",
     "Role",
     "Timings",
     "TokenLogprob",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
+
+BoundingBox = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in points of 1/72 inch, from the top left corner of the page."""
 
 
 class BlockKind(StrEnum):
@@ -17,32 +21,52 @@ class BlockKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LineBox:
+    """Where a line of a block is drawn. `start` and `end` are character offsets into `Page.text`."""
+
+    start: int
+    end: int
+    box: BoundingBox
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A piece of a page's text.
 
-    `start` and `end` are character offsets into `Page.text`; `bbox` is (x0, y0, x1, y1) in PDF points, where the format
-    has positions; `heading_path` holds the headings above it, outermost first.
+    `start` and `end` are character offsets into `Page.text`; `bbox` and `lines` say where it is drawn, where the format has
+    positions; `heading_path` holds the headings above it, outermost first.
     """
 
     kind: BlockKind
     start: int
     end: int
     heading_path: tuple[str, ...] = ()
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: BoundingBox | None = None
+    lines: tuple[LineBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a document. Formats without pages have one page for each top-level section, numbered from 1."""
+    """A page of a document. Formats without pages have one page for each top-level section, numbered from 1.
+
+    `width` and `height` are in points, where the format has positions; `source` says whether the text was in the file or was
+    recognised from a picture.
+    """
 
     number: int
     text: str
     blocks: tuple[Block, ...] = ()
+    width: float | None = None
+    height: float | None = None
+    source: Literal["text", "ocr"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that was taken in. `id` is the SHA-256 of its bytes, so that the same file twice is one document."""
+    """A document that was taken in. `id` is the SHA-256 of its bytes, so that the same file twice is one document.
+
+    `warnings` say what the person should know although the document could be read, such as pages without text.
+    """
 
     id: str
     name: str
@@ -50,6 +74,7 @@ class Document:
     size: int
     page_count: int
     created_at: datetime
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

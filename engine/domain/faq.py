@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from engine.domain.documents import BoundingBox
 
 
 class FaqStatus(StrEnum):
@@ -16,12 +19,23 @@ class FaqStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a quote stands on its page: character offsets into the page's text, and where its lines are drawn, if known."""
+
+    start: int
+    end: int
+    boxes: tuple[BoundingBox, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FaqPair:
     """A question and its answer, with the verbatim quote that proves it.
 
     `quote` occurs, up to white space, on page `page` of the document. `score` is in 0…1. `reason` says why a pair was
     rejected or what a reviewer should look at. Imported pairs have no document: `document_id` and `page` are None, `quote`
-    is empty.
+    is empty. `place` is None for those and for pairs of an older version of the program. `parts` are the parts of the score by
+    name, each in 0…1. `duplicate_of` is the better pair that asks the same. `language` is an ISO 639-1 code. `origin` says
+    where the question came from: `written` (the document has it), `rule`, `model`, `imported`, or empty where nobody noted it.
     """
 
     id: str
@@ -39,3 +53,8 @@ class FaqPair:
     model: str
     created_at: datetime
     chunk_id: str | None = None
+    place: Place | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    duplicate_of: str | None = None
+    language: str = ""
+    origin: str = ""

@@ -10,12 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.domain import Block, BlockKind, Page
+from engine.domain import Block, BlockKind, BoundingBox, Page
 
 MAX_SECTION_CHARACTERS = 20_000
 """A longer section becomes several pages, so that no page is slow to show or to search."""
-
-BoundingBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The database: schema, durability, the translation of errors, and several processes."""
 
+import dataclasses
 import os
 import signal
 import sqlite3
@@ -22,8 +23,10 @@ from engine.domain import (
     Document,
     FaqPair,
     FaqStatus,
+    LineBox,
     Message,
     Page,
+    Place,
     new_id,
     utc_now,
 )
@@ -233,3 +236,57 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
     numbers = [int(turn.message.content) for turn in history]
     assert numbers == list(range(len(numbers)))
     assert len(numbers) > reported
+
+
+def test_a_pair_keeps_its_place_and_the_parts_of_its_score(repositories: Repositories) -> None:
+    collection = repositories.collections.ensure("shop")
+    document, pages, chunks = make_document()
+    repositories.documents.add(document, pages, chunks, collection_id=collection.id)
+    first = make_pair(
+        collection.id,
+        document.id,
+        place=Place(0, 19, ((1.0, 2.0, 30.0, 4.0), (1.0, 5.0, 9.5, 7.0))),
+        parts={"support": 1.0, "relevance": 0.75},
+        language="en",
+        origin="rule",
+    )
+    other = make_pair(collection.id, document.id, duplicate_of=first.id)
+    repositories.faqs.add([first, other])
+    assert repositories.faqs.get(first.id) == first
+    assert repositories.faqs.get(other.id).duplicate_of == first.id
+    repositories.faqs.edit(dataclasses.replace(first, place=None, parts={"support": 0.5}))
+    edited = repositories.faqs.get(first.id)
+    assert (edited.place, edited.parts) == (None, {"support": 0.5})
+
+
+def test_pages_keep_lines_size_and_source_and_documents_their_warnings(repositories: Repositories) -> None:
+    document, pages, chunks = make_document()
+    document = dataclasses.replace(document, warnings=("Page 2 has no text.",))
+    block = dataclasses.replace(pages[0].blocks[0], lines=(LineBox(0, 10, (1.0, 2.0, 3.0, 4.0)),))
+    page = dataclasses.replace(pages[0], blocks=(block,), width=595.0, height=842.0, source="ocr")
+    repositories.documents.add(document, [page], chunks)
+    assert repositories.documents.get(document.id) == document
+    assert repositories.documents.page(document.id, 1) == page
+
+
+def test_a_file_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    repositories = Repositories.over(Database(path))
+    collection = repositories.collections.ensure("shop")
+    document, pages, chunks = make_document()
+    repositories.documents.add(document, pages, chunks, collection_id=collection.id)
+    pair = make_pair(collection.id, document.id)
+    repositories.faqs.add([pair])
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE faq_change")
+        connection.execute("DROP INDEX ix_faq_duplicate_of")
+        for table, column in [("document", "warnings"), ("page", "width"), ("page", "height"), ("page", "source")]:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for column in ["place", "parts", "duplicate_of", "language", "origin"]:
+            connection.execute(f"ALTER TABLE faq DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version=3")
+    connection.close()
+    again = Repositories.over(Database(path))
+    assert again.faqs.get(pair.id) == pair
+    assert again.documents.get(document.id) == document
+    assert list(again.documents.pages(document.id)) == pages

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from engine.db.session import Database
 from engine.db.tables import ChunkRow, CollectionDocumentRow, DocumentRow, PageRow
-from engine.domain import Block, BlockKind, Chunk, Document, Json, Page, utc_now
+from engine.domain import Block, BlockKind, Chunk, Document, Json, LineBox, Page, utc_now
 from engine.errors import NotFoundError
 
 
@@ -136,11 +136,12 @@ def _from_document(document: Document) -> DocumentRow:
         size=document.size,
         page_count=document.page_count,
         created_at=document.created_at,
+        warnings=list(document.warnings),
     )
 
 
 def _to_document(row: DocumentRow) -> Document:
-    return Document(**row.model_dump())
+    return Document(**{**row.model_dump(), "warnings": tuple(row.warnings)})
 
 
 def _from_page(document_id: str, page: Page) -> PageRow:
@@ -151,14 +152,30 @@ def _from_page(document_id: str, page: Page) -> PageRow:
             "end": block.end,
             "heading_path": list(block.heading_path),
             "bbox": None if block.bbox is None else list(block.bbox),
+            "lines": [[line.start, line.end, *line.box] for line in block.lines],
         }
         for block in page.blocks
     ]
-    return PageRow(document_id=document_id, number=page.number, text=page.text, blocks=blocks)
+    return PageRow(
+        document_id=document_id,
+        number=page.number,
+        text=page.text,
+        blocks=blocks,
+        width=page.width,
+        height=page.height,
+        source=page.source,
+    )
 
 
 def _to_page(row: PageRow) -> Page:
-    return Page(number=row.number, text=row.text, blocks=tuple(_to_block(cast(dict[str, Json], block)) for block in row.blocks))
+    return Page(
+        number=row.number,
+        text=row.text,
+        blocks=tuple(_to_block(cast(dict[str, Json], block)) for block in row.blocks),
+        width=row.width,
+        height=row.height,
+        source="ocr" if row.source == "ocr" else "text",
+    )
 
 
 def _to_block(data: dict[str, Json]) -> Block:
@@ -169,6 +186,10 @@ def _to_block(data: dict[str, Json]) -> Block:
         end=cast(int, data["end"]),
         heading_path=tuple(cast(list[str], data["heading_path"])),
         bbox=None if bbox is None else (bbox[0], bbox[1], bbox[2], bbox[3]),
+        lines=tuple(
+            LineBox(int(start), int(end), (x0, y0, x1, y1))
+            for start, end, x0, y0, x1, y1 in cast(list[list[float]], data.get("lines", []))
+        ),
     )
 
 

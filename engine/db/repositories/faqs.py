@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import cast
 
+from pydantic import JsonValue
 from sqlalchemy import update
 from sqlmodel import col, select
 
 from engine.db.session import Database
 from engine.db.tables import ExtractedChunkRow, FaqRow
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import FaqPair, FaqStatus, Place
 from engine.errors import NotFoundError
 
 
@@ -62,7 +64,7 @@ class FaqRepository:
             return int(session.connection().execute(statement).rowcount)
 
     def edit(self, pair: FaqPair) -> FaqPair:
-        """Store the question, answer, quote, page, score, status and reason of an edited pair.
+        """Store the question, answer, quote, page, place, score with its parts, status and reason of an edited pair.
 
         Raises:
             NotFoundError: the pair is gone.
@@ -73,8 +75,16 @@ class FaqRepository:
                 raise NotFoundError(f"no FAQ pair {pair.id}")
             row.question, row.answer, row.quote, row.page = pair.question, pair.answer, pair.quote, pair.page
             row.score, row.status, row.reason = pair.score, pair.status, pair.reason
+            row.parts, row.place = dict(pair.parts), None if pair.place is None else asdict(pair.place)
         return pair
 
 
 def _to_pair(row: FaqRow) -> FaqPair:
-    return FaqPair(**{**row.model_dump(), "status": FaqStatus(row.status)})
+    return FaqPair(**{**row.model_dump(), "status": FaqStatus(row.status), "place": _to_place(row.place)})
+
+
+def _to_place(data: Mapping[str, JsonValue] | None) -> Place | None:
+    if data is None:
+        return None
+    boxes = cast(list[list[float]], data["boxes"])
+    return Place(cast(int, data["start"]), cast(int, data["end"]), tuple((box[0], box[1], box[2], box[3]) for box in boxes))

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypedDict
 
+from engine.domain import BoundingBox
 from engine.errors import DocumentError
 from engine.ingest.pdf.layout import Element, Line, PageLayout, Table
 from engine.ingest.pdf.streams import check_streams
 from engine.ingest.source import Source
-from engine.ingest.structure import BoundingBox
 from engine.ingest.tables import table_pieces
 from engine.ingest.text import clean
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.ingest.structure import BoundingBox
+from engine.domain import BoundingBox
 
 
 @dataclass(frozen=True, slots=True)
