@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast, overload
 
@@ -68,6 +69,13 @@ class part(Generic[T]):  # noqa: N801  (used as a decorator)
             if self._name not in wiring.made:
                 wiring.made[self._name] = self._make(wiring)
             return cast(T, wiring.made[self._name])
+
+
+def _check_model_file(path: Path) -> None:
+    """Whether llama.cpp may be given a file; imported here because most commands take in no model."""
+    from engine.llm.llamacpp.model_files.model_check import check_model_file
+
+    check_model_file(path)
 
 
 class Wiring:
@@ -144,7 +152,8 @@ class Wiring:
         from engine.model_registry.registry import ModelRegistry
 
         settings = self.settings
-        return ModelRegistry(settings.models_dir, defaults=(settings.default_model, settings.default_encoder))
+        defaults = settings.default_model, settings.default_encoder
+        return ModelRegistry(settings.models_dir, defaults=defaults, check=_check_model_file)
 
     @part
     def weights(self) -> WeightCopies:

@@ -26,6 +26,9 @@ from engine.model_registry.pull import check_names, download, files_to_pull, pul
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+ -]{0,119}")
 
+Check = Callable[[Path], object]
+"""Raises a `ModelFileError` where a GGUF file is no model that can be used."""
+
 Announce = Callable[[str, int], None]
 """Told the name and the size in bytes of what is about to be downloaded."""
 
@@ -45,9 +48,19 @@ class DamagedModel:
 class ModelRegistry:
     """Lists and changes a models folder. Safe to use from any thread; files that others add or remove are noticed."""
 
-    def __init__(self, models_dir: Path, hub: Hub | None = None, *, defaults: Sequence[str] = ()) -> None:
-        """Open a folder. `defaults` are the models that the settings name; they are not removed."""
+    def __init__(
+        self, models_dir: Path, hub: Hub | None = None, *, defaults: Sequence[str] = (), check: Check = read_gguf
+    ) -> None:
+        """Open a folder.
+
+        Args:
+            models_dir: the folder; made with the first model that is added.
+            hub: where models are pulled from; by default the Hugging Face hub.
+            defaults: the models that the settings name; they are not removed.
+            check: what a GGUF file must pass before it is taken in.
+        """
         self._defaults = frozenset(_plain(name) for name in defaults)
+        self._check = check
         self._folder = models_dir.absolute()
         self._hub = hub or HuggingFaceHub()
         self._hashes = HashCache(self._folder)
@@ -100,7 +113,7 @@ class ModelRegistry:
             raise NotFoundError(f"There is no file {source}.", hint="Check the path.")
         if not source.is_file() and not source.is_dir():  # opening a pipe would wait for ever
             raise ModelFileError(f"{source.name} is not a regular file.", hint="Give a GGUF file or an encoder's folder.")
-        info = describe_encoder(source) if source.is_dir() else _usable_chat_model(source)
+        info = describe_encoder(source) if source.is_dir() else self._usable_chat_model(source)
         self._check_name(source.name)
         with disk_errors(f"{source.name} cannot be added"):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +174,7 @@ class ModelRegistry:
             announce(name, size)
             with incoming(self._folder) as unfinished:
                 finished = download(self._hub, repo, files, unfinished)
-                _ = describe_encoder(finished) if finished.is_dir() else _usable_chat_model(finished)
+                _ = describe_encoder(finished) if finished.is_dir() else self._usable_chat_model(finished)
                 put_in_place(finished, self._folder / name)
         return self.info(name)
 
@@ -188,6 +201,23 @@ class ModelRegistry:
         with self._lock:
             self._seen[path] = (stamp, entry)
         return entry
+
+    def _usable_chat_model(self, path: Path) -> ModelInfo:
+        """What a GGUF file says of itself that may be taken in."""
+        header = read_gguf(path)
+        if header.text("general.type") == "adapter":
+            hint = "Adapters belong to their base model; fine-tuning makes and lists them."
+            raise ModelFileError(f"{path.name} is a LoRA adapter, not a model.", hint=hint)
+        if not is_chat_model(header):
+            raise ModelFileError(
+                f"{path.name} is not a chat model (architecture {header.architecture or 'unknown'}).",
+                hint="Add a GGUF file of a model that generates text.",
+            )
+        if (parts := header.integer("split.count")) > 1:
+            hint = f"Copy them all into {self._folder} yourself, or add the model in one file."
+            raise ModelFileError(f"{path.name} is one of {parts} parts of a model.", hint=hint)
+        self._check(path)
+        return describe_chat_model(path, header)
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name):
@@ -217,19 +247,6 @@ def _read_entry(path: Path) -> ModelInfo | ModelFileError | None:
         return describe_chat_model(path, header) if is_chat_model(header) else None
     except ModelFileError as exc:
         return exc
-
-
-def _usable_chat_model(path: Path) -> ModelInfo:
-    header = read_gguf(path)
-    if header.text("general.type") == "adapter":
-        hint = "Adapters belong to their base model; fine-tuning makes and lists them."
-        raise ModelFileError(f"{path.name} is a LoRA adapter, not a model.", hint=hint)
-    if not is_chat_model(header):
-        raise ModelFileError(
-            f"{path.name} is not a chat model (architecture {header.architecture or 'unknown'}).",
-            hint="Add a GGUF file of a model that generates text.",
-        )
-    return describe_chat_model(path, header)
 
 
 def _looks_like_model(path: Path) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import Result
 
@@ -273,6 +274,25 @@ def test_an_answer_without_reasoning_has_no_such_field(nexus: Callable[..., Resu
     answer = ChatDelta("Four.", "c", Completion("Four.", FinishReason.STOP, "m"))
     monkeypatch.setattr(Engine, "chat", lambda *_, **__: iter([answer]))
     assert "reasoning" not in json.loads(nexus("--json", "chat", "2 + 2?").stdout)
+
+
+def test_a_model_that_llama_cpp_could_not_take_is_not_added(
+    nexus: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gguf import GGUFWriter
+
+    monkeypatch.setenv("NEXUS_MODELS_DIR", str(tmp_path / "models"))
+    writer = GGUFWriter(tmp_path / "odd.gguf", "llama")
+    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    result = nexus("models", "add", str(tmp_path / "odd.gguf"), "--json")
+    error = json.loads(result.stdout)["error"]
+    assert (result.exit_code, error["code"]) == (1, "model_file")
+    assert error["hint"]
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.models

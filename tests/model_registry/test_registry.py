@@ -19,6 +19,7 @@ from engine.errors import (
     OfflineError,
     StorageError,
 )
+from engine.llm.llamacpp.model_files.model_check import check_model_file
 from engine.model_registry.hub import HubFile
 from engine.model_registry.registry import ModelRegistry
 
@@ -234,6 +235,41 @@ class TestAdd:
         folder.write_text("in the way")
         with pytest.raises(StorageError):
             registry.add(write_gguf("tiny.gguf", tmp_path))
+
+
+class TestCheck:
+    """What may not be given to llama.cpp does not get into the folder."""
+
+    @pytest.fixture
+    def registry(self, folder: Path) -> ModelRegistry:
+        return ModelRegistry(folder, check=check_model_file)
+
+    def test_a_sound_model_is_added(self, registry: ModelRegistry, chat_gguf: Path) -> None:
+        assert registry.add(chat_gguf).name == chat_gguf.stem
+
+    @pytest.mark.parametrize("overrides", [{}, {"llama__block_count": 100_000}, {"general__architecture": "brandnew"}])
+    def test_a_file_that_would_end_the_process_is_refused_before_it_is_copied(
+        self, registry: ModelRegistry, folder: Path, tmp_path: Path, write_gguf: WriteGguf, overrides: dict[str, object]
+    ) -> None:
+        source = write_gguf("bad.gguf", tmp_path, **overrides)
+        ModelRegistry(tmp_path / "trusting").add(source)
+        with pytest.raises(ModelFileError) as caught:
+            registry.add(source)
+        assert caught.value.hint
+        assert not folder.exists()
+
+    def test_nothing_of_it_stays_that_was_downloaded(self, folder: Path, write_gguf: WriteGguf, tmp_path: Path) -> None:
+        write_gguf("bad.gguf", tmp_path / "hub" / "owner" / "name")
+        with pytest.raises(ModelFileError):
+            ModelRegistry(folder, FolderHub(tmp_path / "hub"), check=check_model_file).pull("owner/name", offline=False)
+        assert list(folder.iterdir()) == []
+
+    def test_a_model_in_parts_is_not_copied_in_part(
+        self, registry: ModelRegistry, folder: Path, tmp_path: Path, write_gguf: WriteGguf
+    ) -> None:
+        with pytest.raises(ModelFileError, match="2 parts") as caught:
+            registry.add(write_gguf("big-00001-of-00002.gguf", tmp_path, split__count=2))
+        assert str(folder) in (caught.value.hint or "")
 
 
 class TestRemove:
