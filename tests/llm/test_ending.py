@@ -1,6 +1,7 @@
 """How the local runtime ends: soon, whatever it is doing, and with an answer to everybody who waits."""
 
 import logging
+import pkgutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,8 @@ from engine.errors import CancelledError, ModelError
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.lane import Lane
+from engine.llm.llamacpp.lanes import Lanes
 from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
 from engine.llm.llamacpp.scheduler import Scheduler
@@ -35,6 +38,12 @@ def _after(calls: int) -> Callable[[], bool]:
     """Says no so many times, then yes."""
     answers = iter([False] * calls)
     return lambda: next(answers, True)
+
+
+def _counting_submissions(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    handed_in, submit = threading.Semaphore(0), Scheduler.submit
+    monkeypatch.setattr(Scheduler, "submit", lambda *arguments: (submit(*arguments), handed_in.release()))
+    return handed_in
 
 
 # --- storing beginnings
@@ -170,8 +179,7 @@ def test_a_request_that_is_cancelled_ends_the_load_that_it_alone_waits_for(chat_
 def test_a_request_that_is_cancelled_need_not_wait_for_the_load_that_others_wait_for(
     chat_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed_in, submit = threading.Semaphore(0), Scheduler.submit
-    monkeypatch.setattr(Scheduler, "submit", lambda *arguments: (submit(*arguments), handed_in.release()))
+    handed_in = _counting_submissions(monkeypatch)
     weights, cancel = SlowLoad(chat_gguf), CancelToken()
     model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)
     with ThreadPoolExecutor(2) as pool:
@@ -201,3 +209,89 @@ def test_closing_a_model_ends_its_load(chat_gguf: Path) -> None:
         with pytest.raises(ModelError, match="closed"):
             answer.result(30)
     assert statistics.load_s == 0
+
+
+# --- faults of the runtime itself
+
+CRASHES = [
+    ("engine.llm.llamacpp.lanes.Lanes", "place"),
+    ("engine.llm.llamacpp.lanes.Lanes", "_store_for"),
+    ("engine.llm.llamacpp.lane.Lane", "step"),
+    ("engine.llm.llamacpp.places.Places", "take"),
+    ("engine.llm.llamacpp.sequence.LiveSequence", "__init__"),
+    ("engine.llm.llamacpp.sequence.LiveSequence", "begin"),
+    ("engine.llm.llamacpp.sequence.LiveSequence", "advance"),
+    ("engine.llm.llamacpp.context.DecodingContext", "decode"),
+]
+
+
+class FirstCall:
+    """Lets the first call of a method do something else before, such as to fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, before: Callable[[], None]) -> None:
+        self._before, self._called = before, False
+        method = getattr(owner, name)
+
+        def called(*arguments: Any, **named: Any) -> Any:
+            if not self._called:
+                self._called = True
+                self._before()
+            return method(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, called)
+
+
+@pytest.mark.models
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("owner", "name"), CRASHES, ids=[name for _, name in CRASHES])
+def test_a_fault_of_the_runtime_ends_what_waits_and_nothing_else(
+    chat_gguf: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: str, name: str
+) -> None:
+    handed_in = _counting_submissions(monkeypatch)
+
+    def crash() -> None:
+        assert handed_in.acquire(timeout=30)
+        assert handed_in.acquire(timeout=30)
+        raise ZeroDivisionError("a fault in the program")
+
+    FirstCall(monkeypatch, pkgutil.resolve_name(owner), name, crash)
+    model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=1)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(model.complete, HELLO, FEW) for _ in range(2)]
+        for answer in answers:
+            with pytest.raises(ModelError, match="error of its own") as caught:
+                answer.result(30)
+            assert caught.value.retryable
+            assert caught.value.hint
+    assert model.complete(HELLO, FEW).usage.completion_tokens == 2
+    model.close()
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.name.startswith("engine.")
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ZeroDivisionError)
+
+
+@pytest.mark.models
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_asks_while_a_failed_thread_cleans_up_is_answered(chat_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_in = _counting_submissions(monkeypatch)
+    answers: list[Future[Completion]] = []
+
+    def crash() -> None:
+        assert handed_in.acquire(timeout=30)
+        raise ZeroDivisionError("a fault in the program")
+
+    def ask() -> None:
+        answers.append(pool.submit(model.complete, HELLO, FEW))
+        handed_in.acquire(timeout=5)
+        raise ZeroDivisionError("another while cleaning up")
+
+    FirstCall(monkeypatch, Lane, "step", crash)
+    FirstCall(monkeypatch, Lanes, "unload", ask)
+    model = LlamaCppModel(chat_gguf, context_tokens=512)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ModelError, match="error of its own"):
+            model.complete(HELLO, FEW)
+        assert model.complete(HELLO, FEW).usage.completion_tokens == 2
+        assert answers[0].result(30).usage.completion_tokens == 2
+    model.close()

@@ -147,21 +147,22 @@ class Lane:
 
     def _admit(self) -> None:
         while self._waiting and len(self._live) < self._max_live:
-            place = self._places.take(self._waiting[0], self._live)
+            generation = self._waiting[0]
+            place = self._places.take(generation, self._live)
             if place is None:
                 return
-            generation = self._waiting.pop(0)
             generation.cached_tokens = place.computed
             sequence = LiveSequence(place.slot, generation, self._vocabulary)
             sequence.computed, sequence.donor, sequence.shared = place.computed, place.donor, place.shared
+            self._waiting.pop(0)
             self._begin(sequence)
 
     def _begin(self, sequence: LiveSequence) -> None:
+        self._live.append(sequence)
+        self._live.sort(key=lambda live: live.generation.order)
         reason = sequence.begin()
-        if reason is None:
-            self._live.append(sequence)
-            self._live.sort(key=lambda live: live.generation.order)
-        else:
+        if reason is not None:
+            self._live.remove(sequence)
             sequence.finish(reason)
             self._places.free(sequence.slot)
 

@@ -205,6 +205,7 @@ class Lanes:
 
     def _new_lane(self, key: LaneKey, least: int) -> Lane:
         model, facts = self._load()
+        store = self._store_for(key.adapter, model)
         path = key.adapter.path if key.adapter else None
         # A model that cannot cut a sequence off cannot take a decode back either.
         switch = self._stop if key.urgent or not model.keeps_history else self._pause
@@ -219,7 +220,7 @@ class Lanes:
             self._vocabulary,
             max_live=self._options.max_live,
             keeps_history=model.keeps_history,
-            store=self._store_for(key.adapter, model),
+            store=store,
         )
 
     def _store_for(self, adapter: AdapterFile | None, model: LoadedModel) -> PrefixStore | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from engine.llm.llamacpp.lanes import STORING_S, Lanes
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.options import RuntimeOptions, Statistics
 from engine.llm.llamacpp.tokens import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 CLOSING_S = 2.0
 """How long `close` waits for the decode thread. A decode is aborted at its next graph node, and beginnings are stored for no
@@ -25,7 +28,8 @@ class Scheduler:
     """Takes generations from any thread and runs them in its own.
 
     The thread starts with the first request; weights are loaded by it when they are needed and given back when they were
-    not needed for a while. Should it ever end by an error, its requests fail and the next request starts a new one.
+    not needed for a while. Should it ever end by an error of the program, that is logged, its requests fail, and the next
+    request begins anew.
     """
 
     def __init__(self, options: RuntimeOptions, vocabulary: Vocabulary) -> None:
@@ -39,15 +43,7 @@ class Scheduler:
         self._pause = AbortSwitch()
         self.statistics = Statistics()
         # From here on: the decode thread's own.
-        self._lanes = Lanes(
-            options,
-            vocabulary,
-            stop=self._stop,
-            pause=self._pause,
-            deserted=self._deserted,
-            hurried=self._hurried,
-            statistics=self.statistics,
-        )
+        self._lanes = self._new_lanes()
         self._unplaced: list[Generation] = []
 
     def submit(self, generation: Generation) -> None:
@@ -62,12 +58,11 @@ class Scheduler:
             if len(self._inbox) + len(self._unplaced) + self._lanes.waiting >= MOST_WAITING:
                 hint = "Ask again in a while, or run fewer jobs at once."
                 raise ModelError(f"{MOST_WAITING} requests wait for the model already.", hint=hint, retryable=True)
+            if self._thread is None:
+                self._start_thread()
             self._inbox.append(generation)
             if generation.urgent:
                 self._pause.throw()  # a job's decode under way is given up and done again later
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"decode-{self._options.path.stem}", daemon=True)
-                self._thread.start()
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -81,6 +76,12 @@ class Scheduler:
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSING_S)
 
+    def _start_thread(self) -> None:
+        """Start the decode thread; it waits for the lock, which the caller has."""
+        thread = threading.Thread(target=self._run, name=f"decode-{self._options.path.stem}", daemon=True)
+        thread.start()
+        self._thread = thread
+
     @property
     def _closed(self) -> bool:
         return self._closed_at is not None
@@ -89,11 +90,45 @@ class Scheduler:
 
     def _run(self) -> None:
         try:
+            self._work()
+        except BaseException:
+            logger.exception("The decode thread of %s ended by an error of its own", self._options.path.name)
+            raise
+        finally:
+            self._hand_over()
+
+    def _work(self) -> None:
+        """Run what comes until the model is closed; leave nobody waiting and nothing in memory, however that ends."""
+        sound = False
+        try:
             while self._await_work():
                 self._place_new()
                 self._lanes.step()
+            sound = True
         finally:
-            self._end_thread()
+            self._end_all()
+            self._lanes.unload(storing=sound)  # without the lock: whoever asks meanwhile is heard
+
+    def _hand_over(self) -> None:
+        """Let the next thread begin anew; at once where someone asked while this one ended."""
+        with self._changed:
+            self._thread = None
+            self._lanes = self._new_lanes()
+            if self._closed:
+                self._end_all()
+            elif self._inbox:
+                self._start_thread()
+
+    def _new_lanes(self) -> Lanes:
+        return Lanes(
+            self._options,
+            self._vocabulary,
+            stop=self._stop,
+            pause=self._pause,
+            deserted=self._deserted,
+            hurried=self._hurried,
+            statistics=self.statistics,
+        )
 
     def _await_work(self) -> bool:
         """Take in new requests; wait where there is nothing to do. False when the model was closed."""
@@ -153,21 +188,20 @@ class Scheduler:
             generation.fail(exc)
             return True
 
-    def _end_thread(self) -> None:
-        """Leave nobody waiting and nothing in memory, however the thread ends."""
+    def _end_all(self) -> None:
+        """End everything that runs or waits with an error."""
         with self._changed:
             error = self._closing_error()
             self._lanes.fail(error)
             for generation in [*self._unplaced, *self._inbox]:
                 generation.fail(error)
             self._unplaced, self._inbox = [], []
-            self._thread = None
-            self._lanes.unload()
 
     def _closing_error(self) -> NexusError:
         if self._closed:
             return ModelError("The model was closed while it answered.", hint="Ask again.")
-        return ModelError("The local runtime stopped by an error of its own.", hint="Ask again.", retryable=True)
+        hint = "Ask again; the log says what went wrong."
+        return ModelError("The local runtime stopped by an error of its own.", hint=hint, retryable=True)
 
 
 def adapter_file(path: Path) -> AdapterFile:
