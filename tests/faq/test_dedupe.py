@@ -1,17 +1,22 @@
 """Near-duplicates."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.domain import Chunk, FaqPair, FaqStatus
-from engine.embedding.base import Embedder
+from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
+from engine.embedding.base import Embedder, Vectors
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
 from engine.faq.curation import faq_pairs
-from engine.faq.dedupe import drop_duplicates, same_question
+from engine.faq.dedupe import NEAR, DuplicateIndex, Verdict, drop_duplicates, normal_question, same_question
 from engine.faq.types import Candidate, Origin, ScoredPair, ScoreParts
 
 Make = Callable[..., ScoredPair]
@@ -95,3 +100,152 @@ def test_paraphrases_are_found_by_meaning(minilm: Embedder, pair: Make) -> None:
         "How long is the warranty period of the Aquila?",
         "Where can I buy descaler?",
     ]
+
+
+class Angles(Embedder):
+    """Directions in the plane: question "q17" points 17 degrees, so that being near is not transitive."""
+
+    name = "angles"
+    dimension = 2
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def _embed_batch(self, texts: list[str]) -> Vectors:
+        self.asked += texts
+        turns = [math.radians(float(text.removeprefix("q"))) for text in texts]
+        return np.array([[math.cos(turn), math.sin(turn)] for turn in turns], dtype=np.float32)
+
+
+FAR = math.ceil(math.degrees(math.acos(NEAR)))
+"""Degrees from which two questions of `Angles` are apart."""
+
+
+def faq(question: str, score: float = 0.5, status: FaqStatus = FaqStatus.PENDING, answer: str = "yes", **more: str) -> FaqPair:
+    values = {"collection_id": "c", "document_id": None, "document": "", "page": None, "heading": "", "quote": ""}
+    blank = FaqPair(id=more.pop("id", new_id()), question=question, answer=answer, score=score, status=status, reason="",
+                    model="", created_at=utc_now(), **values)  # fmt: skip
+    return replace(blank, **more)
+
+
+class Shelf:
+    """Stored pairs, kept as a caller of the index keeps them."""
+
+    def __init__(self, stored: Sequence[FaqPair] = ()) -> None:
+        self.embedder = Angles()
+        self.index = DuplicateIndex(self.embedder, stored)
+        self.pairs = {pair.id: pair for pair in stored}
+
+    def add(self, pair: FaqPair) -> Verdict:
+        verdict = self.index.add(pair)
+        for worse in verdict.displaced:
+            self.pairs[worse] = replace(self.pairs[worse], status=FaqStatus.REJECTED, duplicate_of=pair.id)
+        if verdict.duplicate_of is not None:
+            pair = replace(pair, status=FaqStatus.REJECTED, duplicate_of=verdict.duplicate_of)
+        self.pairs[pair.id] = pair
+        return verdict
+
+    def kept(self) -> list[FaqPair]:
+        return [pair for pair in self.pairs.values() if pair.status is not FaqStatus.REJECTED]
+
+
+def degrees(pair: FaqPair) -> float:
+    return float(pair.question.removeprefix("q"))
+
+
+def test_a_worse_pair_links_to_the_better_one_and_a_better_one_displaces() -> None:
+    shelf = Shelf()
+    first, worse, better = faq("q0", 0.5), faq("q1", 0.4), faq("q2", 0.9)
+    assert shelf.add(first) == Verdict()
+    assert shelf.add(worse) == Verdict(duplicate_of=first.id)
+    assert shelf.add(better) == Verdict(displaced=(first.id,))
+    assert shelf.index.best(worse.id) == shelf.index.best(first.id) == shelf.index.best(better.id) == better.id
+
+
+def test_of_two_equally_good_ones_the_first_stays() -> None:
+    shelf = Shelf()
+    first = faq("q0")
+    shelf.add(first)
+    assert shelf.add(faq("q0")) == Verdict(duplicate_of=first.id)
+
+
+def test_a_pair_between_two_that_it_beats_displaces_both() -> None:
+    shelf = Shelf()
+    left, right, middle = faq("q0", 0.1), faq("q40", 0.2), faq("q20", 0.9)
+    assert [shelf.add(pair) for pair in (left, right)] == [Verdict(), Verdict()]
+    assert set(shelf.add(middle).displaced) == {left.id, right.id}
+
+
+def test_approved_pairs_are_never_displaced() -> None:
+    approved = faq("q0", 0.1, FaqStatus.APPROVED)
+    assert Shelf([approved]).add(faq("q1", 1.0)) == Verdict(duplicate_of=approved.id)
+
+
+def test_rejected_pairs_compare_with_nothing_but_their_links_hold() -> None:
+    best = faq("q90")
+    refused = faq("q0", status=FaqStatus.REJECTED, duplicate_of=best.id)
+    shelf = Shelf([best, refused])
+    assert shelf.add(faq("q0")) == Verdict()
+    assert shelf.add(faq("q0", status=FaqStatus.REJECTED)) == Verdict()
+    assert shelf.index.best(refused.id) == best.id
+
+
+def test_links_in_a_circle_end() -> None:
+    one, two = (faq("q0", status=FaqStatus.REJECTED, id=a, duplicate_of=b) for a, b in ("ab", "ba"))
+    assert DuplicateIndex(Angles(), [one, two]).best("a") in "ab"
+
+
+def test_each_question_is_embedded_once() -> None:
+    shelf = Shelf([faq("q0"), faq("q90")])
+    for turn in range(600):
+        shelf.add(faq(f"q{turn / 2}", answer=f"answer {turn}"))
+    assert len(shelf.embedder.asked) == 602
+    assert shelf.add(faq("q299.5", answer="another", score=0.1)).duplicate_of is not None
+
+
+PAIRS = st.lists(
+    st.builds(
+        faq,
+        st.integers(0, 359).map(lambda turn: f"q{turn}"),
+        st.sampled_from([0.1, 0.2, 0.5, 0.9]),
+        st.sampled_from([FaqStatus.PENDING, FaqStatus.PENDING, FaqStatus.APPROVED, FaqStatus.REJECTED]),
+    ),
+    max_size=30,
+)
+
+
+@given(PAIRS)
+def test_no_two_kept_pairs_are_duplicates_and_what_was_dropped_links_to_a_kept_one(pairs: list[FaqPair]) -> None:
+    shelf = Shelf()
+    for pair in pairs:
+        shelf.add(pair)
+    kept = shelf.kept()
+    for one, other in combinations(kept, 2):
+        apart = abs(degrees(one) - degrees(other)) % 360
+        both_approved = one.status is other.status is FaqStatus.APPROVED
+        assert both_approved or min(apart, 360 - apart) >= FAR - 1
+        assert both_approved or one.question != other.question
+    alive = {pair.id for pair in kept}
+    linked = [pair for pair in shelf.pairs.values() if pair.duplicate_of is not None]
+    assert all(shelf.index.best(pair.id) in alive for pair in linked)
+    assert len(shelf.pairs) == len(pairs)
+    dropped = {pair.id for pair in pairs if pair.status is not FaqStatus.REJECTED} - alive
+    assert dropped == {pair.id for pair in linked}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("When do you open?", "WHEN do you  open ?", True),
+        ("What’s “free”?", "what's free", True),
+        ("Ｗｈｅｎ do you open?", "When do you open?", True),
+        ("What is C?", "What is C++?", False),
+        ("What is C?", "What is C#?", False),
+        ("What happens at 5 °C?", "What happens at -5 °C?", False),
+        ("When is check\N{SOFT HYPHEN}in?", "When is checkin?", True),
+        ("कब खुलता है?", "कब खुलती है?", False),
+        ("???", "!!!", False),
+    ],
+)
+def test_the_same_text_up_to_letters_and_punctuation(left: str, right: str, same: bool) -> None:
+    assert (normal_question(left) == normal_question(right)) is same
