@@ -1,15 +1,16 @@
 """Reading documents: files of seven formats become pages, blocks and chunks.
 
 Lives here: finding out what a file is, refusing what is hostile or broken with an error that says what to do, the loaders
-(`loaders/`, one module for each format), splitting text into sentences and pages into chunks, and finding a quote in its
-page. Not here: where documents and chunks are stored, embedding, and anything that needs a model.
+(`loaders/`, one module for each format), splitting text into sentences and pages into chunks, finding a quote in its page, and
+pictures of pages. Not here: where documents and chunks are stored, embedding, and anything that needs a model.
 """
 
 from engine.ingest.chunking import chunk_pages, estimate_tokens
 from engine.ingest.limits import Limits
 from engine.ingest.media import SUPPORTED_SUFFIXES
 from engine.ingest.names import safe_name
-from engine.ingest.quotes import locate_quote
+from engine.ingest.pictures import page_picture
+from engine.ingest.quotes import locate_quote, place_of
 from engine.ingest.reading import LoadedDocument, read_document
 from engine.ingest.sentences import split_sentences
 
@@ -20,6 +21,8 @@ __all__ = [
     "chunk_pages",
     "estimate_tokens",
     "locate_quote",
+    "page_picture",
+    "place_of",
     "read_document",
     "safe_name",
     "split_sentences",

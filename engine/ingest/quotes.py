@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 
+from engine.domain import BoundingBox, Page, Place
 from engine.ingest.text import LIGATURES
 
 _FOLDED = {
@@ -28,18 +30,54 @@ def locate_quote(page_text: str, quote: str) -> tuple[int, int] | None:
     Returns:
         Start and end offsets into `page_text`, or None where the page does not say so.
     """
+    return _locate(page_text, quote, 0)
+
+
+def place_of(page: Page, quote: str, *, near: int = 0) -> Place | None:
+    """Where a quote stands on a page, and the boxes of the lines that it covers.
+
+    Args:
+        page: the page.
+        quote: the words, found by the rules of `locate_quote`.
+        near: an offset into the page's text; where it says the same several times, the occurrence that starts nearest counts.
+
+    Returns:
+        The place, or None where the page does not say so. It has no boxes where the format has no positions; a block that
+        knows its own box alone gives that.
+    """
+    span = _locate(page.text, quote, near)
+    return None if span is None else Place(*span, _boxes(page, *span))
+
+
+def _boxes(page: Page, start: int, end: int) -> tuple[BoundingBox, ...]:
+    boxes: list[BoundingBox] = []
+    for block in page.blocks:
+        if block.start < end and start < block.end:
+            lines = [line.box for line in block.lines if line.start < end and start < line.end]
+            boxes += lines if block.lines or block.bbox is None else [block.bbox]
+    return tuple(dict.fromkeys(boxes))
+
+
+def _locate(text: str, quote: str, near: int) -> tuple[int, int] | None:
     wanted = quote.strip()
     if not wanted:
         return None
-    start = page_text.find(wanted)
-    if start >= 0:
+    start = _nearest(text, wanted, near)
+    if start is not None:
         return start, start + len(wanted)
-    folded, origins = _fold(page_text)
+    folded, origins = _fold(text)
     needle = _fold(wanted)[0].strip()
-    at = folded.find(needle) if needle else -1
-    if at < 0:
+    at = _nearest(folded, needle, bisect_left(origins, near)) if needle else None
+    if at is None:
         return None
     return origins[at], origins[at + len(needle) - 1] + 1
+
+
+def _nearest(text: str, wanted: str, near: int) -> int | None:
+    """The start of the occurrence that begins nearest to an offset."""
+    near = min(max(near, 0), len(text))
+    starts = [text.rfind(wanted, 0, near + len(wanted)), text.find(wanted, near)]
+    return min((start for start in starts if start >= 0), key=lambda start: abs(start - near), default=None)
 
 
 def _fold(text: str) -> tuple[str, list[int]]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.domain import Block, BlockKind, BoundingBox, Page
+from engine.domain import Block, BlockKind, BoundingBox, LineBox, Page
 
 MAX_SECTION_CHARACTERS = 20_000
 """A longer section becomes several pages, so that no page is slow to show or to search."""
@@ -18,12 +18,16 @@ MAX_SECTION_CHARACTERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A block that has no place in a page yet. `level` is 1 for the outermost headings, 0 for all else."""
+    """A block that has no place in a page yet.
+
+    `level` is 1 for the outermost headings, 0 for all else; the offsets of `lines` count from the start of `text`.
+    """
 
     kind: BlockKind
     text: str
     level: int = 0
     bbox: BoundingBox | None = None
+    lines: tuple[LineBox, ...] = ()
 
 
 @dataclass(slots=True)
@@ -51,7 +55,8 @@ def build_page(number: int, pieces: Iterable[Piece], trail: HeadingTrail) -> Pag
         if not piece.text:
             continue
         end = position + len(piece.text)
-        blocks.append(Block(piece.kind, position, end, trail.enter(piece), piece.bbox))
+        lines = tuple(LineBox(position + line.start, position + line.end, line.box) for line in piece.lines)
+        blocks.append(Block(piece.kind, position, end, trail.enter(piece), piece.bbox, lines))
         texts.append(piece.text)
         position = end + 1
     return Page(number, "\n".join(texts), tuple(blocks))

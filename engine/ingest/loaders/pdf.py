@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from engine.domain import Page
 from engine.errors import DocumentError
@@ -50,7 +51,8 @@ def _page(layout: PageLayout, style: DocumentStyle, trail: HeadingTrail) -> Page
         return isinstance(element, Line) and element.size in style.levels
 
     ordered = reading_order(layout.elements, is_heading)
-    return build_page(layout.number, page_pieces(ordered, style, layout.number), trail)
+    page = build_page(layout.number, page_pieces(ordered, style, layout.number), trail)
+    return replace(page, width=layout.width, height=layout.height)
 
 
 def _warn_of_pictures(source: Source, layouts: list[PageLayout]) -> None:

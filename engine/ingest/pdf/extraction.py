@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypedDict
 
 from engine.domain import BoundingBox
 from engine.errors import DocumentError
 from engine.ingest.pdf.layout import Element, Line, PageLayout, Table
+from engine.ingest.pdf.rendering import marked_picture
 from engine.ingest.pdf.streams import check_streams
 from engine.ingest.source import Source
 from engine.ingest.tables import table_pieces
@@ -94,7 +95,18 @@ class PdfFile:
     def layout(self, number: int) -> PageLayout:
         """What is on a page, counted from 1."""
         with _translated(self._source):
-            return _read_page(self._document[number - 1], number)
+            return _read_page(_upright(self._document[number - 1]), number)
+
+    def picture(self, number: int, boxes: Sequence[BoundingBox], *, width: int) -> bytes:
+        """A page, counted from 1, as a PNG picture on which `boxes` are marked.
+
+        Raises:
+            DocumentError: there is no such page, or a picture on it is too large.
+        """
+        with _translated(self._source):
+            if not 1 <= number <= self.page_count:
+                raise DocumentError(f"{self._source.name} has no page {number}.", hint=f"It has {self.page_count:,} pages.")
+            return marked_picture(self._source, self._document[number - 1], boxes, width)
 
     def close(self) -> None:
         """Give back the file."""
@@ -137,6 +149,13 @@ def _read_page(page: pymupdf.Page, number: int) -> PageLayout:
     free = [line for line in lines if not any(_is_inside(line.bbox, table.bbox) for table in tables)]
     elements: list[Element] = [*free, *tables]
     return PageLayout(number, float(page.rect.width), float(page.rect.height), tuple(elements))
+
+
+def _upright(page: pymupdf.Page) -> pymupdf.Page:
+    """The page as it is seen: MuPDF gives the places of text as they are before the page is turned. The file stays as it is."""
+    if page.rotation:
+        page.remove_rotation()
+    return page
 
 
 def _lines(page: pymupdf.Page) -> Iterator[Line]:

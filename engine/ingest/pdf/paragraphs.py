@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from engine.domain import BlockKind
+from engine.domain import BlockKind, LineBox
 from engine.ingest.pdf.layout import Element, Line, Table, union
 from engine.ingest.pdf.style import DocumentStyle
 from engine.ingest.structure import Piece
@@ -15,6 +15,8 @@ from engine.ingest.text import list_item, split_marker
 _BULLETS = frozenset("•●○◦▪■□▸►‣⁃∙·–—*-")
 _SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
 _WORD_BREAK = re.compile(r"(\w+)[-‐]$")
+_LONGEST_WORD = 100
+"""Characters to look back for the beginning of a word that was broken."""
 _NUMBERED = re.compile(r"[\d(]")
 _MAX_BOLD_LINES = 2
 """More bold lines than this in a row are an emphasised paragraph, not a heading."""
@@ -31,7 +33,8 @@ def page_pieces(elements: Sequence[Element], style: DocumentStyle, page: int) ->
         yield from _piece(group, style, page)
         group = []
         if isinstance(element, Table):
-            yield from (Piece(BlockKind.TABLE_ROW, text, bbox=bbox) for text, bbox in element.rows)
+            for text, bbox in element.rows:
+                yield Piece(BlockKind.TABLE_ROW, text, bbox=bbox, lines=(LineBox(0, len(text), bbox),))
         else:
             group = [element]
     yield from _piece(group, style, page)
@@ -42,17 +45,26 @@ def join_lines(lines: Sequence[str], compounds: frozenset[str] = frozenset()) ->
 
     The hyphen stays where the document writes the word with one elsewhere (`compounds`), or where no small letter follows.
     """
-    text = lines[0] if lines else ""
-    for line in lines[1:]:
-        head = _WORD_BREAK.search(text)
+    return _join(lines, compounds)[0]
+
+
+def _join(lines: Sequence[str], compounds: frozenset[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a paragraph, and where each of its lines stands in it."""
+    text = ""
+    starts: list[int] = []
+    ends: list[int] = []
+    for line in lines:
+        head = _WORD_BREAK.search(text, max(0, len(text) - _LONGEST_WORD))
         tail = re.match(r"\w+", line)
         if head is None or tail is None:
-            text = f"{text} {line}"
-        elif not tail.group()[0].islower() or f"{head[1]}-{tail.group()}".casefold() in compounds:
-            text += line
-        else:
-            text = text[:-1] + line
-    return text
+            text += " " if text else ""
+        elif tail.group()[0].islower() and f"{head[1]}-{tail.group()}".casefold() not in compounds:
+            text = text[:-1]
+            ends[-1] -= 1
+        starts.append(len(text))
+        text += line
+        ends.append(len(text))
+    return text, list(zip(starts, ends, strict=True))
 
 
 def _right_edges(elements: Sequence[Element]) -> dict[int, float]:
@@ -105,16 +117,18 @@ def _is_mid_sentence(group: Sequence[Line], line: Line) -> bool:
 def _piece(group: Sequence[Line], style: DocumentStyle, page: int) -> Iterator[Piece]:
     if not group:
         return
-    text = join_lines([line.text for line in group], style.compounds)
+    text, spans = _join([line.text for line in group], style.compounds)
     bbox = union([line.bbox for line in group])
+    # They hold for list items too: the marker that is written is as long as the one that stood there.
+    lines = tuple(LineBox(start, end, line.bbox) for (start, end), line in zip(spans, group, strict=True))
     level = style.level(group[0], page)
     marker, rest = split_marker(text)
     if level and not (level == style.bold_level and _count_rows(group) > _MAX_BOLD_LINES):
-        yield Piece(BlockKind.HEADING, text, level, bbox)
+        yield Piece(BlockKind.HEADING, text, level, bbox, lines)
     elif marker:
-        yield Piece(BlockKind.LIST_ITEM, list_item(rest, marker), bbox=bbox)
+        yield Piece(BlockKind.LIST_ITEM, list_item(rest, marker), bbox=bbox, lines=lines)
     else:
-        yield Piece(BlockKind.PARAGRAPH, text, bbox=bbox)
+        yield Piece(BlockKind.PARAGRAPH, text, bbox=bbox, lines=lines)
 
 
 def _count_rows(group: Sequence[Line]) -> int:
