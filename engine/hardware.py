@@ -78,7 +78,8 @@ def fit_default(settings: Settings) -> list[dict[str, Json]]:
     rows: list[dict[str, Json]] = [
         {"setting": name, "value": choice.value, "reason": choice.reason} for name, choice in plan.rows()
     ]
-    rows.append({"setting": "memory_mb", "value": round(plan.memory / 1e6), "reason": "weights and one context, at most"})
+    parts = "weights, one context and parked conversations, at most"
+    rows.append({"setting": "memory_mb", "value": round(plan.memory / 1e6), "reason": parts})
     weights: dict[str, Json] = {"setting": "weights", "value": settings.weights, "reason": "set by NEXUS_WEIGHTS"}
     if settings.weights == "auto":
         weights["reason"] = "not measured yet; `nexus models optimise` does that"

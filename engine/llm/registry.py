@@ -44,6 +44,7 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
         gpu_layers=plan.gpu_layers.value,
         idle_unload_s=settings.idle_unload_s,
         batch=plan.batch.value,
+        parked_bytes=plan.parked.value << 20,
         weights=lambda stop: copies.served(path, settings.weights, stop),
         prefixes=PrefixFolder(settings.cache_dir / "prefixes", settings.prefix_cache_mb << 20),
         inspection=Inspection(path, known, gpu_layers=plan.gpu_layers.value, threads=plan.threads.value),

@@ -56,6 +56,25 @@ def test_short_memory_gives_a_smaller_context_and_says_so() -> None:
     assert plan.sequences.value <= plan.context.value // 256
 
 
+def test_parked_conversations_are_part_of_the_plan() -> None:
+    plan = fit(SMALL, TWO_CORES)
+    context = SMALL.context_bytes(plan.context.value, 2 * plan.sequences.value, plan.batch.value)
+    assert plan.parked.value == 256
+    assert plan.memory == SMALL.weights_bytes + context + (256 << 20)
+    assert ("parked_mb", plan.parked) in list(plan.rows())
+
+
+@pytest.mark.parametrize(("available", "most"), [(2 << 30, 120), (600 << 20, 20), (1, 0)])
+def test_short_memory_parks_less(available: int, most: int) -> None:
+    parked = fit(SMALL, replace(TWO_CORES, memory_total=4 << 30, memory_available=available)).parked
+    assert 0 <= parked.value <= most
+    assert "memory is short" in parked.reason
+
+
+def test_a_gpu_parks_in_ordinary_memory() -> None:
+    assert fit(LARGE, replace(with_gpu(80 << 30), memory_available=6 << 30)).parked.value == 230
+
+
 def test_layers_go_to_the_gpu_as_far_as_its_memory_reaches() -> None:
     assert fit(SMALL, with_gpu(80 << 30)).gpu_layers.value == -1
     assert fit(SMALL, with_gpu(80 << 30)).sequences.value == 64
@@ -86,7 +105,7 @@ def test_every_machine_gets_a_plan_that_can_run(cores: int, total: int, used: fl
 
 def test_what_a_person_sets_stays() -> None:
     plan = fit(LARGE, replace(TWO_CORES, memory_available=1), Wishes(65_536, 40, 7, 3))
-    values = [choice.value for name, choice in plan.rows() if name != "batch"]
+    values = [choice.value for name, choice in plan.rows() if name not in ("batch", "parked_mb")]
     assert values == [3, 65_536, 40, 7]
     assert plan.context.reason == "set by NEXUS_CONTEXT_TOKENS"
 

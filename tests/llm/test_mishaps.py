@@ -100,8 +100,7 @@ def test_a_parked_conversation_that_is_forgotten_to_make_room_for_itself_is_comp
 ) -> None:
     """Going on with it takes the whole cache, so that another is parked, for which there is no more memory beside it."""
     monkeypatch.setattr("engine.llm.llamacpp.places.CELLS_KEPT", 150)
-    monkeypatch.setattr("engine.llm.llamacpp.places.PARKED_BYTES", 3 << 20)  # 130 tokens
-    model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=2)
+    model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=2, parked_bytes=3 << 20)  # 130 tokens
     first, second = ((Message("system", word * 70), Message("user", "Hi")) for word in ("tea ", "sea "))
     for conversation in (first, second):
         model.complete(conversation, GenerationParams(max_tokens=2))

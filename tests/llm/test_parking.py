@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from engine.domain import Message
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
-from engine.llm.llamacpp.prefixes import ParkedSequences, common_prefix
+from engine.llm.llamacpp.prefixes import ParkedSequences, ParkingSpace, common_prefix
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple)
 
 
 @given(st.lists(st.tuples(TOKENS, st.integers(1, 9)), max_size=12), TOKENS)
 def test_what_is_parked_is_found_and_never_takes_more_than_its_limit(entries: list[tuple], asked: tuple[int, ...]) -> None:
-    parked = ParkedSequences(20)
+    parked = ParkedSequences(ParkingSpace(20))
     for tokens, size in entries:
         parked.park(tokens, b"x" * size)
         assert parked.size <= 20
@@ -31,12 +31,36 @@ def test_what_is_parked_is_found_and_never_takes_more_than_its_limit(entries: li
 
 
 def test_the_least_recently_parked_make_room() -> None:
-    parked = ParkedSequences(3)
+    parked = ParkedSequences(ParkingSpace(3))
     for token in range(5):
         parked.park((token,), b"x")
     assert [parked.best_for((token,))[1] for token in range(5)] == [0, 0, 1, 1, 1]
     parked.park((9,), b"too long")
     assert parked.best_for((9,)) == ((), 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), TOKENS, st.integers(1, 9)), max_size=20), st.integers(0, 2))
+def test_all_contexts_of_a_model_park_within_one_limit(entries: list[tuple], closed: int) -> None:
+    space = ParkingSpace(20)
+    contexts = [ParkedSequences(space) for _ in range(3)]
+    for number, tokens, size in entries:
+        contexts[number].park(tokens, bytes([number]) * size)
+        assert space.size == sum(context.size for context in contexts) <= 20
+        assert contexts[number].look_at(tokens) == bytes([number]) * size
+    contexts[closed].clear()
+    assert contexts[closed].size == 0
+    assert space.size == sum(context.size for context in contexts)
+
+
+def test_the_least_recently_parked_make_room_whosever_they_are() -> None:
+    space = ParkingSpace(3)
+    first, second = ParkedSequences(space), ParkedSequences(space)
+    for token in range(3):
+        first.park((token,), b"x")
+    second.park((7,), b"xx")
+    assert [first.best_for((token,))[1] for token in range(3)] == [0, 0, 1]
+    assert second.take((7,)) == b"xx"
+    assert space.size == 1
 
 
 @pytest.mark.models

@@ -35,8 +35,12 @@ _PLAIN_CORE_RATE = 0.8e10
 """The same without AVX-512 or AMX."""
 BATCH_TOKENS = 512
 """Tokens of one decode at most: llama.cpp's default for the batch that is computed at once."""
+MOST_PARKED_MB = 256
+"""Megabytes for conversations that ended and may go on: some dozens of them with a small model, one or two with a large one."""
+_PARKED_SHARE = 1 / 16
+"""Part of the memory left beside the weights that they may take."""
 _SHARE = 0.25
-"""Part of the memory left beside the weights that one context may take: there are up to four, and other work."""
+"""Part of the memory left beside all that which one context may take: there are up to four, and other work."""
 _KEPT_FREE = 0.1
 """Part of the machine's memory, or of the GPU's, that is left alone."""
 _WORD = 4
@@ -92,13 +96,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a model is run here. `memory`: bytes of the weights and one context."""
+    """How a model is run here.
+
+    `parked`: megabytes for conversations outside of the contexts. `memory`: bytes of the weights, one context and those.
+    """
 
     gpu_layers: Choice
     context: Choice
     sequences: Choice
     batch: Choice
     threads: Choice
+    parked: Choice
     memory: int
 
     def rows(self) -> Iterator[tuple[str, Choice]]:
@@ -108,6 +116,7 @@ class Plan:
         yield "max_sequences", self.sequences
         yield "batch", self.batch
         yield "threads", self.threads
+        yield "parked_mb", self.parked
 
 
 def read_facts(path: Path, header: GgufHeader | None = None) -> ModelFacts:
@@ -145,7 +154,9 @@ def fit(facts: ModelFacts, machine: Hardware, wishes: Wishes = Wishes()) -> Plan
     batch = _batch(facts, machine, context.value)
     layers = _set("NEXUS_GPU_LAYERS", wishes.gpu_layers) or _gpu_layers(facts, machine, context.value, sequences.value)
     taken = facts.context_bytes(context.value, 2 * sequences.value, batch.value, on_gpu=layers.value != 0)
-    return Plan(layers, context, sequences, batch, threads, facts.weights_bytes + taken)
+    parked = _parked(facts, machine)
+    memory = facts.weights_bytes + taken + (parked.value << 20)
+    return Plan(layers, context, sequences, batch, threads, parked, memory)
 
 
 def plan_for(path: Path, settings: Settings, machine: Hardware | None = None) -> Plan:
@@ -230,13 +241,25 @@ def _gpu_layers(facts: ModelFacts, machine: Hardware, cells: int, sequences: int
     return Choice(layers, f"as many of {facts.layers} as {room / 1e9:.1f} GB of GPU memory hold; the rest on the processor")
 
 
+def _parked(facts: ModelFacts, machine: Hardware) -> Choice:
+    megabytes = int(_ordinary_room(facts, machine) * _PARKED_SHARE) >> 20
+    if megabytes < MOST_PARKED_MB:
+        return Choice(megabytes, "memory is short: a sixteenth of what is left is for conversations that may go on")
+    return Choice(MOST_PARKED_MB, "conversations that may go on are kept there, to be read no second time")
+
+
 def _room(facts: ModelFacts, machine: Hardware) -> float:
-    """Bytes left beside the weights, on the GPU where one computes."""
-    if _on_gpu(machine):
-        room = sum(gpu.memory_free for gpu in machine.gpus) - _KEPT_FREE * sum(gpu.memory_total for gpu in machine.gpus)
-    else:
-        room = machine.memory_available - _KEPT_FREE * machine.memory_total
+    """Bytes left for contexts, on the GPU where one computes."""
+    if not _on_gpu(machine):
+        return _ordinary_room(facts, machine) - (_parked(facts, machine).value << 20)
+    room = sum(gpu.memory_free for gpu in machine.gpus) - _KEPT_FREE * sum(gpu.memory_total for gpu in machine.gpus)
     return max(0.0, room - facts.weights_bytes)
+
+
+def _ordinary_room(facts: ModelFacts, machine: Hardware) -> float:
+    """Bytes left in ordinary memory, beside the weights where no GPU has them."""
+    weights = 0 if _on_gpu(machine) else facts.weights_bytes
+    return max(0.0, machine.memory_available - _KEPT_FREE * machine.memory_total - weights)
 
 
 def _most(path: Path, header: GgufHeader, key: str) -> int:

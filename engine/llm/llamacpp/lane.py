@@ -11,7 +11,7 @@ from engine.llm.llamacpp.context import DecodingContext, Row
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.places import Places
 from engine.llm.llamacpp.prefix_store import Enough, PrefixStore
-from engine.llm.llamacpp.prefixes import common_prefix
+from engine.llm.llamacpp.prefixes import ParkingSpace, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token, Vocabulary
 
@@ -41,6 +41,7 @@ class Lane:
         *,
         max_live: int,
         keeps_history: bool,
+        parking: ParkingSpace,
         store: PrefixStore | None = None,
     ) -> None:
         """Begin with an empty context.
@@ -50,6 +51,7 @@ class Lane:
             vocabulary: of the same model.
             max_live: generations that are decoded together.
             keeps_history: whether a sequence can be copied and cut off in the middle.
+            parking: memory for finished sequences, which other lanes share.
             store: prompt beginnings on disk, of the same model and adapter.
         """
         self._context = context
@@ -58,7 +60,7 @@ class Lane:
         self._guesses = keeps_history
         self._waiting: list[Generation] = []
         self._live: list[LiveSequence] = []
-        self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history, store=store)
+        self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history, parking=parking, store=store)
         self.used_at = time.monotonic()
 
     @property
@@ -140,7 +142,8 @@ class Lane:
         return 0 if self._live else self._places.store_beginnings(enough)
 
     def close(self) -> None:
-        """Free the context. May be called again."""
+        """Free the context and what is parked. May be called again."""
+        self._places.close()
         self._context.close()
 
     # --- coming and going

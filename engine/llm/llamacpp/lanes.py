@@ -16,6 +16,7 @@ from engine.llm.llamacpp.loaded import LoadedModel
 from engine.llm.llamacpp.loading import load_model, open_context, smaller_notice
 from engine.llm.llamacpp.options import RuntimeOptions, Statistics
 from engine.llm.llamacpp.prefix_store import PrefixStore
+from engine.llm.llamacpp.prefixes import ParkingSpace
 from engine.llm.llamacpp.tokens import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Lanes:
         self._deserted = deserted
         self._hurried = hurried
         self._statistics = statistics
+        self._parking = ParkingSpace(options.parked_bytes)
         self._model: LoadedModel | None = None
         self._facts: ModelFacts | None = None
         self._fewer_layers: int | None = None
@@ -220,6 +222,7 @@ class Lanes:
             self._vocabulary,
             max_live=self._options.max_live,
             keeps_history=model.keeps_history,
+            parking=self._parking,
             store=store,
         )
 

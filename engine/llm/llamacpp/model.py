@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from engine.domain import Completion, Delta, Message
 from engine.errors import ContextOverflowError, InputError, ModelError, NexusError
 from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
-from engine.llm.llamacpp.fitting import BATCH_TOKENS
+from engine.llm.llamacpp.fitting import BATCH_TOKENS, MOST_PARKED_MB
 from engine.llm.llamacpp.generation import Event, Generation
 from engine.llm.llamacpp.loading import ChooseWeights
 from engine.llm.llamacpp.model_files.inspection import Inspection
@@ -48,6 +48,7 @@ class LlamaCppModel(ChatModel):
         gpu_layers: int = -1,
         idle_unload_s: float = 900,
         batch: int = BATCH_TOKENS,
+        parked_bytes: int = MOST_PARKED_MB << 20,
         weights: ChooseWeights | None = None,
         prefixes: PrefixFolder | None = None,
         inspection: Inspection | None = None,
@@ -63,6 +64,7 @@ class LlamaCppModel(ChatModel):
             gpu_layers: layers on the GPU where llama.cpp has one; -1 for all.
             idle_unload_s: seconds without a request after which the weights are given back.
             batch: tokens of one decode.
+            parked_bytes: memory for conversations that no longer fit into the contexts.
             weights: gives the file to load in place of `path`, such as a copy in another format.
             prefixes: where the keys and values of instructions are left for the next time.
             inspection: lets the model's files through; by default one that remembers for as long as this process lives.
@@ -70,7 +72,7 @@ class LlamaCppModel(ChatModel):
         self._name = name or path.stem
         count = threads or usable_physical_cores()
         self._options = RuntimeOptions(
-            path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, weights, prefixes
+            path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, parked_bytes, weights, prefixes
         )
         self._inspection = inspection or Inspection(path, gpu_layers=gpu_layers, threads=count)
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.llm.llamacpp.context import ContextShape
-from engine.llm.llamacpp.fitting import BATCH_TOKENS
+from engine.llm.llamacpp.fitting import BATCH_TOKENS, MOST_PARKED_MB
 from engine.llm.llamacpp.loading import ChooseWeights
 from engine.llm.llamacpp.prefix_store import PrefixFolder
 
@@ -25,6 +25,8 @@ class RuntimeOptions:
     gpu_layers: int
     idle_unload_s: float
     batch: int = BATCH_TOKENS
+    parked_bytes: int = MOST_PARKED_MB << 20
+    """Ordinary memory for conversations that no longer fit into the contexts, of all contexts together."""
     weights: ChooseWeights | None = None
     """Gives the file to load in place of `path`."""
     prefixes: PrefixFolder | None = None

@@ -9,7 +9,7 @@ from engine.errors import NotFoundError
 from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.generation import Generation
 from engine.llm.llamacpp.prefix_store import Enough, PrefixStore
-from engine.llm.llamacpp.prefixes import Beginnings, KeptSequence, KeptSequences, ParkedSequences, common_prefix
+from engine.llm.llamacpp.prefixes import Beginnings, KeptSequence, KeptSequences, ParkedSequences, ParkingSpace, common_prefix
 from engine.llm.llamacpp.sequence import LiveSequence
 from engine.llm.llamacpp.tokens import Token
 
@@ -22,9 +22,6 @@ WORTH_STORING = 128
 CELLS_KEPT = 1024
 """Cells that finished conversations may hold; more of them are parked outside the cache. Attention looks at all cells, so
 that 4,000 of them made a short question take twice as long (135M model, two cores)."""
-
-PARKED_BYTES = 256 << 20
-"""Memory for parked conversations."""
 
 STORED_AT_ONCE = 4
 """Beginnings stored when a context is closed: that must not take long."""
@@ -48,7 +45,13 @@ class Places:
     """
 
     def __init__(
-        self, context: DecodingContext, *, max_kept: int, shares_prefixes: bool, store: PrefixStore | None = None
+        self,
+        context: DecodingContext,
+        *,
+        max_kept: int,
+        shares_prefixes: bool,
+        parking: ParkingSpace,
+        store: PrefixStore | None = None,
     ) -> None:
         """Begin with an empty context.
 
@@ -56,10 +59,11 @@ class Places:
             context: whose places these are.
             max_kept: finished sequences that are kept at most.
             shares_prefixes: whether a part of a sequence can be copied.
+            parking: takes what no longer fits into the context.
             store: beginnings from earlier, and where to leave some for later.
         """
         self._store = store if shares_prefixes else None
-        self._parked = ParkedSequences(PARKED_BYTES)
+        self._parked = ParkedSequences(parking)
         self._beginnings = Beginnings()
         self._context = context
         self._max_kept = max_kept
@@ -96,6 +100,10 @@ class Places:
         """Take a place back and forget what is there."""
         self._context.keep_prefix(slot, 0)
         self._free.append(slot)
+
+    def close(self) -> None:
+        """Forget what is parked; the context is the caller's to close."""
+        self._parked.clear()
 
     def store_beginnings(self, enough: Enough) -> int:
         """Leave on disk what several prompts began with and what is still here, until there was `enough` of it.

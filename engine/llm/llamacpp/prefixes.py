@@ -65,11 +65,41 @@ class KeptSequences:
         self._kept.append(kept)
 
 
-class ParkedSequences:
-    """Finished sequences in ordinary memory, the least recently used first. In the cache they would slow all others down."""
+class ParkingSpace:
+    """Ordinary memory for the finished sequences of all contexts of a model; those parked longest ago make room."""
 
     def __init__(self, limit_bytes: int) -> None:
+        """It is empty, and never holds more than so many bytes."""
+        self.size = 0
         self._limit = limit_bytes
+        self._parked: dict[tuple[ParkedSequences, tuple[Token, ...]], int] = {}
+
+    def take_in(self, owner: ParkedSequences, tokens: tuple[Token, ...], size: int) -> bool:
+        """Make room for a state and count it. Whether it fits at all."""
+        while self._parked and self.size + size > self._limit:
+            oldest, forgotten = next(iter(self._parked))
+            oldest.take(forgotten)
+        if size > self._limit:
+            return False
+        self._parked[owner, tokens] = size
+        self.size += size
+        return True
+
+    def let_go(self, owner: ParkedSequences, tokens: tuple[Token, ...]) -> None:
+        """A state is gone."""
+        self.size -= self._parked.pop((owner, tokens))
+
+
+class ParkedSequences:
+    """Finished sequences of a context in ordinary memory. In the cache they would slow all others down."""
+
+    def __init__(self, space: ParkingSpace) -> None:
+        """None is parked.
+
+        Args:
+            space: where; other contexts may park there, too.
+        """
+        self._space = space
         self._states: dict[tuple[Token, ...], bytes] = {}
 
     @property
@@ -78,11 +108,10 @@ class ParkedSequences:
         return sum(map(len, self._states.values()))
 
     def park(self, tokens: tuple[Token, ...], state: bytes) -> None:
-        """Keep a state, and drop the least recently used ones that do not fit beside it."""
-        self._states.pop(tokens, None)
-        while self._states and self.size + len(state) > self._limit:
-            del self._states[next(iter(self._states))]
-        if len(state) <= self._limit:
+        """Keep a state, and drop those parked longest ago that do not fit beside it."""
+        if tokens in self._states:
+            self.take(tokens)
+        if self._space.take_in(self, tokens, len(state)):
             self._states[tokens] = state
 
     def best_for(self, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], int]:
@@ -97,7 +126,13 @@ class ParkedSequences:
 
     def take(self, tokens: tuple[Token, ...]) -> bytes:
         """The state of a parked sequence, which is parked no longer."""
+        self._space.let_go(self, tokens)
         return self._states.pop(tokens)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for tokens in list(self._states):
+            self.take(tokens)
 
 
 class Beginnings:
