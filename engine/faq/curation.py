@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from itertools import groupby
 
 import numpy as np
@@ -167,6 +167,8 @@ def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str,
             model=model if candidate.origin is Origin.MODEL else candidate.origin.value,
             created_at=utc_now(),
             chunk_id=candidate.chunk.id,
+            parts={name: round(value, 4) for name, value in asdict(pair.parts).items()},
+            origin=candidate.origin.value,
         )
 
 

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from engine.domain import Chunk, Collection, Document, FaqPair, FaqStatus, Json
+from engine.domain import Chunk, Collection, Document, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import CancelledError, DocumentError, NexusError, NotFoundError
-from engine.faq.curation import Curator, faq_pairs
-from engine.faq.dedupe import drop_duplicates
+from engine.faq.curation import Curator
 from engine.faq.extraction import extract_pairs
+from engine.faq.language import language_of
 from engine.faq.types import ScoredPair
+from engine.faq.versions import fingerprint
+from engine.handlers.pages import PageTexts
+from engine.handlers.pair_keeping import PairKeeper
 from engine.handlers.parts import Parts
+from engine.handlers.versions import NewVersion, take_over
 from engine.jobs import JobContext
 from engine.observability.tracing import span, traced
 from engine.requests import ExtractionRequest
 
-READING_SHARE = 0.1
+READING_SHARE = 0.03
 """Part of the progress bar that reading the files takes; extraction takes up to `INDEXING_FROM`, then comes the index."""
-INDEXING_FROM = 0.95
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the job has made so far."""
-
-    pending: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    documents: list[str] = field(default_factory=list)
+INDEXING_FROM = 0.97
 
 
 @traced("faq.upload", capture_input=False)
 def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     """Read, chunk, extract, curate and store, chunk by chunk; then bring the index up to date.
 
-    A second run (after a crash, or of the same file) goes through only those chunks that no run has finished.
+    A second run (after a crash, or of the same file) goes through only those chunks that no run has finished. A file of the
+    name of a document that is in the collection is its new version: only what has changed is asked.
 
     Raises:
         DocumentError: a file cannot be read; none of the files is then taken in.
@@ -48,8 +43,10 @@ def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     request = ExtractionRequest.model_validate(context.job.payload)
     collection = parts.repositories.collections.ensure(request.collection)
     documents = _read(parts, context, request, collection)
-    tally = _Tally(documents=[document.name for document in documents])
-    _extract_all(parts, context, request, collection, documents, tally)
+    versions = take_over(parts, context, collection, request.files, documents)
+    embedder = RememberingEmbedder(parts.embedder)
+    keeper = PairKeeper(parts, context, collection, embedder)
+    _extract_all(parts, context, request, collection, documents, keeper, embedder)
     context.progress(INDEXING_FROM, "Indexing for search")
     parts.index.sync(
         collection.id,
@@ -58,14 +55,29 @@ def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     )
     for file in request.files:
         parts.uploads.discard(file)
-    names: list[Json] = list(tally.documents)
+    return _result(request, documents, versions, keeper)
+
+
+def _result(
+    request: ExtractionRequest, documents: Sequence[Document], versions: Sequence[NewVersion], keeper: PairKeeper
+) -> Mapping[str, Json]:
+    names: list[Json] = [document.name for document in documents]
+    tally = keeper.tally
+    notices = [str(version) for version in versions]
+    if not tally.pending and not versions:
+        notices.append("There was nothing new to ask: no sentence states a fact that is not asked yet.")
+    notices += [f"{document.name}: {warning}" for document in documents for warning in document.warnings]
     return {
         "collection": request.collection,
         "documents": names,
-        "pairs": tally.pending,
+        "pairs": len(tally.pending),
         "rejected": tally.rejected,
         "duplicates": tally.duplicates,
-        "notice": None if tally.pending else "There was nothing new to ask: no sentence states a fact that is not asked yet.",
+        "unchanged": sum(version.unchanged for version in versions),
+        "changed": sum(version.changed for version in versions),
+        "to_look_at": sum(version.flagged for version in versions),
+        "per_minute": round(keeper.per_minute(), 1),
+        "notice": "\n".join(notices) or None,
     }
 
 
@@ -113,18 +125,16 @@ def _extract_all(
     request: ExtractionRequest,
     collection: Collection,
     documents: Sequence[Document],
-    tally: _Tally,
+    keeper: PairKeeper,
+    embedder: RememberingEmbedder,
 ) -> None:
-    finished = parts.repositories.faqs.extracted_chunks(collection.id)
     for number, document in enumerate(documents):
         wanted = _wanted(parts, context, request, collection, documents, len(documents) - number)
         if wanted is not None and wanted <= 0:
             continue
-        chunks = list(parts.repositories.documents.chunks([document.id]))
-        todo = [chunk for chunk in chunks if chunk.id not in finished]
         share = (INDEXING_FROM - READING_SHARE) / len(documents)
-        work = _Extraction(parts, context, collection, document, chunks, tally, READING_SHARE + share * number, share)
-        work.run(todo, request.model, wanted)
+        work = _Extraction(parts, context, collection, document, keeper, embedder, READING_SHARE + share * number, share)
+        work.run(request.model, wanted)
 
 
 def _wanted(
@@ -159,46 +169,45 @@ class _Extraction:
         context: JobContext,
         collection: Collection,
         document: Document,
-        chunks: Sequence[Chunk],
-        tally: _Tally,
+        keeper: PairKeeper,
+        embedder: RememberingEmbedder,
         progress_from: float,
         progress_share: float,
     ) -> None:
         self._parts = parts
         self._context = context
-        self._collection = collection
         self._document = document
-        self._tally = tally
+        self._keeper = keeper
         self._from = progress_from
         self._share = progress_share
         self._made = 0
         self._model_name = ""
-        self._embedder = RememberingEmbedder(parts.embedder)
-        pages = {page.number: page.text for page in parts.repositories.documents.pages(document.id)}
-        self._curator = Curator(self._embedder, chunks, pages)
+        self._pages = PageTexts(parts.repositories.documents, document)
+        chunks = parts.repositories.documents.chunks([document.id])
+        self._language = language_of(chunk.text for chunk in chunks)
+        self._groups = _open_groups(chunks, parts.repositories.extraction.finished(collection.id))
+        self._curator = Curator(embedder, chunks, self._pages)
 
-    def run(self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None) -> None:
-        """Extract pairs from the chunks, storing those of each chunk at once.
+    def run(self, model_name: str | None, wanted: int | None) -> None:
+        """Extract pairs from the chunks, storing those of each chunk at once. Of chunks that say the same, one is asked.
 
         With a limit each chunk first gives its share, so that few pairs cover the whole document; what is then missing is
         taken from the best of the rest.
         """
-        stored = list(self._parts.repositories.faqs.list(self._collection.id))
+        chunks = [group[0] for group in self._groups]
         share = None if wanted is None else math.ceil(wanted / max(1, len(chunks)))
         rest: list[ScoredPair] = []
         for done, (index, pairs) in enumerate(self._curated(chunks, model_name, wanted), start=1):
-            if wanted is not None:
-                pairs = _best(pairs)
-                pairs, spare = pairs[:share], pairs[share:]
-                rest += spare
-            # With a limit only some sentences of a chunk are tried, so the chunk is not done with.
-            finished = (self._collection.id, chunks[index].id) if wanted is None else None
-            self._store(pairs, stored, wanted, finished)
-            made = self._tally.pending
-            message = f"{self._document.name}: passage {done} of {len(chunks)}, {made} {'pair' if made == 1 else 'pairs'}"
-            self._context.progress(self._from + self._share * done / len(chunks), message)
+            if share is None:
+                self._keep(pairs, None, [chunk.id for chunk in self._groups[index]])
+            else:
+                # With a limit only some sentences of a chunk are tried, so the chunk is not done with.
+                best = _best(pairs)
+                rest += best[share:]
+                self._keep([*best[:share], *(pair for pair in pairs if pair.status is FaqStatus.REJECTED)], wanted)
+            self._report(done, len(chunks))
         if rest:
-            self._store(_best(rest), stored, wanted, None)
+            self._keep(_best(rest), wanted)
 
     def _curated(
         self, chunks: Sequence[Chunk], model_name: str | None, wanted: int | None
@@ -209,29 +218,30 @@ class _Extraction:
             for index, candidates in extract_pairs(chunks, model=model, max_pairs=wanted, cancel=self._context.cancel):
                 yield index, self._curator.curate(candidates)
 
-    def _store(
-        self, pairs: Sequence[ScoredPair], stored: list[FaqPair], wanted: int | None, finished: tuple[str, str] | None
-    ) -> None:
-        """Store what is no duplicate and still wanted, in one transaction with the mark that the chunk is finished."""
-        unique = drop_duplicates(pairs, embedder=self._embedder, stored=stored)
-        self._tally.duplicates += len(pairs) - len(unique)
-        room = len(unique) if wanted is None else max(0, wanted - self._made)
-        kept = list(
-            faq_pairs(unique[:room], collection_id=self._collection.id, document=self._document.name, model=self._model_name)
+    def _keep(self, pairs: Sequence[ScoredPair], wanted: int | None, finished: Sequence[str] = ()) -> None:
+        self._made += self._keeper.keep(
+            pairs,
+            self._document,
+            self._pages,
+            model=self._model_name,
+            language=self._language,
+            room=None if wanted is None else max(0, wanted - self._made),
+            finished=finished,
         )
-        self._parts.repositories.faqs.add(kept, finished_chunk=finished)
-        stored.extend(kept)
-        self._count(kept)
 
-    def _count(self, pairs: Sequence[FaqPair]) -> None:
-        good: list[Json] = [pair.id for pair in pairs if pair.status is not FaqStatus.REJECTED]
-        self._made += len(good)
-        self._tally.pending += len(good)
-        self._tally.rejected += len(pairs) - len(good)
-        self._parts.metrics.faq_pairs("pending", len(good))
-        self._parts.metrics.faq_pairs("rejected", len(pairs) - len(good))
-        if good:
-            self._context.emit({"pairs": good})
+    def _report(self, done: int, of: int) -> None:
+        made = len(self._keeper.tally.pending)
+        pairs = f"{made} {'pair' if made == 1 else 'pairs'}, {self._keeper.per_minute():.0f} a minute"
+        message = f"{self._document.name}: passage {done} of {of}, {pairs}"
+        self._context.progress(self._from + self._share * done / of, message)
+
+
+def _open_groups(chunks: Sequence[Chunk], finished: set[str]) -> list[list[Chunk]]:
+    """The chunks that are still to be asked, in reading order, those that say the same together."""
+    groups: defaultdict[str, list[Chunk]] = defaultdict(list)
+    for chunk in chunks:
+        groups[fingerprint(chunk)].append(chunk)
+    return [group for group in groups.values() if not any(chunk.id in finished for chunk in group)]
 
 
 def _best(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:

@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pymupdf
 import pytest
 
 from engine.container import Engine
@@ -40,6 +42,16 @@ A: A repair costs 29 euros.
 """Pairs that are taken over word for word, so that their number does not hang on a model or an encoder."""
 
 
+TERMS_PAGE = "Delivery\n\nParcels arrive within 3 working days. Express delivery costs 12 euros."
+
+
+def pdf_of(text: str, pages: int) -> bytes:
+    document = pymupdf.open()
+    for _ in range(pages):
+        document.new_page().insert_text((72, 72), text)
+    return document.tobytes()
+
+
 def run(engine: Engine, job: Job) -> Job:
     ended = engine.worker.run_one(job.id)
     assert ended is not None
@@ -63,8 +75,16 @@ def test_pairs_are_stored_with_their_proof(engine: Engine) -> None:
     for pair in pairs:
         page = engine.repositories.documents.page(pair.document_id, pair.page)
         assert locate_quote(page.text, pair.quote) is not None
-    told = [faq_id for event in engine.jobs.events(job.id) for faq_id in event["pairs"]]
-    assert sorted(told) == sorted(pair.id for pair in pairs)
+        assert pair.place is not None
+        assert page.text[pair.place.start : pair.place.end] == pair.quote
+        assert set(pair.parts) >= {"relevance", "grounded", "form"}
+        assert pair.language == "en"
+    assert {pair.origin for pair in pairs if pair.document == "faq.md"} == {"written"}
+    events = engine.jobs.events(job.id)
+    told = [faq_id for event in events for faq_id in event["pairs"]]
+    assert set(told) >= {pair.id for pair in pairs}
+    assert len(told) == len(set(told))
+    assert all(event["per_minute"] > 0 for event in events)
     assert files_in(engine.settings.home / "uploads") == []
     assert engine.collection("shop").status == "ready"
 
@@ -82,8 +102,73 @@ def test_a_limit_holds(engine: Engine) -> None:
     job = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop", max_pairs=2))
     assert job.result["pairs"] == 2
     assert len(engine.faqs("shop")) == 2
+    again = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop", max_pairs=2))
+    assert again.result["pairs"] == 1, "what is there is not counted again"
+    assert len(engine.faqs("shop")) == 3
     rest = run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
-    assert rest.result["pairs"] == 1
+    assert (rest.result["pairs"], len(engine.faqs("shop"))) == (0, 3)
+
+
+def test_rejected_pairs_are_kept_with_a_limit(engine: Engine) -> None:
+    """The echoing model words no good question, so that what it was asked is rejected, with the reason."""
+    run(engine, engine.extract([upload("terms.md", TERMS)], "all"))
+    run(engine, engine.extract([upload("terms.md", TERMS)], "some", max_pairs=50))
+    rejected = {pair.question: pair.reason for pair in engine.faqs("all", FaqStatus.REJECTED)}
+    assert rejected
+    assert all(rejected.values())
+    assert {pair.question: pair.reason for pair in engine.faqs("some", FaqStatus.REJECTED)} == rejected
+    run(engine, engine.extract([upload("terms.md", TERMS)], "some", max_pairs=50))
+    assert len(engine.faqs("some", FaqStatus.REJECTED)) == len(rejected), "a second run does not store them twice"
+
+
+def test_a_duplicate_is_kept_as_rejected_and_linked_to_the_better_pair(engine: Engine) -> None:
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    first = engine.faqs("shop")
+    engine.review.approve([pair.id for pair in first])
+    other = "# Questions\n\nQ: When does the shop open?\nA: The shop opens at nine sharp.\n"
+    done = run(engine, engine.extract([upload("other.md", other)], "shop"))
+    assert (done.result["pairs"], done.result["duplicates"]) == (0, 1)
+    (duplicate,) = engine.faqs("shop", FaqStatus.REJECTED)
+    (better,) = (pair for pair in first if pair.question == duplicate.question)
+    assert duplicate.duplicate_of == better.id
+    assert duplicate.reason == "It asks the same as a better pair."
+    assert engine.repositories.faqs.get(better.id).status is FaqStatus.APPROVED
+
+
+def test_a_better_pair_displaces_one_that_waits_and_no_pair_is_lost(engine: Engine) -> None:
+    run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
+    old = engine.faqs("shop")[0]
+    engine.repositories.faqs.edit(replace(old, score=0.5))
+    linked = replace(old, id="linked", status=FaqStatus.REJECTED, duplicate_of=old.id, quote="another")
+    engine.repositories.faqs.add([linked])
+    done = run(engine, engine.extract([upload("other.md", f"# Questions\n\nQ: {old.question}\nA: At ten.\n")], "shop"))
+    assert done.result["pairs"] == 1
+    now = {pair.id: pair for pair in engine.faqs("shop")}
+    assert now[old.id].status is FaqStatus.REJECTED
+    better = now[now[old.id].duplicate_of]
+    assert (better.question, better.status, better.document) == (old.question, FaqStatus.PENDING, "other.md")
+    assert now["linked"].duplicate_of == better.id
+
+
+def test_pages_that_say_the_same_are_asked_once(engine: Engine) -> None:
+    """A PDF with the same page many times over, as scanners and mail merges make them."""
+    asked: list[int] = []
+
+    class Counting(FakeChatModel):
+        def generate_many(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            asked.append(len(requests))
+            return super().generate_many(requests)
+
+    model = Counting(name="fake/echo")
+    engine.made["models"] = type("Models", (), {"get": lambda self, name: model, "close": lambda self: None})()
+    run(engine, engine.extract([upload("one.pdf", pdf_of(TERMS_PAGE, pages=1))], "one"))
+    once = sum(asked)
+    job = run(engine, engine.extract([upload("many.pdf", pdf_of(TERMS_PAGE, pages=60))], "many"))
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert sum(asked) == 2 * once
+    assert len(engine.faqs("many")) == len(engine.faqs("one"))
+    collection = engine.collection("many").id
+    assert engine.repositories.extraction.finished(collection) == engine.repositories.documents.chunk_ids(collection)
 
 
 @pytest.mark.parametrize(
@@ -138,19 +223,20 @@ def test_a_job_that_failed_goes_on(engine: Engine) -> None:
 
 def test_a_stopped_job_keeps_its_finished_passages(engine: Engine) -> None:
     job = engine.extract([upload("terms.md", TERMS)], "shop")
-    stored = engine.repositories.faqs.add
+    stored = engine.repositories.extraction.store
 
-    def add_then_cancel(pairs: object, **kwargs: object) -> None:
-        stored(pairs, **kwargs)
+    def store_then_cancel(*args: object, **kwargs: object) -> list[str]:
+        displaced = stored(*args, **kwargs)
         for context in engine.worker._running.values():
             context.cancel.cancel()
+        return displaced
 
-    engine.repositories.faqs.add = add_then_cancel  # type: ignore[method-assign]
+    engine.repositories.extraction.store = store_then_cancel  # type: ignore[method-assign]
     stopped = run(engine, job)
-    engine.repositories.faqs.add = stored  # type: ignore[method-assign]
+    engine.repositories.extraction.store = stored  # type: ignore[method-assign]
     assert stopped.state is JobState.ABORTED
     kept = list(engine.faqs("shop"))
-    assert len(engine.repositories.faqs.extracted_chunks(engine.collection("shop").id)) == 1
+    assert len(engine.repositories.extraction.finished(engine.collection("shop").id)) == 1
     engine.jobs.resume(job.id)
     assert run(engine, job).state is JobState.SUCCEEDED
     assert list(engine.faqs("shop"))[: len(kept)] == kept

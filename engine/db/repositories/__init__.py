@@ -10,6 +10,7 @@ from engine.db.repositories.collections import CollectionRepository
 from engine.db.repositories.conversations import ConversationRepository
 from engine.db.repositories.documents import DocumentRepository
 from engine.db.repositories.evaluations import EvaluationRepository
+from engine.db.repositories.extraction import ExtractionRepository
 from engine.db.repositories.faqs import FaqRepository
 from engine.db.repositories.search import SearchRepository
 from engine.db.repositories.spending import SpendingRepository
@@ -22,6 +23,7 @@ __all__ = [
     "ConversationRepository",
     "DocumentRepository",
     "EvaluationRepository",
+    "ExtractionRepository",
     "FaqRepository",
     "LeadRepository",
     "Repositories",
@@ -37,6 +39,7 @@ class Repositories:
     documents: DocumentRepository
     collections: CollectionRepository
     faqs: FaqRepository
+    extraction: ExtractionRepository
     conversations: ConversationRepository
     agents: AgentRepository
     leads: LeadRepository
@@ -52,6 +55,7 @@ class Repositories:
             documents=DocumentRepository(database),
             collections=CollectionRepository(database),
             faqs=FaqRepository(database),
+            extraction=ExtractionRepository(database),
             conversations=ConversationRepository(database),
             agents=AgentRepository(database),
             leads=LeadRepository(database),

@@ -1,0 +1,80 @@
+"""How far the extraction of FAQ pairs is: which chunks are done, and what happens together with that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from engine.db.session import Database
+from engine.db.tables import ExtractedChunkRow, FaqRow
+from engine.domain import FaqPair, FaqStatus
+
+
+class ExtractionRepository:
+    """What extraction stores of a collection, step by step; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def finished(self, collection_id: str) -> set[str]:
+        """The chunks of a collection that extraction has been through."""
+        query = select(ExtractedChunkRow.chunk_id).where(ExtractedChunkRow.collection_id == collection_id)
+        with self._db.read() as session:
+            return set(session.exec(query))
+
+    def store(
+        self,
+        collection_id: str,
+        pairs: Sequence[FaqPair],
+        *,
+        displaced: Mapping[str, str] | None = None,
+        reason: str = "",
+        finished: Sequence[str] = (),
+    ) -> list[str]:
+        """Store new pairs, reject the stored ones that they displace, and mark chunks as done.
+
+        Args:
+            collection_id: where the pairs belong.
+            pairs: the new ones.
+            displaced: for each stored pair that is displaced, the better one. What was linked to it is linked to that one.
+            reason: why the displaced ones are rejected.
+            finished: the chunks that were asked in full.
+
+        Returns:
+            Which pairs were displaced: those that still waited for review. A person may have decided meanwhile.
+        """
+        with self._db.write() as session:
+            session.add_all(FaqRow(**asdict(pair)) for pair in pairs)
+            session.flush()
+            gone = [old for old, better in (displaced or {}).items() if _displace(session, old, better, reason)]
+            _finish(session, collection_id, finished)
+        return gone
+
+    def succeed(self, collection_id: str, pairs: Sequence[FaqPair], finished: Sequence[str]) -> None:
+        """Store pairs as they are in the new version of their document, and which of its chunks need not be asked."""
+        with self._db.write() as session:
+            for pair in pairs:
+                row = session.get(FaqRow, pair.id)
+                if row is not None:
+                    row.document_id, row.document, row.chunk_id = pair.document_id, pair.document, pair.chunk_id
+                    row.page, row.heading = pair.page, pair.heading
+                    row.status, row.reason = pair.status, pair.reason
+                    row.place = None if pair.place is None else asdict(pair.place)
+            _finish(session, collection_id, finished)
+
+
+def _displace(session: Session, old: str, better: str, reason: str) -> bool:
+    row = session.get(FaqRow, old)
+    if row is None or row.status != FaqStatus.PENDING:
+        return False
+    row.status, row.reason, row.duplicate_of = FaqStatus.REJECTED, reason, better
+    session.execute(update(FaqRow).where(col(FaqRow.duplicate_of) == old).values(duplicate_of=better))
+    return True
+
+
+def _finish(session: Session, collection_id: str, chunk_ids: Sequence[str]) -> None:
+    for chunk_id in chunk_ids:
+        session.merge(ExtractedChunkRow(collection_id=collection_id, chunk_id=chunk_id))

@@ -1,0 +1,81 @@
+"""Taking the place of an old version: a file of the same name as a document of the collection is its new version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.domain import Collection, Document
+from engine.faq.versions import succession
+from engine.handlers.pages import PageTexts
+from engine.handlers.parts import Parts
+from engine.ingest import safe_name
+from engine.jobs import JobContext
+from engine.observability.tracing import span
+from engine.requests import StagedFile
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What became of an old version: passages that are as they were and those to be asked, and pairs to look at."""
+
+    name: str
+    unchanged: int
+    changed: int
+    flagged: int
+
+    def __str__(self) -> str:
+        """In words, for the job's result."""
+        passages = "1 passage" if self.unchanged == 1 else f"{self.unchanged:,} passages"
+        pairs = "1 pair" if self.flagged == 1 else f"{self.flagged:,} pairs"
+        return f"{self.name} is a new version: {passages} unchanged, {self.changed:,} asked again, {pairs} to look at."
+
+
+def take_over(
+    parts: Parts, context: JobContext, collection: Collection, files: Sequence[StagedFile], documents: Sequence[Document]
+) -> list[NewVersion]:
+    """Let each document that is a new version take over the pairs of the old one, which then leaves the collection.
+
+    The files of one job are never versions of each other. May be done again after a crash half-way.
+
+    Args:
+        parts: the engine.
+        context: the job.
+        collection: where the documents are.
+        files: what the job was given, as it is still staged.
+        documents: what the files have become, in the same order.
+    """
+    own = {document.id for document in documents}
+    own |= {_digest(parts, file) for file in files}
+    done = []
+    for file, document in zip(files, documents, strict=True):
+        name = safe_name(file.name)
+        for old in parts.repositories.documents.list(collection.id):
+            if old.name == name and old.id not in own:
+                context.check()
+                done.append(_replace(parts, collection, old, document))
+    return done
+
+
+def _replace(parts: Parts, collection: Collection, old: Document, document: Document) -> NewVersion:
+    stored = parts.repositories
+    with span("faq.new_version", document=document.name):
+        pairs = [pair for pair in stored.faqs.list(collection.id) if pair.document_id == old.id]
+        change = succession(
+            document,
+            stored.documents.chunks([document.id]),
+            old_chunks=stored.documents.chunks([old.id]),
+            pairs=pairs,
+            finished=stored.extraction.finished(collection.id),
+            place=PageTexts(stored.documents, document).place,
+        )
+        stored.extraction.succeed(collection.id, change.pairs, change.finished)
+        parts.documents.remove(old.id, collection.id)
+    return NewVersion(old.name, change.unchanged, change.changed, len(change.flagged))
+
+
+def _digest(parts: Parts, file: StagedFile) -> str:
+    """The identifier that the file's document has: a job that goes on knows its own documents by it."""
+    with parts.uploads.path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
