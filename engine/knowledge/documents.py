@@ -62,7 +62,7 @@ class DocumentLibrary:
         loaded = read_document(path, name=shown, limits=Limits.from_settings(self._settings))
         for warning in loaded.warnings:
             log.warning("%s: %s", shown, warning)
-        document = Document(loaded.id, shown, loaded.media_type, loaded.size, len(loaded.pages), utc_now())
+        document = Document(loaded.id, shown, loaded.media_type, loaded.size, len(loaded.pages), utc_now(), loaded.warnings)
         chunks = chunk_pages(loaded.id, loaded.pages, target_tokens=self._settings.chunk_tokens)
         with _disk_errors(self._folder), self._staged(path, loaded) as staged:
             target = self._folder / f"{document.id}{_suffix(shown)}"

@@ -67,6 +67,15 @@ class TestAdd:
         assert len(repositories.documents.list()) == len(stored_files(settings)) == 1
         assert len(repositories.documents.list(other.id)) == 1
 
+    def test_warnings_are_stored_with_the_document(
+        self, library: DocumentLibrary, repositories: Repositories, museum: Collection, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "prices.txt"
+        path.write_bytes("Prix: un café crème coûte 4 € à la brasserie de l’hôtel, déjà réservée.".encode("cp1252"))
+        document = library.add(path, museum.id)
+        assert "encoding" in document.warnings[0]
+        assert repositories.documents.get(document.id).warnings == document.warnings
+
     def test_name_is_made_harmless(
         self, library: DocumentLibrary, settings: Settings, museum: Collection, handbook: Path
     ) -> None:
