@@ -106,6 +106,20 @@ class IngestionRequest(_Request):
     collection: Name
 
 
+class OptimiseRequest(_Request):
+    """Make and measure a copy of a model in another weight format; without one, in the fastest."""
+
+    name: str
+    form: str | None = None
+
+
+class AddModelRequest(_Request):
+    """Copy a GGUF file, or the folder of an encoder, into the models folder. `name` is that of the file."""
+
+    name: str
+    path: str
+
+
 class ChatRequest(_Request):
     """A message to a model."""
 

@@ -147,6 +147,35 @@ class Submission(Wiring):
                 return job
         return self._submit("ingest", checked(requests.IngestionRequest, collection=collection))
 
+    def optimise_later(self, name: str, form: str | None = None) -> Job:
+        """Submit a job that does what `Engine.optimise_model` does; one for this model that has not ended is enough.
+
+        Raises:
+            NotFoundError: there is no such model.
+            ConflictError: it is an encoder.
+        """
+        info = self.registry.info(name)
+        if info.kind != "chat":
+            raise ConflictError(f"{info.name} is an encoder.", hint="Only chat models have copies in other formats.")
+        request = checked(requests.OptimiseRequest, name=info.name, form=form)
+        # With the lock of fine-tunes: what is measured beside one says nothing.
+        return self._unfinished("optimise", name=info.name) or self._submit("optimise", request, lock="gpu")
+
+    def add_model_later(self, source: Path) -> Job:
+        """Submit a job that copies a GGUF file or an encoder's folder into the models folder.
+
+        Raises:
+            NexusError: as `ModelRegistry.check_addable` raises.
+        """
+        path = str(self.registry.check_addable(source).path)
+        request = checked(requests.AddModelRequest, name=Path(path).name, path=path)
+        return self._unfinished("add-model", path=path) or self._submit("add-model", request)
+
+    def _unfinished(self, kind: str, **payload: str) -> Job | None:
+        """A job with this in its payload that waits or runs."""
+        jobs = self.jobs.unfinished(kind)
+        return next((job for job in jobs if payload.items() <= job.payload.items()), None)
+
     def watch(self, job_id: str) -> Iterator[Job]:
         """Yield a job whenever its row has changed, until it has ended.
 

@@ -16,7 +16,14 @@ from engine.jobs.queue import RESUMABLE
 
 Colour = Literal["gray", "blue", "green", "red", "orange"]
 
-TITLES = {"extract": "Extract FAQ pairs", "ingest": "Index", "finetune": "Fine-tune", "evaluate": "Evaluate"}
+TITLES = {
+    "extract": "Extract FAQ pairs",
+    "ingest": "Index",
+    "finetune": "Fine-tune",
+    "evaluate": "Evaluate",
+    "optimise": "Speed up",
+    "add-model": "Add a model",
+}
 COLOURS: dict[JobState, Colour] = {
     JobState.QUEUED: "gray",
     JobState.RUNNING: "blue",

@@ -8,9 +8,10 @@ import streamlit as st
 
 from app.components.boundary import show_error
 from app.components.empty import empty_state
-from app.components.text import clock, counted, plain, size
+from app.components.jobs import job_cards
+from app.components.text import clock, counted, plain, size, string
 from app.resources import shared_engine
-from engine.domain import ModelInfo
+from engine.domain import Job, ModelInfo
 
 
 def render() -> None:
@@ -23,6 +24,7 @@ def render() -> None:
         _table(models)
     else:
         empty_state("deployed_code", "No models", "Run `make setup` to get the default ones.")
+    job_cards(("add-model", "optimise"), _outcome)
     for damaged in engine.registry.damaged():
         show_error(damaged.error)
     _formats([model for model in models if model.kind == "chat"])
@@ -32,6 +34,16 @@ def render() -> None:
     with right:
         _remove([model.name for model in models])
     _adapters()
+
+
+def _outcome(job: Job) -> None:
+    """What a job has come to."""
+    result = job.result or {}
+    if job.kind == "add-model" and result:
+        st.caption(f"{plain(string(result, 'model'))} is in the list above.")
+    elif result:
+        reason, form = plain(string(result, "reason")), plain(string(result, "format"))
+        st.caption(f"{reason}. Used {form} from the next time the model is loaded.")
 
 
 def _table(models: list[ModelInfo]) -> None:
@@ -64,9 +76,7 @@ def _add() -> None:
         st.markdown(f"Copy a GGUF file into `{folder}`, and it is listed here. Or give its path on this machine:")
         path = st.text_input("Path", placeholder="/home/me/Downloads/model.gguf", label_visibility="collapsed")
         if st.button("Copy it into the models folder", disabled=not path, icon=":material/add:"):
-            with st.spinner("Copying"):
-                added = shared_engine().registry.add(Path(path))
-            st.toast(f"{plain(added.name)} is there.")
+            shared_engine().add_model_later(Path(path))
             st.rerun()
 
 
@@ -88,6 +98,7 @@ def _formats(models: list[ModelInfo]) -> None:
     engine = shared_engine()
     st.subheader("Speed")
     st.caption("A copy of a model in the format that this processor computes fastest: the same model up to rounding.")
+    busy = {job.payload.get("name") for job in engine.jobs.unfinished("optimise")}
     for model in models:
         record = engine.weights.record(model.path)
         name, what, button = st.columns([2, 4, 1], vertical_alignment="center")
@@ -99,10 +110,13 @@ def _formats(models: list[ModelInfo]) -> None:
             if button.button("Undo", key=f"restore-{model.name}", help="Delete the copy and use the model as it is."):
                 engine.restore_model(model.name)
                 st.rerun()
-        elif button.button("Measure", key=f"optimise-{model.name}", help="Make a copy and measure it; kept if it is worth it."):
-            with st.spinner("Converting and measuring; a large model takes minutes"):
-                made = engine.optimise_model(model.name)
-            st.toast(f"{plain(made.reason)}. Used as {made.format} from the next time the model is loaded.")
+        elif button.button(
+            "Measure",
+            key=f"optimise-{model.name}",
+            help="Make a copy and measure it; kept if it is worth it.",
+            disabled=model.name in busy,
+        ):
+            engine.optimise_later(model.name)
             st.rerun()
 
 

@@ -43,4 +43,21 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
 
         return evaluate(parts, context)
 
-    return {"extract": extract, "ingest": ingest, "finetune": finetune, "evaluate": evaluate}
+    def optimise(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.models import optimise
+
+        return optimise(parts, context)
+
+    def add_model(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.models import add_model
+
+        return add_model(parts, context)
+
+    return {
+        "extract": extract,
+        "ingest": ingest,
+        "finetune": finetune,
+        "evaluate": evaluate,
+        "optimise": optimise,
+        "add-model": add_model,
+    }

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -72,13 +72,19 @@ def incoming(folder: Path) -> Iterator[Path]:
                 path.unlink(missing_ok=True)
 
 
-def copy_stream(source: IO[bytes], target: Path) -> str:
+Copied = Callable[[int], None]
+"""Told how many bytes were copied just now. What it raises ends the copying."""
+
+
+def copy_stream(source: IO[bytes], target: Path, copied: Copied | None = None) -> str:
     """Write a stream to a new file, durably. Returns the SHA-256 of what was written."""
     digest = hashlib.sha256()
     with target.open("xb") as out:
         while block := source.read(BLOCK):
             out.write(block)
             digest.update(block)
+            if copied is not None:
+                copied(len(block))
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest()

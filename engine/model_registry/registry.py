@@ -19,7 +19,7 @@ from engine.model_registry.describe import (
     is_encoder_folder,
     is_encoder_part,
 )
-from engine.model_registry.files import HashCache, copy_stream, disk_errors, incoming, put_in_place, require_space
+from engine.model_registry.files import Copied, HashCache, copy_stream, disk_errors, incoming, put_in_place, require_space
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.hub import Hub, HuggingFaceHub
 from engine.model_registry.pull import check_names, download, files_to_pull, pulled_name
@@ -99,15 +99,8 @@ class ModelRegistry:
         """The SHA-256 of a model's weights file, computed at need and then remembered. Raises as `info` does."""
         return self._hashes.sha256(_weights(self.info(name)))
 
-    def add(self, source: Path) -> ModelInfo:
-        """Copy a GGUF file or an encoder folder into the models folder.
-
-        Raises:
-            NotFoundError: there is nothing at that path.
-            ModelFileError: it is not a model that can be used.
-            ConflictError: there is a model of that name already.
-            StorageError: it does not fit on the disk or may not be written.
-        """
+    def check_addable(self, source: Path) -> ModelInfo:
+        """What `add` would add. Raises as that does, but copies nothing and does not ask whether there is room."""
         source = source.expanduser().absolute()
         if not source.exists():
             raise NotFoundError(f"There is no file {source}.", hint="Check the path.")
@@ -115,11 +108,28 @@ class ModelRegistry:
             raise ModelFileError(f"{source.name} is not a regular file.", hint="Give a GGUF file or an encoder's folder.")
         info = describe_encoder(source) if source.is_dir() else self._usable_chat_model(source)
         self._check_name(source.name)
+        return info
+
+    def add(self, source: Path, copied: Copied | None = None) -> ModelInfo:
+        """Copy a GGUF file or an encoder folder into the models folder, whole or not at all.
+
+        Args:
+            source: the file or folder.
+            copied: told of the bytes that were copied.
+
+        Raises:
+            NotFoundError: there is nothing at that path.
+            ModelFileError: it is not a model that can be used.
+            ConflictError: there is a model of that name already.
+            StorageError: it does not fit on the disk or may not be written.
+        """
+        info = self.check_addable(source)
+        source = info.path
         with disk_errors(f"{source.name} cannot be added"):
             self._folder.mkdir(parents=True, exist_ok=True)
             require_space(self._folder, info.size)
             with incoming(self._folder) as unfinished:
-                _copy(source, unfinished)
+                _copy(source, unfinished, copied)
                 put_in_place(unfinished, self._folder / _target_name(source))
         return self.info(info.name)
 
@@ -269,14 +279,14 @@ def _target_name(source: Path) -> str:
     return source.name if source.is_dir() or source.suffix.lower() == ".gguf" else f"{source.name}.gguf"
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, copied: Copied | None) -> None:
     if not source.is_dir():
         with source.open("rb") as stream:
-            copy_stream(stream, target)
+            copy_stream(stream, target, copied)
         return
     for file in sorted(source.rglob("*")):
         part = file.relative_to(source)
         if file.is_file() and is_encoder_part(part.as_posix()):
             (target / part).parent.mkdir(parents=True, exist_ok=True)
             with file.open("rb") as stream:
-                copy_stream(stream, target / part)
+                copy_stream(stream, target / part, copied)

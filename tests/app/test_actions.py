@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components.text import plain
 from engine.container import Engine
 from engine.domain import FaqPair, FaqStatus, JobState
 
@@ -183,6 +185,36 @@ def test_add_a_model_that_is_not_there(engine: Engine, open_page: OpenPage) -> N
     page.text_input[0].set_value("/no/such/model.gguf").run()
     press(page, "Copy it into the models folder")
     assert "no file" in page.error[0].value
+
+
+@pytest.mark.models
+def test_a_model_is_added_by_a_job_that_the_page_shows(engine: Engine, open_page: OpenPage, chat_gguf: Path) -> None:
+    page = open_page("models")
+    page.text_input[0].set_value(str(chat_gguf)).run()
+    press(page, "Copy it into the models folder")
+    assert not page.error
+    (job,) = engine.jobs.list("add-model")
+    assert job.state is JobState.QUEUED
+    assert any(plain(chat_gguf.name) in text.value for text in page.markdown)
+    page.button(key=f"cancel-{job.id}").click().run()
+    assert engine.jobs.get(job.id).state is JobState.CANCELLED
+
+
+@pytest.mark.models
+def test_a_model_is_measured_by_a_job_that_the_page_shows(engine: Engine, open_page: OpenPage, chat_gguf: Path) -> None:
+    (engine.settings.models_dir / chat_gguf.name).symlink_to(chat_gguf)
+    page = press(open_page("models"), "Measure")
+    assert not page.error
+    (job,) = engine.jobs.list("optimise")
+    assert next(button for button in page.button if button.label == "Measure").disabled
+    assert f"cancel-{job.id}" in {button.key for button in page.button}
+    owner = "test"
+    assert engine.jobs.claim(owner, ["optimise"], job.id) is not None
+    reason = "bf16 is 0.5 × as fast"
+    engine.jobs.succeed(job.id, owner, {"model": chat_gguf.stem, "format": "as-is", "reason": reason})
+    page.run()
+    assert any(plain(reason) in caption.value for caption in page.caption)
+    assert not next(button for button in page.button if button.label == "Measure").disabled
 
 
 def test_a_damaged_model_is_named(engine: Engine, open_page: OpenPage) -> None:

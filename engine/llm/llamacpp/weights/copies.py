@@ -53,6 +53,8 @@ _FOLDER = ".optimised"
 _STALE_S = 3600.0
 
 Stop = Callable[[], bool]
+Report = Callable[[float], None]
+"""Told which share of a copy is written (0…1), several times a second. What it raises ends the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class _Limits:
     measure_s: float
     keep: bool
     stop: Stop = lambda: False
+    report: Report = lambda _: None
 
 
 class WeightCopies:
@@ -111,7 +114,7 @@ class WeightCopies:
             logger.warning("%s is used as it is: %s", model.name, exc)
         return model
 
-    def optimise(self, model: Path, form: str | None = None) -> WeightRecord:
+    def optimise(self, model: Path, form: str | None = None, report: Report = lambda _: None) -> WeightRecord:
         """Make and measure a copy, because a person asks. Without a format the fastest is made, and kept if it is worth it.
 
         Raises:
@@ -131,7 +134,7 @@ class WeightCopies:
         if header.integer("split.count") > 1:
             raise ConflictError(f"{model.name} is in several parts.", hint="Only models in one file are converted.")
         seconds = max(60.0, header.parameters / 1e6)
-        return self._make(model, header, chosen, _Limits(seconds, measure_s=3.0, keep=form is not None))
+        return self._make(model, header, chosen, _Limits(seconds, measure_s=3.0, keep=form is not None, report=report))
 
     def restore(self, model: Path) -> WeightRecord:
         """Delete the copy of a model and remember to use it as it is.
@@ -198,11 +201,13 @@ class WeightCopies:
         _remove_stale(folder)
         with incoming(folder) as unfinished:
             written = target if target.is_file() else unfinished
+            size = int(header.parameters * BYTES_A_WEIGHT[form])
             if written == unfinished:
-                require_space(folder, int(header.parameters * BYTES_A_WEIGHT[form]))
+                require_space(folder, size)
             job: dict[str, Json] = {"source": str(model.absolute()), "target": str(written), "format": form}
             job |= {"threads": self._machine().physical_cores, "measure_s": limits.measure_s}
-            record = _judged(model, form, run_requantise(job, limits.seconds, limits.stop), keep=limits.keep)
+            stop = _reporting(limits, written, size)
+            record = _judged(model, form, run_requantise(job, limits.seconds, stop), keep=limits.keep)
             if record.format != AS_IS:
                 written.replace(target)  # of two processes that made it, either file is as good
         delete_copies(folder, digest, keep=record.format)
@@ -251,6 +256,16 @@ class WeightCopies:
                 if os.access(folder, os.W_OK):
                     return folder
         raise StorageError("There is no folder for copies of models.", hint="Make the models folder or the home writable.")
+
+
+def _reporting(limits: _Limits, written: Path, size: int) -> Stop:
+    """`limits.stop`, which also reports how much of a file of about this size is there."""
+
+    def stop() -> bool:
+        limits.report(min(1.0, written.stat().st_size / size) if written.exists() else 0.0)
+        return limits.stop()
+
+    return stop
 
 
 def _judged(model: Path, form: str, reply: Mapping[str, Json], *, keep: bool) -> WeightRecord:
