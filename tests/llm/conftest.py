@@ -56,7 +56,8 @@ class PlayedProvider:
     more), `refuses` (the connection is lost at once); `hang` (no answer until the test ends), `stalls` (some text, then
     comments until the client hangs up), `flood` (text until it does), `waits` (the answer when the test opens `gate`);
     `comments`, `unmeasured` (without usage), `cached`, `filtered`, `withheld`, `tools`, `empty`, `two` (choices), `thinks`,
-    `broods` (thinks until the limit), `likely` (log-probabilities), `anthropic` (its form).
+    `broods` (thinks until the limit), `likely` (log-probabilities), `anthropic` and `gemini` (their forms), of which
+    `gemini-ends` and `gemini-drops` are cut, and `gemini-blocks` is a refusal.
     """
 
     def __init__(self) -> None:
@@ -124,6 +125,11 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(307, {})
         elif step == "anthropic":
             self._send("".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in ANTHROPIC_EVENTS))
+        elif step == "gemini-drops":
+            self._send_part(_gemini(GEMINI_ANSWERS["gemini-ends"]))
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif step in GEMINI_ANSWERS:
+            self._send(_gemini(GEMINI_ANSWERS[step]))
         elif step in REFUSALS:
             self._refuse(*REFUSALS[step])
         elif step == "refuses":
@@ -201,6 +207,20 @@ ANTHROPIC_EVENTS = [
 ]
 """An answer in the form of Anthropic's interface."""
 
+
+def _gemini_piece(text: str, **more: object) -> dict:
+    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0, **more}]}
+
+
+GEMINI_USED = {"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10}
+GEMINI_PIECES = [_gemini_piece("hello"), _gemini_piece(' "finishReason"')]
+GEMINI_ANSWERS: dict[str, list[dict]] = {
+    "gemini": [*GEMINI_PIECES, _gemini_piece(" you", finishReason="STOP") | {"usageMetadata": GEMINI_USED}],
+    "gemini-ends": GEMINI_PIECES,
+    "gemini-blocks": [{"promptFeedback": {"blockReason": "SAFETY"}}],
+}
+"""Answers in the form of Gemini's interface; their text names what the last piece of a whole one has."""
+
 REFUSALS = {
     "overflow": (400, {"message": "This model's maximum context length is 10 tokens", "code": "context_length_exceeded"}),
     "quota": (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}),
@@ -243,6 +263,10 @@ def _pieces(text: str) -> list[dict]:
 
 def _events(chunks: list[dict]) -> str:
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+
+
+def _gemini(pieces: list[dict]) -> str:
+    return "".join(f"data: {json.dumps(piece)}\r\n\r\n" for piece in pieces)
 
 
 def _likely(piece: dict) -> dict:

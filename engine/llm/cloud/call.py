@@ -104,7 +104,7 @@ class Call:
         reader: Reader | None = None
         try:
             if self._enter():
-                reader = Reader(self._send, self._remote.gate.leave)
+                reader = Reader(self._send, self._remote.gate.leave, self._remote.endpoint.provider)
                 yield from self._read(reader, answer)
             yield self._last(answer, reader)
         finally:

@@ -60,6 +60,14 @@ Response = Iterator[Chunk]
 """A streamed answer."""
 
 
+def endings_of(provider: str) -> Sequence[bytes]:
+    """What a whole answer of a provider has in it, of which litellm says with every piece that it is the last.
+
+    These are names in JSON: in a text, the second quotation mark has a backslash before it.
+    """
+    return (b'"finishReason"', b'"blockReason"') if provider == "gemini" else ()
+
+
 def was_finished(response: Iterable[Chunk]) -> bool:
     """Whether the provider said that its answer ends; litellm says `stop` also where the connection just ended."""
     return bool(getattr(response, "received_finish_reason", True) or getattr(response, "intermittent_finish_reason", None))

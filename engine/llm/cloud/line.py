@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Protocol
@@ -20,7 +20,12 @@ class _Closeable(Protocol):
 class Line:
     """Hanging up wakes the thread that waits or reads, at any moment of a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, endings: Sequence[bytes] = ()) -> None:
+        """A line to a server in whose whole answers one of the `endings` occurs; of others nothing is known."""
+        self._endings = tuple(endings)
+        self._tail, self._found = b"", False
+        self.ended = True
+        """Whether what came in has one of the endings, or nothing of the kind is known of it."""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._answers: list[_Closeable] = []
@@ -38,6 +43,13 @@ class Line:
     def answered(self, stream: _Closeable) -> None:
         """Remember what is to be closed at the end."""
         self._answers.append(stream)
+
+    def heard(self, data: bytes) -> None:
+        """Look for the end of the answer in what came in next."""
+        if self._endings and not self._found:
+            text = self._tail + data
+            self.ended = self._found = any(ending in text for ending in self._endings)
+            self._tail = text[-max(map(len, self._endings)) :]
 
     def hang_up(self) -> None:
         """End the connection. From any thread."""

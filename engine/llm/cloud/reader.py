@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from engine.llm.cloud.gate import POLL_S
-from engine.llm.cloud.library import Chunk, Response, was_finished
+from engine.llm.cloud.library import Chunk, Response, endings_of, was_finished
 from engine.llm.cloud.line import Line, using
 
 MOST_UNREAD = 256
@@ -19,16 +19,17 @@ MOST_UNREAD = 256
 class Reader:
     """One request and its streamed answer. Whoever made it calls `abandon` at the end, however it ends."""
 
-    def __init__(self, send: Callable[[], Response], ended: Callable[[], None]) -> None:
+    def __init__(self, send: Callable[[], Response], ended: Callable[[], None], provider: str = "") -> None:
         """Send the request.
 
         Args:
             send: sends it and gives the response; called on the reader's thread.
             ended: called on that thread when the connection is not used any more.
+            provider: who answers.
         """
         self._send = send
         self._ended = ended
-        self._line = Line()
+        self._line = Line(endings_of(provider))
         self._unread: queue.Queue[Chunk] = queue.Queue(MOST_UNREAD)
         self._abandoned = threading.Event()
         self._over = threading.Event()
@@ -45,7 +46,7 @@ class Reader:
     @property
     def finished(self) -> bool:
         """Whether the server said that its answer ends here."""
-        return self._response is not None and was_finished(self._response)
+        return self._response is not None and self._line.ended and was_finished(self._response)
 
     def chunks(self, interrupted: Callable[[], bool]) -> Iterator[Chunk]:
         """The pieces as they come in, until the answer ends or the wait is interrupted. Raises what the request raised."""

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from engine.llm.cloud.access import is_loopback
-from engine.llm.cloud.line import current_line
+from engine.llm.cloud.line import Line, current_line
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 """A connection for each request: hanging up then ends no other's, and none has gone stale. How many is the gate's affair."""
 
 _REDIRECTS = "The server redirects to another address; a conversation goes only where you said."
+
+
+class _HeardStream(httpx.SyncByteStream):
+    """An answer that its line hears, too."""
+
+    def __init__(self, stream: httpx.SyncByteStream, line: Line) -> None:
+        self._stream, self._line = stream, line
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._stream:
+            self._line.heard(data)
+            yield data
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class ProviderTransport(httpx.BaseTransport):
@@ -28,9 +44,12 @@ class ProviderTransport(httpx.BaseTransport):
         line = current_line()
         if line is not None:
             request.extensions = {**request.extensions, "trace": line.trace}
+            request.headers["accept-encoding"] = "identity"  # so that the line can look for the answer's end
         response = self._way_to(request.url).handle_request(request)
         if line is not None and isinstance(response.stream, httpx.SyncByteStream):
             line.answered(response.stream)
+            if response.headers.get("content-encoding", "identity") == "identity":
+                response.stream = _HeardStream(response.stream, line)
         if response.has_redirect_location:
             response.close()
             return httpx.Response(400, json={"error": {"message": _REDIRECTS}}, request=request)

@@ -43,6 +43,36 @@ def test_a_stream_that_breaks_is_not_begun_again(model: LiteLlmModel, provider, 
     assert len(provider.requests) == 1
 
 
+@pytest.fixture
+def gemini(provider, retries: RetryPolicy) -> LiteLlmModel:
+    """A model of a provider of whose every piece litellm says that it is the last."""
+    return LiteLlmModel("gemini/gemini-2.5-flash", offline=True, api_base=provider.url, retries=retries)
+
+
+def test_an_answer_of_gemini_ends(gemini: LiteLlmModel, provider, hello) -> None:
+    provider.script = ["gemini"]
+    completion = gemini.complete(hello)
+    assert (completion.text, completion.finish_reason) == ('hello "finishReason" you', FinishReason.STOP)
+    assert completion.usage.completion_tokens == 3
+    provider.script = ["gemini-blocks"]
+    with pytest.raises(ProviderError, match="filter") as caught:
+        gemini.complete(hello)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("step", ["gemini-ends", "gemini-drops"])
+def test_an_answer_of_gemini_that_was_cut_has_not_ended(gemini: LiteLlmModel, provider, hello, step: str) -> None:
+    provider.script = [step, "gemini"]
+    assert gemini.complete(hello).text.endswith("you")
+    provider.script = [step]
+    stream = gemini.stream(hello)
+    assert next(stream).text == "hello"
+    with pytest.raises(ProviderError) as caught:
+        list(stream)
+    assert caught.value.retryable
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("step", "error"),
     [
