@@ -83,6 +83,12 @@ class DecodingContext:
         self.cells = CellLedger(library.llama_n_ctx(self._pointer), shape.sequences)
         """Which cells are in use. Read it; this class writes it."""
 
+    def heed(self, abort: AbortSwitch) -> None:
+        """Let another switch end decodes from now on."""
+        if abort is not self._abort:
+            abort.attach(self._open_pointer())
+            self._abort = abort
+
     def decode(self, rows: Sequence[Row]) -> bool:
         """Run tokens through the model; logits of those that want them are there until the next call.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from engine.errors import ModelError, NexusError
 from engine.llm.llamacpp.context import DecodingContext, Row
 from engine.llm.llamacpp.generation import Generation
+from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.places import Places
 from engine.llm.llamacpp.prefix_store import Enough, PrefixStore
 from engine.llm.llamacpp.prefixes import ParkingSpace, common_prefix
@@ -17,6 +18,9 @@ from engine.llm.llamacpp.tokens import Token, Vocabulary
 
 READING_SLICE = 128
 """Prompt tokens in one batch while others decode: what a reader waits longer for a token while a long prompt comes in."""
+
+MAKING_UP = 16
+"""Tokens of a decode that nobody may end: hardly slower than one token, since the weights are read once for all of them."""
 
 GUESSING_SEQUENCES = 2
 """With more answers at once the processor is busy enough, and tokens that are guessed wrong cost time."""
@@ -41,6 +45,8 @@ class Lane:
         *,
         max_live: int,
         keeps_history: bool,
+        stop: AbortSwitch,
+        pause: AbortSwitch,
         parking: ParkingSpace,
         store: PrefixStore | None = None,
     ) -> None:
@@ -51,6 +57,8 @@ class Lane:
             vocabulary: of the same model.
             max_live: generations that are decoded together.
             keeps_history: whether a sequence can be copied and cut off in the middle.
+            stop: ends its decodes when the model is closed.
+            pause: ends those that no person waits for when someone asks something.
             parking: memory for finished sequences, which other lanes share.
             store: prompt beginnings on disk, of the same model and adapter.
         """
@@ -58,6 +66,9 @@ class Lane:
         self._vocabulary = vocabulary
         self._max_live = max_live
         self._guesses = keeps_history
+        self._stop = stop
+        self._pause = pause if keeps_history else stop  # what cannot be cut off cannot be taken back either
+        self._owed = False
         self._waiting: list[Generation] = []
         self._live: list[LiveSequence] = []
         self._places = Places(context, max_kept=max_live, shares_prefixes=keeps_history, parking=parking, store=store)
@@ -69,9 +80,17 @@ class Lane:
         return len(self._waiting)
 
     @property
+    def urgent(self) -> bool:
+        """Whether a person waits for anything here. Lanes are kept apart by that, but for want of memory they may share one."""
+        waits = bool(self._waiting) and self._waiting[0].urgent  # both lists have the most urgent first
+        return waits or (bool(self._live) and self._live[0].generation.urgent)
+
+    @property
     def reading(self) -> bool:
-        """Whether a prompt is being read or waits for it."""
-        return bool(self._waiting) or any(sequence.reading for sequence in self._live)
+        """Whether a person's prompt is being read or waits for it."""
+        if self._waiting and self._waiting[0].urgent:
+            return True
+        return any(sequence.generation.urgent and sequence.reading for sequence in self._live)
 
     @property
     def decode_s(self) -> float:
@@ -90,23 +109,31 @@ class Lane:
 
     def add(self, generation: Generation) -> None:
         """Let a generation wait for a place."""
+        if not self.busy:
+            self.used_at = time.monotonic()
         self._waiting.append(generation)
         self._waiting.sort(key=lambda waiting: waiting.order)
 
-    def step(self) -> None:
+    def step(self, *, owed: bool = False) -> None:
         """End what must end, let in what fits, decode one batch, sample.
+
+        A decode that no person waits for is given up when someone asks something. The one after that is short and nobody may
+        end it, or a job would never get on where people ask often; the same where a step is `owed` for another reason.
 
         Raises:
             ModelError: the context is broken; whoever called must `fail` and `close` this lane.
         """
         self.used_at = time.monotonic()
+        self._owed = self._owed or owed
         self.end_interrupted()
         self._admit()
         self._copy_from_donors()
         batch = self._plan()
         if not batch.rows:
             return
-        if not self._context.decode(batch.rows):
+        self._context.heed(self._stop if self._owed or self._live[0].generation.urgent else self._pause)
+        self._owed = not self._context.decode(batch.rows)
+        if self._owed:
             batch.take_back()
             return
         for sampling in batch.samplings:
@@ -199,12 +226,13 @@ class Lane:
 
     def _plan(self) -> _Batch:
         """The next batch. Answers come first; what is left of it reads prompts, the most urgent first."""
-        batch = _Batch(self._context.shape.batch)
         ready = [sequence for sequence in self._live if sequence.donor is None]
         answering = [sequence for sequence in ready if not sequence.reading]
+        limit = self._context.shape.batch
+        batch = _Batch(min(limit, max(MAKING_UP, len(answering))) if self._owed else limit)
         for sequence in answering:
             batch.add(sequence, sequence.waiting, self._guess(sequence, len(answering)))
-        budget = READING_SLICE if answering else self._context.shape.batch
+        budget = READING_SLICE if answering else limit
         for sequence in (sequence for sequence in ready if sequence.reading):
             budget -= batch.add(sequence, budget)
         return batch

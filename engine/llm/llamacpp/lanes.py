@@ -27,6 +27,9 @@ MAX_ADAPTER_LANES = 3
 LANE_IDLE_S = 60.0
 """A context that was not used for so long while others were is closed; people's of the base model stays."""
 
+PATIENCE_S = 5.0
+"""A job that made way for people's prompts for so long gets a short step all the same."""
+
 STORING_S = 1.0
 """How long the prompt beginnings of a context are written to disk when it is closed; what is left then is computed again."""
 
@@ -106,13 +109,14 @@ class Lanes:
         return lane is not None
 
     def step(self) -> None:
-        """A step of each lane with work. Jobs wait while a person's prompt is read."""
-        for key, lane in sorted(self._lanes.items(), key=lambda entry: not entry[0].urgent):
-            if lane.busy and (key.urgent or not self._someone_waits()):
-                self._step(key, lane)
+        """A step of each lane with work. Jobs wait while a person's prompt is read, but not for ever."""
+        now = time.monotonic()
+        for key, lane in sorted(self._lanes.items(), key=lambda entry: not entry[1].urgent):
+            makes_way = not lane.urgent and self._someone_waits()
+            if lane.busy and (not makes_way or now - lane.used_at >= PATIENCE_S):
+                self._step(key, lane, owed=makes_way)
             else:
                 lane.end_interrupted()
-        now = time.monotonic()
         for key, lane in list(self._lanes.items()):
             if not lane.busy and key != LaneKey(None, urgent=True) and now - lane.used_at > LANE_IDLE_S:
                 self._close(key)
@@ -140,13 +144,13 @@ class Lanes:
             logger.info("Unloaded %s", self._options.path.name)
 
     def _someone_waits(self) -> bool:
-        return any(lane.reading for key, lane in self._lanes.items() if key.urgent)
+        return any(lane.reading for lane in self._lanes.values())
 
-    def _step(self, key: LaneKey, lane: Lane) -> None:
+    def _step(self, key: LaneKey, lane: Lane, *, owed: bool) -> None:
         """A step of a lane, timed; a broken lane goes away with what is in it."""
         started, before = time.perf_counter(), lane.decode_s
         try:
-            lane.step()
+            lane.step(owed=owed)
         except ModelError as exc:
             lane.fail(exc)
             lane.close()
@@ -209,10 +213,8 @@ class Lanes:
         model, facts = self._load()
         store = self._store_for(key.adapter, model)
         path = key.adapter.path if key.adapter else None
-        # A model that cannot cut a sequence off cannot take a decode back either.
-        switch = self._stop if key.urgent or not model.keeps_history else self._pause
         try:
-            context = open_context(model, facts, self._options.shape, path, switch, least=least)
+            context = open_context(model, facts, self._options.shape, path, self._stop, least=least)
         except OutOfMemoryError:
             if not self._free_gpu_memory():
                 raise
@@ -222,6 +224,8 @@ class Lanes:
             self._vocabulary,
             max_live=self._options.max_live,
             keeps_history=model.keeps_history,
+            stop=self._stop,
+            pause=self._pause,
             parking=self._parking,
             store=store,
         )
