@@ -18,6 +18,7 @@ from engine.domain import Json
 from engine.errors import NexusError
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.defaults import DEFAULT_MODELS, missing_files
+from engine.model_registry.file_hashes import HASHES, FileHashes
 from engine.model_registry.registry import ModelRegistry
 
 MIN_PYTHON = (3, 11)
@@ -51,7 +52,7 @@ def doctor(settings: Settings) -> list[Check]:
         _home(settings.home),
         _disk(hardware),
         _memory(hardware),
-        *_default_models(settings.models_dir),
+        *_default_models(settings.models_dir, FileHashes(settings.cache_dir / HASHES)),
         _chosen_models(settings),
         _database(settings.database),
         _llama_cpp(),
@@ -117,11 +118,11 @@ def _memory(hardware: Hardware) -> Check:
     return Check("Memory", free >= MIN_MEMORY_GB, f"{free:.1f} of {total:.1f} GB available", hint)
 
 
-def _default_models(models_dir: Path) -> list[Check]:
+def _default_models(models_dir: Path, hashes: FileHashes) -> list[Check]:
     checks = []
     for model in DEFAULT_MODELS:
         try:
-            missing = missing_files(models_dir, model)
+            missing = missing_files(models_dir, model, hashes)
             detail = f"missing or changed: {', '.join(missing)}" if missing else "present, hashes match"
         except NexusError as exc:
             missing, detail = [model.name], exc.message

@@ -149,11 +149,13 @@ class Wiring:
     @part
     def registry(self) -> ModelRegistry:
         """What is in the models folder."""
+        from engine.model_registry.file_hashes import HASHES, FileHashes
         from engine.model_registry.registry import ModelRegistry
 
         settings = self.settings
         defaults = settings.default_model, settings.default_encoder
-        return ModelRegistry(settings.models_dir, defaults=defaults, check=_check_model_file)
+        hashes = FileHashes(settings.cache_dir / HASHES)
+        return ModelRegistry(settings.models_dir, defaults=defaults, check=_check_model_file, hashes=hashes)
 
     @part
     def weights(self) -> WeightCopies:

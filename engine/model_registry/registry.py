@@ -19,7 +19,8 @@ from engine.model_registry.describe import (
     is_encoder_folder,
     is_encoder_part,
 )
-from engine.model_registry.files import Copied, HashCache, copy_stream, disk_errors, incoming, put_in_place, require_space
+from engine.model_registry.file_hashes import FileHashes
+from engine.model_registry.files import Copied, copy_stream, disk_errors, incoming, put_in_place, require_space
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.hub import Hub, HuggingFaceHub
 from engine.model_registry.pull import check_names, download, files_to_pull, pulled_name
@@ -49,7 +50,13 @@ class ModelRegistry:
     """Lists and changes a models folder. Safe to use from any thread; files that others add or remove are noticed."""
 
     def __init__(
-        self, models_dir: Path, hub: Hub | None = None, *, defaults: Sequence[str] = (), check: Check = read_gguf
+        self,
+        models_dir: Path,
+        hub: Hub | None = None,
+        *,
+        defaults: Sequence[str] = (),
+        check: Check = read_gguf,
+        hashes: FileHashes | None = None,
     ) -> None:
         """Open a folder.
 
@@ -58,12 +65,13 @@ class ModelRegistry:
             hub: where models are pulled from; by default the Hugging Face hub.
             defaults: the models that the settings name; they are not removed.
             check: what a GGUF file must pass before it is taken in.
+            hashes: remembers the hashes of files; by default for as long as this registry lives.
         """
         self._defaults = frozenset(_plain(name) for name in defaults)
         self._check = check
         self._folder = models_dir.absolute()
         self._hub = hub or HuggingFaceHub()
-        self._hashes = HashCache(self._folder)
+        self._hashes = hashes or FileHashes()
         self._seen: dict[Path, tuple[tuple[int, int], ModelInfo | ModelFileError | None]] = {}
         self._lock = threading.Lock()
 

@@ -53,7 +53,7 @@ def install(folder: Path, shelf: WheelShelf) -> list[str]:
 
 
 def present(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".hashes.json"]
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

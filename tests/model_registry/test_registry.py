@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.config import Settings
+from engine.container import Engine
 from engine.errors import (
     ConflictError,
     InputError,
@@ -19,7 +21,9 @@ from engine.errors import (
     OfflineError,
     StorageError,
 )
+from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.llm.llamacpp.model_files.model_check import check_model_file
+from engine.model_registry.file_hashes import FileHashes
 from engine.model_registry.hub import HubFile
 from engine.model_registry.registry import ModelRegistry
 
@@ -148,23 +152,38 @@ class TestFind:
         with pytest.raises(NotFoundError):
             registry.path(name)
 
-    def test_the_hash_is_computed_once_and_noticed_to_be_old(
-        self, registry: ModelRegistry, folder: Path, write_gguf: WriteGguf
-    ) -> None:
+    def test_the_hash_is_computed_once_and_noticed_to_be_old(self, tmp_path: Path, folder: Path, write_gguf: WriteGguf) -> None:
+        store = tmp_path / "cache" / "hashes.json"
+        registry = ModelRegistry(folder, hashes=FileHashes(store))
         path = write_gguf(folder=folder)
         assert registry.info("tiny").sha256 is None
         assert registry.sha256("tiny") == hashlib.sha256(path.read_bytes()).hexdigest()
-        assert ModelRegistry(folder).info("tiny").sha256 == registry.sha256("tiny")
+        again = ModelRegistry(folder, hashes=FileHashes(store))
+        assert again.info("tiny").sha256 == registry.sha256("tiny")
         write_gguf(folder=folder, general__license="other")
         assert registry.info("tiny").sha256 is None
 
-    @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"tiny.gguf": 1}'])
+    @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"PATH": 1}', b'{"PATH": [1, 2]}', b'{"PATH": ["a", 1, 2]}'])
     def test_a_damaged_hash_file_is_passed_over(
-        self, registry: ModelRegistry, folder: Path, write_gguf: WriteGguf, content: bytes
+        self, tmp_path: Path, folder: Path, write_gguf: WriteGguf, content: bytes
     ) -> None:
-        path = write_gguf(folder=folder)
-        (folder / ".hashes.json").write_bytes(content)
+        path, store = write_gguf(folder=folder), tmp_path / "hashes.json"
+        store.write_bytes(content.replace(b"PATH", str(path).encode()))
+        registry = ModelRegistry(folder, hashes=FileHashes(store))
         assert registry.sha256("tiny") == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def test_a_hash_that_came_with_the_models_is_not_believed(self, folder: Path, write_gguf: WriteGguf) -> None:
+        path = write_gguf(folder=folder)
+        status = path.stat()
+        lie = {"tiny.gguf": [status.st_size, status.st_mtime_ns, "0" * 64]}
+        (folder / ".hashes.json").write_text(json.dumps(lie))
+        assert ModelRegistry(folder).info("tiny").sha256 is None
+
+    def test_what_the_registry_has_hashed_the_runtime_need_not_read(self, tmp_path: Path, chat_gguf: Path) -> None:
+        settings = Settings(home=tmp_path / "home", models_dir=chat_gguf.parent)
+        with Engine(settings) as engine:
+            digest = engine.registry.sha256(chat_gguf.stem)
+            assert KnownFiles(settings.cache_dir / RECORD).recall(chat_gguf) == digest
 
 
 def leftovers(folder: Path) -> list[str]:

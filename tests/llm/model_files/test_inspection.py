@@ -15,6 +15,7 @@ from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.long_runs import LONGEST_RUN, cut_long_runs
 from engine.llm.llamacpp.model_files.inspection import Inspection, remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import KnownFiles
+from engine.model_registry.file_hashes import HASHES
 
 Stub = Callable[[str], tuple[str, ...]]
 Parts = object
@@ -124,11 +125,13 @@ def test_the_default_model_is_not_tried(chat_gguf: Path, stub: Stub) -> None:
 )
 def test_a_damaged_record_costs_a_trial_and_no_more(path: Path, stub: Stub, tmp_path: Path, damage: bytes) -> None:
     store = tmp_path / "known.json"
-    store.write_bytes(damage)
+    for record in (store, store.with_name(HASHES)):
+        record.write_bytes(damage)
     known = KnownFiles(store)
     remember_as_sound(known, path)
     Inspection(path, KnownFiles(store), trial=stub(MUST_NOT_RUN)).require_model()
-    assert set(json.loads(store.read_bytes())) == {"files", "sound"}
+    assert set(json.loads(store.read_bytes())) == {"sound"}
+    assert set(json.loads(store.with_name(HASHES).read_bytes())) >= {str(path)}
 
 
 def test_a_record_that_cannot_be_stored_lives_in_memory(path: Path, stub: Stub, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from engine.errors import AdapterError, ModelError, ModelFileError
 from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
-from engine.llm.llamacpp.model_files.known_files import KnownFiles, Stamp, file_stamp
+from engine.llm.llamacpp.model_files.known_files import KnownFiles
 from engine.llm.llamacpp.model_files.model_check import check_model_file, mark_checked, parts_by_name
 from engine.llm.llamacpp.model_files.trial_process import TrialProcess, failure, last_line
+from engine.model_registry.file_hashes import Stamp, file_stamp
 
 logger = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.errors import ModelFileError
-from engine.llm.llamacpp.model_files.known_files import Stamp, file_stamp
 from engine.llm.llamacpp.model_files.tensor_check import check_tensors
 from engine.llm.llamacpp.model_files.vocabulary_check import check_vocabulary
 from engine.model_registry.describe import is_chat_model
+from engine.model_registry.file_hashes import Stamp, file_stamp
 from engine.model_registry.gguf_cursor import HINT
 from engine.model_registry.gguf_file import GgufArray, GgufHeader, array_numbers, read_gguf
 

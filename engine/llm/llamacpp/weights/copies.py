@@ -9,7 +9,6 @@ import importlib.metadata
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from engine.llm.llamacpp.weights.record import (
 from engine.llm.llamacpp.weights.requantise_process import run_requantise
 from engine.llm.llamacpp.weights.speed import Speed, gains, speed_from_json
 from engine.machine import Hardware, inspect_hardware
-from engine.model_registry.files import INCOMING, HashCache, incoming, require_space
+from engine.model_registry.files import incoming, remove_stale, require_space
 from engine.model_registry.gguf_file import GgufHeader, read_gguf
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,6 @@ MIN_GAIN_ALONE = 0.9
 INLINE_S = 30.0
 """Longest wait for a copy when a model is first loaded; on two quiet cores the default model takes three seconds."""
 _FOLDER = ".optimised"
-_STALE_S = 3600.0
 
 Stop = Callable[[], bool]
 Report = Callable[[float], None]
@@ -86,12 +84,12 @@ class WeightCopies:
         """What was decided for a model; None where nothing was. A file that has changed since is another model.
 
         Raises:
-            StorageError: the model cannot be read.
+            ModelFileError: the model cannot be read.
         """
         named = list(self._named(model))
         if not named:
             return None
-        digest = _sha256(model)
+        digest = self._known.digest(model)
         return next((record for record in named if record.source_sha256 == digest), None)
 
     def served(self, model: Path, setting: str = AUTO, stop: Stop = lambda: False) -> Path:
@@ -140,11 +138,12 @@ class WeightCopies:
         """Delete the copy of a model and remember to use it as it is.
 
         Raises:
-            StorageError: it may not be deleted, or the model cannot be read.
+            StorageError: it may not be deleted.
+            ModelFileError: the model cannot be read.
         """
         old = self.record(model)
         self.remove(model)
-        record = _record(model, AS_IS, "chosen by a person", {} if old is None else old.speeds)
+        record = _record(model, self._known.digest(model), AS_IS, "chosen by a person", {} if old is None else old.speeds)
         write_record(self._folder_for(model), record)
         return record
 
@@ -192,13 +191,13 @@ class WeightCopies:
             return self._make(model, header, form, limits)
         except (ModelFileError, CancelledError) as exc:
             if not limits.stop():
-                write_record(self._folder_for(model), _record(model, AS_IS, exc.message, {}))
+                write_record(self._folder_for(model), _record(model, self._known.digest(model), AS_IS, exc.message, {}))
             raise
 
     def _make(self, model: Path, header: GgufHeader, form: str, limits: _Limits) -> WeightRecord:
-        folder, digest = self._folder_for(model), _sha256(model)
+        folder, digest = self._folder_for(model), self._known.digest(model)
         target = folder / copy_name(digest, form)
-        _remove_stale(folder)
+        remove_stale(folder)
         with incoming(folder) as unfinished:
             written = target if target.is_file() else unfinished
             size = int(header.parameters * BYTES_A_WEIGHT[form])
@@ -207,7 +206,7 @@ class WeightCopies:
             job: dict[str, Json] = {"source": str(model.absolute()), "target": str(written), "format": form}
             job |= {"threads": self._machine().physical_cores, "measure_s": limits.measure_s}
             stop = _reporting(limits, written, size)
-            record = _judged(model, form, run_requantise(job, limits.seconds, stop), keep=limits.keep)
+            record = _judged(model, digest, form, run_requantise(job, limits.seconds, stop), keep=limits.keep)
             if record.format != AS_IS:
                 written.replace(target)  # of two processes that made it, either file is as good
         delete_copies(folder, digest, keep=record.format)
@@ -268,7 +267,7 @@ def _reporting(limits: _Limits, written: Path, size: int) -> Stop:
     return stop
 
 
-def _judged(model: Path, form: str, reply: Mapping[str, Json], *, keep: bool) -> WeightRecord:
+def _judged(model: Path, digest: str, form: str, reply: Mapping[str, Json], *, keep: bool) -> WeightRecord:
     """The record of a copy that was made and measured: kept if it is worth it, or if a person wants it in any case."""
     before, after = speed_from_json(reply.get(AS_IS)), speed_from_json(reply.get(form))
     if before is None or after is None:
@@ -276,32 +275,20 @@ def _judged(model: Path, form: str, reply: Mapping[str, Json], *, keep: bool) ->
     gain = gains(before, after)
     worth_it = gain["among_many"] >= MIN_GAIN and gain["alone"] >= MIN_GAIN_ALONE
     reason = f"{form} is {gain['among_many']:.2f} × as fast with many requests at once, {gain['alone']:.2f} × with a single one"
-    record = _record(model, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
+    record = _record(model, digest, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
     if record.format == AS_IS:
         return record
     return record.with_copy(cast(int, reply["size"]), str(reply["sha256"]))
 
 
-def _record(model: Path, form: str, reason: str, speeds: Mapping[str, Speed]) -> WeightRecord:
+def _record(model: Path, digest: str, form: str, reason: str, speeds: Mapping[str, Speed]) -> WeightRecord:
     return WeightRecord(
         source_name=model.name,
         source_size=model.stat().st_size,
-        source_sha256=_sha256(model),
+        source_sha256=digest,
         format=form,
         reason=reason,
         llama_cpp=importlib.metadata.version("llama_cpp_python"),
         made_at=utc_now().isoformat(),
         speeds=speeds,
     )
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what processes that were killed have left unfinished."""
-    for path in folder.glob(f"{INCOMING}*"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink()
-
-
-def _sha256(model: Path) -> str:
-    return HashCache(model.absolute().parent).sha256(model.absolute())
