@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.agents import AgentDelta
     from engine.chat import ChatDelta
     from engine.compare import CompareEvent
+    from engine.knowledge.proof import Proof
 
 ANSWER_TOKENS = 256
 """Longest answer of each side of a comparison, in tokens."""
@@ -66,6 +67,12 @@ class Engine(Submission, ModelFiles):
             NotFoundError: there is no such collection.
         """
         return self.repositories.faqs.list(self.collection(collection).id, status)
+
+    def proof(self, pair: FaqPair) -> Proof | None:
+        """The page that proves a pair, with a picture where there is one; see `engine.knowledge.proof.proof_of`."""
+        from engine.knowledge.proof import proof_of
+
+        return proof_of(pair, self.repositories, self.documents)
 
     # --- answers -------------------------------------------------------------------------------------------------------
 

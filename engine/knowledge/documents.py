@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.domain import Document, utc_now
-from engine.errors import DocumentError, NexusError, StorageError
+from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
 from engine.ingest import SUPPORTED_SUFFIXES, Limits, LoadedDocument, chunk_pages, read_document, safe_name
 from engine.observability.tracing import traced
 
@@ -91,6 +91,17 @@ class DocumentLibrary:
         self._repositories.collections.remove_document(collection_id, document_id)
         for unused in self._repositories.documents.remove_unused():
             self._forget_original(unused)
+
+    def original(self, document_id: str) -> Path:
+        """The file that a document was read from.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        path = next(self._folder.glob(f"{document_id}*"), None) if _ORIGINAL.fullmatch(document_id) else None
+        if path is None:
+            raise NotFoundError(f"the original of document {document_id} is gone", hint="Add the document again.")
+        return path
 
     def remove_leftovers(self, *, older_than_s: float = LEFTOVER_AGE_S) -> int:
         """Remove files that an interrupted process left behind. Returns how many there were.
