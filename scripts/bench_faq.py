@@ -15,6 +15,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +26,16 @@ sys.path.insert(0, str(ROOT))
 from engine.config import PROJECT_ROOT, load_settings  # noqa: E402
 from engine.embedding.base import Embedder  # noqa: E402
 from engine.embedding.registry import create_embedder  # noqa: E402
+from engine.hardware import inspect_hardware  # noqa: E402
 from engine.llm.base import ChatModel  # noqa: E402
 from engine.llm.registry import create_chat_model  # noqa: E402
-from scripts.faq_bench import measures  # noqa: E402
+from scripts.faq_bench import high_level, measures  # noqa: E402
 from scripts.faq_bench.data import PARTS, Article, read_squad, samples  # noqa: E402
-from scripts.faq_bench.ours import Extracted, extract  # noqa: E402
+from scripts.faq_bench.ours import Extracted, chunks_of, extract, pairs_of  # noqa: E402
 
 Figures = dict[str, float]
+SPEED_CHUNKS = 4
+"""Chunks of each sample document that both sides are given."""
 QUICK = 3
 """Articles of each set with `--quick`."""
 
@@ -47,6 +51,8 @@ def main() -> None:
         embedder = create_embedder("all-MiniLM-L6-v2", PROJECT_ROOT / "models")
         try:
             results = {name: _measure(name, articles, model, embedder, given) for name, articles in _sets(given)}
+            if given.speed:
+                results["speed"] = {"all": _speed(model, embedder, given)}
         finally:
             model.close()
     if given.json:
@@ -76,6 +82,36 @@ def _measure(
     reasons = Counter(pair.reason for extracted in found for pair in extracted.rejected)
     print(f"\n{name}\n{_line(each['all'])}\n  rejected: {dict(reasons.most_common())}\n", flush=True)
     return each
+
+
+def _speed(model: ChatModel, embedder: Embedder, given: argparse.Namespace) -> Figures:
+    """Pairs a minute of both sides over the same chunks of the sample documents; the sides take turns."""
+    documents = [chunks_of(article)[:SPEED_CHUNKS] for article in samples()]
+    path = PROJECT_ROOT / "models" / f"{load_settings().default_model}.gguf"
+    threads = inspect_hardware().physical_cores
+    rounds: list[Figures] = []
+    for _ in range(1 if given.quick else 3):
+        made = proved = asked = 0
+        ours_s = theirs_s = 0.0
+        for chunks in documents:
+            started = time.perf_counter()
+            shown, _rejected = pairs_of(chunks, model, embedder)
+            ours_s += time.perf_counter() - started
+            made += len(shown)
+            found = high_level.ask(path, chunks, threads)
+            asked, proved, theirs_s = asked + found.pairs, proved + found.proved, theirs_s + found.seconds
+        rounds.append(
+            {
+                "ours_per_minute": 60 * made / ours_s,
+                "high_level_per_minute": 60 * asked / theirs_s,
+                "high_level_proved_per_minute": 60 * proved / theirs_s,
+                "speed_vs_high_level": (made / ours_s) / max(asked / theirs_s, 1e-9),
+            }
+        )
+        print(f"  speed {_line(rounds[-1])}", file=sys.stderr, flush=True)
+    figures = {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+    print(f"speed\n{_line(figures)}\n", flush=True)
+    return figures
 
 
 def _figures(found: Sequence[Extracted], embedder: Embedder) -> Figures:
@@ -133,6 +169,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="*", help="files in SQuAD's format")
     parser.add_argument("--part", choices=PARTS, default="odd")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} articles of each set only")
+    parser.add_argument("--speed", action="store_true", help="also against asking one chunk at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="append the pairs there, a line of JSON each")
     return parser.parse_args()

@@ -10,22 +10,20 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from engine.cancellation import CancelToken
-from engine.domain import Chunk
+from engine.domain import Chunk, Completion
 from engine.errors import CancelledError
 from engine.faq.prompts import question_requests, topic_of
 from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
-from engine.faq.types import Candidate, Origin, Unit, UnitKind
+from engine.faq.types import Candidate, Origin, Unit, UnitKind, Wording
 from engine.faq.units import find_units
 from engine.faq.written import written_pairs
 from engine.llm.base import ChatModel, Request
 
-MODEL_QUESTIONS = 2
-"""Questions that the model is asked for a sentence that no rule fits; one where a rule has a question already."""
-
-_WINDOW = 48
+_WINDOW = 96
 """Requests that are given to the model together: several rounds of its batch, and a bound on what is kept in memory."""
 
 _SPARE = 1.5
@@ -115,8 +113,7 @@ def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, cancel:
         found = list(_by_rule(unit, chunk))
         plan.candidates += found
         if unit.kind is UnitKind.SENTENCE:
-            count = 1 if found else MODEL_QUESTIONS
-            requests = question_requests(unit.text, chunk, count=count, grammar=grammar, cancel=cancel)
+            requests = question_requests(unit, chunk, few=bool(found), grammar=grammar, cancel=cancel)
             plan.requests += [(unit, request) for request in requests]
     plan.waiting = len(plan.requests)
     return plan
@@ -124,11 +121,11 @@ def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, cancel:
 
 def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
     if unit.kind is UnitKind.SENTENCE:
-        for question in sentence_questions(unit.text, chunk.text):
-            yield _candidate(question, unit.text, unit, chunk, Origin.RULE, "")
+        for question in sentence_questions(unit.text, chunk.text) if unit.quote_start == unit.start else ():
+            yield _candidate(question, unit.quote, unit, chunk, Origin.RULE)
         return
     for column, (question, answer) in enumerate(row_questions(unit.text, topic_of(chunk))):
-        yield _candidate(question, answer, unit, chunk, Origin.RULE, f" column {column}")
+        yield _candidate(question, answer, unit, chunk, Origin.RULE, part=f" column {column}")
 
 
 def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[tuple[int, list[Candidate]]]:
@@ -141,14 +138,22 @@ def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -
         plan, unit, _ = tasks[position]
         question = _SPACES.sub(" ", completion.text).strip()
         if question:
-            plan.candidates.append(_candidate(question, unit.text, unit, plan.chunk, Origin.MODEL, ""))
+            wording = _wording(completion)
+            plan.candidates.append(_candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=wording))
         plan.waiting -= 1
         if plan.waiting == 0:
             yield plan.index, plan.candidates
 
 
-def _candidate(question: str, answer: str, unit: Unit, chunk: Chunk, origin: Origin, part: str) -> Candidate:
-    return Candidate(question, answer, unit.text, chunk, origin, unit.fact, f"{unit.start}{part}")
+def _candidate(
+    question: str, answer: str, unit: Unit, chunk: Chunk, origin: Origin, *, part: str = "", wording: Wording | None = None
+) -> Candidate:
+    return Candidate(question, answer, unit.quote, chunk, origin, unit.fact, f"{unit.start}{part}", unit.text, wording)
+
+
+def _wording(completion: Completion) -> Wording | None:
+    found = [token.logprob for token in completion.logprobs]
+    return Wording(fmean(found), min(found)) if found else None
 
 
 def _check(cancel: CancelToken | None) -> None:

@@ -18,9 +18,11 @@ class UnitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A piece of a chunk that states a fact by itself: the quote of a future pair.
+    """A piece of a chunk that states a fact.
 
-    `start` and `end` are character offsets into the chunk's text; `fact` says in 0…1 how much of a fact it states.
+    `start` and `end` are character offsets into the chunk's text; `fact` says in 0…1 how much of a fact it states. `quote` is
+    what a pair about it quotes, from `quote_start` to `end`: the piece, or, where it leans on the sentences before it ("It
+    also …"), those as well.
     """
 
     text: str
@@ -28,6 +30,8 @@ class Unit:
     end: int
     kind: UnitKind
     fact: float
+    quote: str
+    quote_start: int
 
 
 class Origin(StrEnum):
@@ -40,11 +44,23 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """How likely a model finds the words of its question when it is free to choose, in nats a token: mean and least.
+
+    A question that the constraint bent out of shape, or that the model was lost in, has tokens that it would never have chosen.
+    """
+
+    mean: float
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A proposed pair, not yet checked.
 
     Several candidates may have one quote; at most one of them becomes a pair. `answer` is the quote or a span of it. `key`
-    names the fact within the chunk: a table row has one for each of its columns, a sentence has one.
+    names the fact within the chunk: a table row has one for each of its columns, a sentence has one. `sentence` is the part of
+    the quote that the question is asked of, where the quote has more. `wording` is there where a local model worded it.
     """
 
     question: str
@@ -54,6 +70,8 @@ class Candidate:
     origin: Origin
     fact: float
     key: str = ""
+    sentence: str = ""
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,8 @@ class ScoreParts:
     """Whether the question has the shape and the length of one that a person asks."""
     fact: float
     """How much of a fact the quote states."""
+    wording: float
+    """How likely the model finds the question's words."""
 
 
 @dataclass(frozen=True, slots=True)

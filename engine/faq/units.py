@@ -1,24 +1,26 @@
-"""Choosing the sentences and rows of a chunk that state a fact which stands alone."""
+"""Choosing the sentences and rows of a chunk that state a fact, each with as much of the text before it as it needs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.domain import Chunk
 from engine.faq.types import Unit, UnitKind
 from engine.faq.words import names, numbers, word_set, words
 from engine.ingest import split_sentences
 
-FACT_THRESHOLD = 0.3
-"""A sentence below this is left out. Set so that a plain "X is a Y" passes and "We value our customers." does not."""
+FACT_THRESHOLD = 0.25
+"""A sentence below this is left out. Set so that a sentence about a name passes and "We value our customers." does not."""
 
 _MIN_WORDS = 5
-_MAX_CHARACTERS = 420
+_MAX_CHARACTERS = 600
+_MAX_BEFORE = 2
+"""Sentences that a quote may begin earlier, for a sentence that leans on them."""
 _LABEL = re.compile(r"(?P<label>[^\W\d_][^:;.!?|]{1,48}):\s+(?P<value>\S.*)", re.DOTALL)
 _PROSE_LABELS = word_set("note notes warning caution important tip hint attention example remember danger q a question answer")
 _BOILERPLATE = re.compile(
-    r"all rights reserved|copyright|©|\bpage \d+ of \d+|table of contents|click here|read more"
+    r"all rights reserved|copyright|©|\bpage \d+ of \d+|table of contents|^\W*(?:click here|read more)"
     r"|\bsee (?:section|page|chapter|figure)|\.{4,}|(?:\. ){4,}|^\s*(?:figure|fig\.|table|chapter|section) \d",
     re.IGNORECASE,
 )
@@ -32,7 +34,8 @@ _LEANS_ON_OTHERS = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"\b(?:must|may|can|cannot|shall|should|need to|has to|have to|required|allowed|forbidden|prohibited|not|never|only|if)\b",
+    r"\b(?:must|may|can|cannot|might|could|will|would|shall|should|need to|has to|have to"
+    r"|required|allowed|forbidden|prohibited|not|never|only|if)\b",
     re.IGNORECASE,
 )
 _DEFINITION = re.compile(r"\b(?:is|are|was|were|means|consists? of|includes?|contains?|covers?)\b", re.IGNORECASE)
@@ -46,6 +49,9 @@ _MEASURE = re.compile(
 # An ending or a word that verbs have, or an order: "Press and hold the …".
 _VERB_LIKE = re.compile(
     r"^[A-Z][a-z]+ (?:and [a-z]+ )?(?:the|a|an|your|all|any|on|off|to|at|for)\b"
+    r"|\b(?:we|you|they|I|members|customers|visitors|users) (?:also |only |always |never )?[a-z]{3,}\b"
+    r"|\b(?:wrote|took|made|gave|began|ran|grew|knew|found|told|held|sent|lost|built|led|won|left|met|paid|sold|spent|kept|became"
+    r"|came|went|saw|said|set)\b"
     r"|\b(?:\w+(?:ed|es)|[a-z]+s|is|are|was|were|can|must|may|will|has|have|do|does|should|shall)\b"
 )
 
@@ -53,8 +59,8 @@ _VERB_LIKE = re.compile(
 def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list[Unit]:
     """The fact-bearing units of a chunk, in reading order.
 
-    Headings, questions, fragments, boilerplate, lines of a table of contents and sentences that lean on others ("This also
-    …") are left out.
+    Headings, questions, fragments, boilerplate, lines of a table of contents, and sentences that lean on others ("This also
+    …") which the same paragraph does not have, are left out.
 
     Args:
         chunk: the passage.
@@ -62,16 +68,32 @@ def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list
     """
     headings = {_normal(heading) for heading in chunk.heading_path}
     found = []
-    for start, end in _pieces(chunk.text):
+    pieces = list(_pieces(chunk.text))
+    for at, (start, end) in enumerate(pieces):
         text = chunk.text[start:end]
         if _normal(text) in headings or any(low < end and start < high for low, high in taken or []):
             continue
         kind = UnitKind.ROW if is_row(text) else UnitKind.SENTENCE
-        if kind is UnitKind.ROW or _stands_alone(text):
+        quote_start = start if kind is UnitKind.ROW else _quote_start(chunk.text, pieces, at)
+        if quote_start is not None and (kind is UnitKind.ROW or _is_sentence(text)):
             fact = fact_score(text, kind)
             if fact >= FACT_THRESHOLD:
-                found.append(Unit(text, start, end, kind, fact))
+                found.append(Unit(text, start, end, kind, fact, chunk.text[quote_start:end], quote_start))
     return found
+
+
+def _quote_start(text: str, pieces: Sequence[tuple[int, int]], at: int) -> int | None:
+    """Where the quote of a sentence begins: at itself or the nearest before it that leans on no other; None where none is."""
+    start, end = pieces[at]
+    for before in range(_MAX_BEFORE + 1):
+        if at < before:
+            return None
+        low, high = pieces[at - before]
+        if "\n" in text[high:start] or end - low > _MAX_CHARACTERS:
+            return None  # another paragraph
+        if not _LEANS_ON_OTHERS.search(text[low:high]):
+            return low
+    return None
 
 
 def sentences_of(chunk: Chunk) -> list[str]:
@@ -116,17 +138,17 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
             yield from ((start + low, start + high) for low, high in spans)
 
 
-def _stands_alone(text: str) -> bool:
-    """Whether a sentence is whole, is no question and needs no other sentence to be understood."""
+def _is_sentence(text: str) -> bool:
+    """Whether a text is a whole sentence that states something."""
     if len(text) > _MAX_CHARACTERS or len(words(text)) < _MIN_WORDS or text.rstrip("\"'”’)").endswith(("?", ":", "…")):
         return False
-    if "|" in text or _BOILERPLATE.search(text) or _LEANS_ON_OTHERS.search(text):
+    if "|" in text or _BOILERPLATE.search(text):
         return False
     return bool(_VERB_LIKE.search(text)) and _mostly_letters(text)
 
 
 def _mostly_letters(text: str) -> bool:
-    return sum(character.isalpha() or character.isspace() for character in text) >= 0.7 * len(text)
+    return sum(character.isalpha() or character.isspace() for character in text) >= 0.6 * len(text)
 
 
 def _normal(text: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain import Chunk, FaqStatus
 from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
-from engine.faq.curation import Curator
-from engine.faq.dedupe import drop_duplicates
+from engine.faq.curation import Curator, faq_pairs
+from engine.faq.dedupe import DuplicateIndex
 from engine.faq.extraction import extract_pairs
 from engine.faq.types import ScoredPair
 from engine.ingest.chunking import chunk_pages
@@ -32,15 +32,37 @@ class Extracted:
     seconds: float
 
 
+def chunks_of(article: Article) -> Sequence[Chunk]:
+    """The chunks of an article, as the product cuts it."""
+    identifier = hashlib.sha256(article.name.encode()).hexdigest()
+    return chunk_pages(identifier, article.pages, target_tokens=TARGET_TOKENS)
+
+
 def extract(article: Article, model: ChatModel, inner: Embedder) -> Extracted:
     """Extract pairs from an article."""
     started = time.perf_counter()
-    embedder = RememberingEmbedder(inner)
-    identifier = hashlib.sha256(article.name.encode()).hexdigest()
-    chunks = chunk_pages(identifier, article.pages, target_tokens=TARGET_TOKENS)
-    curator = Curator(embedder, chunks, {page.number: page.text for page in article.pages})
-    pairs = [pair for _, found in extract_pairs(chunks, model=model) for pair in curator.curate(found)]
-    kept = drop_duplicates(pairs, embedder=embedder)
-    shown = [pair for pair in kept if pair.status is not FaqStatus.REJECTED]
-    rejected = [pair for pair in kept if pair.status is FaqStatus.REJECTED]
+    chunks = chunks_of(article)
+    shown, rejected = pairs_of(chunks, model, inner, {page.number: page.text for page in article.pages})
     return Extracted(article, chunks, shown, rejected, time.perf_counter() - started)
+
+
+def pairs_of(
+    chunks: Sequence[Chunk], model: ChatModel, inner: Embedder, pages: Mapping[int, str] | None = None
+) -> tuple[Sequence[ScoredPair], Sequence[ScoredPair]]:
+    """The pairs of some chunks: those that are shown, and the rejected ones that are no duplicates."""
+    embedder = RememberingEmbedder(inner)
+    curator = Curator(embedder, chunks, pages or _pages(chunks))
+    pairs = [pair for _, found in extract_pairs(chunks, model=model) for pair in curator.curate(found)]
+    index = DuplicateIndex(embedder, [])
+    made = faq_pairs(pairs, collection_id="bench", document="bench", model=model.name)
+    ranked = sorted(zip(pairs, made, strict=True), key=lambda both: -both[1].score)
+    kept = [scored for scored, pair in ranked if index.add(pair).duplicate_of is None]
+    shown = [pair for pair in kept if pair.status is not FaqStatus.REJECTED]
+    return shown, [pair for pair in kept if pair.status is FaqStatus.REJECTED]
+
+
+def _pages(chunks: Sequence[Chunk]) -> dict[int, str]:
+    pages: dict[int, str] = {}
+    for chunk in chunks:
+        pages[chunk.page] = f"{pages.get(chunk.page, '')}\n{chunk.text}"
+    return pages

@@ -13,7 +13,7 @@ from engine.embedding.registry import create_embedder
 from engine.faq.checks import rejection_of
 from engine.faq.curation import WEIGHTS, Curator, faq_pairs, score_of
 from engine.faq.prompts import EXAMPLES
-from engine.faq.types import Candidate, Origin, ScoreParts
+from engine.faq.types import Candidate, Origin, ScoreParts, Wording
 
 MakeChunk = Callable[..., Chunk]
 QUOTE = "Refunds are issued to the original card within five working days."
@@ -69,11 +69,36 @@ def test_a_good_pair_passes(good: Candidate) -> None:
             {"question": "Why are refunds issued on the card?", "quote": "Refunds are issued by card.", "answer": "card"},
             "does not have",
         ),
+        ({"question": "What is a refund?"}, "does not have what the question asks for"),
+        ({"question": "How can refunds be issued?"}, "does not have what the question asks for"),
+        (
+            {
+                "question": "When did refunds begin in 2019?",
+                "quote": "Refunds began in 2019.",
+                "answer": "Refunds began in 2019.",
+            },
+            "has its answer in it",
+        ),
         ({"question": "When are bananas harvested and shipped overseas?"}, "about something that the quote does not say"),
     ],
 )
 def test_each_hard_check_has_its_reason(good: Candidate, change: dict[str, str], reason: str) -> None:
-    assert reason in rejection_of(replace(good, **change), f"{PAGE}\nRefunds are issued by card.")  # type: ignore[arg-type]
+    assert reason in rejection_of(replace(good, **change), f"{PAGE}\nRefunds are issued by card.\nRefunds began in 2019.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("What is a refund?", "A refund is money that we send back."),
+        ("What is the largest shop of the town?", "Tallybird is the largest shop of the town."),
+        ("What is Tallybird?", "We work with Tallybird, a maker of tills."),
+        ("What is the total area of the new shop?", "The total area of the new shop rose to 800 square metres."),
+        ("How can refunds be issued?", "Refunds can be issued by sending the money to the card."),
+        ("When did refunds begin in Germany?", "Refunds began in Germany in 2019."),
+    ],
+)
+def test_a_quote_that_answers_its_question_passes(good: Candidate, question: str, quote: str) -> None:
+    assert rejection_of(replace(good, question=question, quote=quote, answer=quote), quote) == ""
 
 
 def test_a_number_cut_in_two_is_no_answer(good: Candidate) -> None:
@@ -97,8 +122,8 @@ def test_the_quote_is_looked_for_on_its_own_page(good: Candidate, chunk: Chunk) 
 
 
 def test_weights_add_up_to_one_and_scores_stay_in_range() -> None:
-    assert score_of(ScoreParts(1, 1, 1, 1, 1)) == pytest.approx(1)
-    assert score_of(ScoreParts(0, 0, 0, 0, 0)) == 0
+    assert score_of(ScoreParts(1, 1, 1, 1, 1, 1)) == pytest.approx(1)
+    assert score_of(ScoreParts(0, 0, 0, 0, 0, 0)) == 0
     assert score_of(WEIGHTS) < 1
 
 
@@ -110,6 +135,19 @@ class TestWithMiniLm:
         [pair] = Curator(minilm, [chunk], {3: PAGE}).curate([bad, worse, good])
         assert (pair.candidate.question, pair.status) == (good.question, FaqStatus.PENDING)
         assert pair.score > 0.7
+
+    def test_a_question_whose_words_the_model_would_not_choose_is_doubtful(
+        self, minilm: Embedder, chunk: Chunk, good: Candidate
+    ) -> None:
+        for wording, passes in ((Wording(-0.4, -2.0), True), (Wording(-2.5, -4.0), False), (Wording(-0.4, -14.0), False)):
+            [pair] = Curator(minilm, [chunk], {3: PAGE}).curate([replace(good, wording=wording)])
+            assert (pair.status is FaqStatus.PENDING) is passes
+            assert passes or "wording" in pair.reason
+
+    def test_of_two_questions_the_better_worded_one_is_kept(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
+        first, second = replace(good, wording=Wording(-0.9, -5.0)), replace(good, wording=Wording(-0.1, -0.5))
+        [pair] = Curator(minilm, [chunk], {3: PAGE}).curate([first, second])
+        assert pair.candidate is second
 
     def test_where_nothing_passes_one_rejected_pair_tells_why(self, minilm: Embedder, chunk: Chunk, good: Candidate) -> None:
         bad = [replace(good, question=question) for question in ("Refunds.", "What is this section about?")]

@@ -15,7 +15,7 @@ from engine.faq.extraction import extract_pairs
 from engine.faq.types import Origin
 from engine.faq.words import numbers
 from engine.ingest import locate_quote
-from engine.llm.base import Regex
+from engine.llm.base import Capabilities, Regex
 
 MakeChunk = Callable[..., Chunk]
 Told = Callable[..., object]
@@ -42,6 +42,34 @@ def test_requests_are_constrained_low_priority_and_share_their_prefix(chunk_of: 
     assert {request.params.priority for request in model.requests} == {10}
     assert all(isinstance(request.params.constraint, Regex) for request in model.requests)
     assert len({request.messages[:-1] for request in model.requests}) == 1
+
+
+def test_a_sentence_is_asked_about_in_several_ways_and_less_where_a_rule_has_asked(chunk_of: MakeChunk, told: Told) -> None:
+    model = told(lambda prompt: "What?")
+    list(extract_pairs([chunk_of(FACT)], model=model))
+    patterns = [request.params.constraint for request in model.requests]
+    assert len(patterns) == len(set(patterns)) > 3
+    ruled = told(lambda prompt: "What?")
+    list(extract_pairs([chunk_of("Members can book the small kiln for six hours.")], model=ruled))
+    assert 0 < len(ruled.requests) < len(patterns)
+
+
+def test_a_model_without_grammars_is_asked_once(chunk_of: MakeChunk, told: Told) -> None:
+    model = told(lambda prompt: "How long must I hold the power button?")
+    model.capabilities = Capabilities(grammars=False)
+    [(_, candidates)] = extract_pairs([chunk_of(FACT)], model=model)
+    assert [request.params.constraint for request in model.requests] == [None]
+    assert [candidate.question for candidate in candidates] == ["How long must I hold the power button?"]
+
+
+def test_the_quote_of_a_sentence_that_leans_on_others_has_those_as_well(chunk_of: MakeChunk, told: Told) -> None:
+    text = "Marie Curie was born in Warsaw. She was awarded the Nobel Prize in 1903."
+    model = told(lambda prompt: "When was Marie Curie awarded the Nobel Prize?")
+    [(_, candidates)] = extract_pairs([chunk_of(text)], model=model)
+    about = [candidate for candidate in candidates if candidate.sentence.startswith("She")]
+    assert about
+    assert {(candidate.quote, candidate.answer) for candidate in about} == {(text, text)}
+    assert {candidate.origin for candidate in about} == {Origin.MODEL}, "a rule would ask about 'she'"
 
 
 def test_each_chunk_comes_exactly_once_in_whatever_order(chunk_of: MakeChunk, told: Told) -> None:

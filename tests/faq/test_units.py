@@ -50,8 +50,33 @@ def test_facts_are_taken_whole_and_in_place(chunk_of: MakeChunk, sentence: str) 
         "a | b | c | 12 | must not be here",
     ],
 )
-def test_what_states_no_fact_alone_is_left_out(chunk_of: MakeChunk, line: str) -> None:
+def test_what_states_no_fact_is_left_out(chunk_of: MakeChunk, line: str) -> None:
     assert find_units(chunk_of(line)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("Tesla was born in 1856. He moved to Graz in May.", "Tesla was born in 1856. He moved to Graz in May."),
+        (
+            "Tesla was born in 1856. He moved to Graz. Then he left it in May.",
+            "Tesla was born in 1856. He moved to Graz. Then he left it in May.",
+        ),
+        (
+            "Graz has 300,000 people. Tesla was born in 1856. He left Graz in May.",
+            "Tesla was born in 1856. He left Graz in May.",
+        ),
+        ("Tesla was born in 1856.\nHe moved to Graz in May.", None),
+        (f"Tesla was {'very ' * 120}young. He moved to Graz in May.", None),
+        ("It was late. He moved to Graz. He left. He moved to Prague in May.", None),
+    ],
+)
+def test_the_quote_begins_at_the_nearest_sentence_that_leans_on_no_other(
+    chunk_of: MakeChunk, text: str, quote: str | None
+) -> None:
+    last = [unit for unit in find_units(chunk_of(text)) if text.endswith(unit.text) and unit.end == len(text)]
+    assert [unit.quote for unit in last] == ([] if quote is None else [quote])
+    assert all(text[unit.quote_start : unit.end] == unit.quote for unit in last)
 
 
 def test_headings_of_the_chunk_are_left_out(chunk_of: MakeChunk) -> None:
@@ -84,6 +109,8 @@ def test_any_text_gives_units_that_are_its_own_spans(chunk_of: MakeChunk, text: 
     position = 0
     for unit in find_units(chunk_of(text)):
         assert text[unit.start : unit.end] == unit.text
+        assert text[unit.quote_start : unit.end] == unit.quote
+        assert unit.quote_start <= unit.start
         assert position <= unit.start < unit.end
         assert FACT_THRESHOLD <= unit.fact <= 1
         position = unit.end
