@@ -70,8 +70,8 @@ _COUNTED_WITHIN = 2
 """So many words may stand between a number and the noun that it counts."""
 
 _TIMES = re.compile(
-    r"\b(?:\d{1,2}[:.]\d\d|\d{3,4}s?|\d{1,2}(?:st|nd|rd|th)?|noon|midnight|\w+ly|\w+day|(?:before|after|until|since|during|when|while|once)"
-    r"|january|february|march|april|may|june|july|august|september|october|november|december|century)\b",
+    r"\b(?:\d{1,2}[:.]\d\d|\d{3,4}s?|\d{1,2}(?:st|nd|rd|th)?|noon|midnight|daily|weekly|monthly|yearly|annually|\w+day|century"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december)\b",
     re.IGNORECASE,
 )
 _FIGURES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (

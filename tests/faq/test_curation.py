@@ -95,6 +95,7 @@ def test_each_hard_check_has_its_reason(good: Candidate, change: dict[str, str],
         ("What is the total area of the new shop?", "The total area of the new shop rose to 800 square metres."),
         ("How can refunds be issued?", "Refunds can be issued by sending the money to the card."),
         ("When did refunds begin in Germany?", "Refunds began in Germany in 2019."),
+        ("When do refunds begin?", "Refunds begin after the parcel is back."),
     ],
 )
 def test_a_quote_that_answers_its_question_passes(good: Candidate, question: str, quote: str) -> None:
