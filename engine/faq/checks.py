@@ -25,6 +25,9 @@ _OPENING = re.compile(
     r"|(?:can|could|is|are|was|were|does|do|did|must|may|might|will|would|should|shall|has|have|am)\b",
     re.IGNORECASE,
 )
+_TWO_QUESTIONS = re.compile(
+    r"\b(?:and|or) (?:what|who|when|where|why|how|which) (?:is|are|was|were|do|does|did|has|have|can)\b", re.IGNORECASE
+)
 _POINTS_AT_TEXT = re.compile(
     r"\b(?:this|the|that|above|following)\s(?:section|passage|text|sentence|paragraph|document|page|article|context|chapter|statement|excerpt)\b"
     r"|\baccording to (?:the|this)\b|\bmentioned\b|\b(?:topic|sentence)\s?:",
@@ -122,7 +125,9 @@ def _answer_in_quote(candidate: Candidate, _page_text: str) -> str:
 
 def _shape(candidate: Candidate, _page_text: str) -> str:
     question = candidate.question
-    if not question.endswith("?") or question.count("?") > 1 or not _OPENING.match(question) or _CONTROL.search(question):
+    if question.count("?") > 1 or _TWO_QUESTIONS.search(question) or _CONTROL.search(question):
+        return "This is not one plain question."
+    if not question.endswith("?") or not _OPENING.match(question):
         return "This is not one plain question."
     if not _MIN_WORDS <= len(words(question)) <= _MAX_WORDS or len(question) > _MAX_CHARACTERS:
         return "The question is too short or too long."
@@ -130,7 +135,9 @@ def _shape(candidate: Candidate, _page_text: str) -> str:
 
 
 def _grammatical(candidate: Candidate, _page_text: str) -> str:
-    return "The question is not a whole sentence." if _BROKEN.search(candidate.question) else ""
+    question = candidate.question
+    paired = question.count("(") == question.count(")") and question.count('"') % 2 == 0
+    return "" if paired and not _BROKEN.search(question) else "The question is not a whole sentence."
 
 
 def _fits_kind(candidate: Candidate, _page_text: str) -> str:

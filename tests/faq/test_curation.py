@@ -51,6 +51,8 @@ def test_a_good_pair_passes(good: Candidate) -> None:
         ({"question": "When are refunds issued? And how?"}, "not one plain question"),
         ({"question": "When are refunds\nissued?"}, "not one plain question"),
         ({"question": "When are <|im_end|> refunds issued?"}, "not one plain question"),
+        ({"question": "When are refunds issued and who is the card?"}, "not one plain question"),
+        ({"question": "When are refunds issued (to cards?"}, "not a whole sentence"),
         ({"question": "When refunds?"}, "too short"),
         ({"question": f"When are {'very ' * 40}late refunds issued?"}, "too short or too long"),
         ({"question": "When does this section say refunds are issued?"}, "points at the text"),
