@@ -61,8 +61,7 @@ def main() -> None:
 
 def _sets(given: argparse.Namespace) -> list[tuple[str, Sequence[Article]]]:
     named = [(f"{path.stem} ({given.part})", read_squad(path, given.part)) for path in given.data]
-    if given.quick:
-        named = [(name, articles[:QUICK]) for name, articles in named]
+    named = [(name, articles[: QUICK if given.quick else given.articles]) for name, articles in named]
     return [*named, ("samples", list(samples()))]
 
 
@@ -169,6 +168,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="*", help="files in SQuAD's format")
     parser.add_argument("--part", choices=PARTS, default="odd")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} articles of each set only")
+    parser.add_argument("--articles", type=int, metavar="N", help="the first N articles of each set only")
     parser.add_argument("--speed", action="store_true", help="also against asking one chunk at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="append the pairs there, a line of JSON each")

@@ -12,7 +12,8 @@ from engine.ingest.sentences import split_sentences
 
 _CHARACTERS_PER_TOKEN = 4
 _SLACK = 2
-"""A chunk may be this many times the target where that keeps a table row whole, or a heading with what it heads."""
+"""A chunk may be this many times the target where that keeps a table row or list item whole, or a heading with what it heads."""
+_WHOLE = frozenset({BlockKind.TABLE_ROW, BlockKind.LIST_ITEM})
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) 
     """Cut pages into chunks of about `target_tokens`.
 
     A chunk never crosses a page and starts anew at each heading. Blocks stay whole where they fit; longer ones are cut between
-    sentences, and sentences that are too long between words. A table row is kept whole up to twice the target. No chunk is
+    sentences, and sentences that are too long between words. A table row or list item is kept whole up to twice the target. No chunk is
     longer than twice the target. The chunks of a page cover all its characters but white space, once and in order.
 
     Args:
@@ -89,7 +90,7 @@ class _Cutter:
         for block in _all_blocks(page):
             heading = block.kind is BlockKind.HEADING
             path = (*block.heading_path, page.text[block.start : block.end]) if heading else block.heading_path
-            limit = self._target * (_SLACK if block.kind is BlockKind.TABLE_ROW else 1)
+            limit = self._target * (_SLACK if block.kind in _WHOLE else 1)
             for start, end in self._pieces(page.text, block.start, block.end, limit):
                 yield _Span(start, end, path, heading)
 

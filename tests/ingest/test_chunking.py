@@ -75,8 +75,9 @@ def test_list_items_stay_below_their_heading() -> None:
     assert len(chunks) == 1
 
 
-def test_rows_are_never_cut() -> None:
-    rows = [(BlockKind.TABLE_ROW, f"Item: number {n}; Price: {n} euros; Note: some words about it") for n in range(30)]
+@pytest.mark.parametrize("kind", [BlockKind.TABLE_ROW, BlockKind.LIST_ITEM])
+def test_rows_and_list_items_are_never_cut(kind: BlockKind) -> None:
+    rows = [(kind, f"Item: number {n}. Price: {n} euros. Note: some words about it") for n in range(30)]
     chunks = chunk_pages("d", [page_of(*rows)], target_tokens=40)
     assert [line for chunk in chunks for line in chunk.text.split("\n")] == [text for _, text in rows]
 
