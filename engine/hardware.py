@@ -9,6 +9,7 @@ import platform
 import socket
 import sqlite3
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class Check:
             object.__setattr__(self, "hint", "")
 
 
-def doctor(settings: Settings) -> list[Check]:
+def doctor(settings: Settings, machine: Callable[[], Hardware] | None = None) -> list[Check]:
     """Check everything that an installation needs. Never raises: what cannot be checked is a failed check."""
-    hardware = inspect_hardware(settings.home)
+    hardware = machine() if machine else inspect_hardware(settings.home)
     return [
         _python(),
         _home(settings.home),
@@ -65,7 +66,7 @@ def doctor(settings: Settings) -> list[Check]:
     ]
 
 
-def fit_default(settings: Settings) -> list[dict[str, Json]]:
+def fit_default(settings: Settings, machine: Callable[[], Hardware] = inspect_hardware) -> list[dict[str, Json]]:
     """How the default model is run on this machine: rows of `setting`, `value` and `reason`; none where it is not local."""
     from engine.llm.llamacpp.fitting import plan_for
     from engine.llm.llamacpp.weights.copies import WeightCopies
@@ -75,7 +76,7 @@ def fit_default(settings: Settings) -> list[dict[str, Json]]:
         record = WeightCopies(settings.cache_dir).record(path)
     except NexusError:
         return []
-    plan = plan_for(path, settings)
+    plan = plan_for(path, settings, machine())
     rows: list[dict[str, Json]] = [
         {"setting": name, "value": choice.value, "reason": choice.reason} for name, choice in plan.rows()
     ]

@@ -8,6 +8,9 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,9 @@ CPU_FLAGS = (
 )
 """Processor features that decide how fast llama.cpp and torch run."""
 NVIDIA_SMI_TIMEOUT_S = 5.0
+GPU_REFRESH_S = 30.0
+"""How long what nvidia-smi said holds. GPUs do not come and go; free memory changes when a model is loaded, and where there is
+less than there was, fewer layers are put on the GPU (`engine.llm.llamacpp.loading`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,13 @@ class Hardware:
     system: str
 
 
-def inspect_hardware(home: Path | None = None) -> Hardware:
-    """Look at this machine. Imports no heavy library and takes well under a second; a hanging nvidia-smi is given up on."""
+def inspect_hardware(home: Path | None = None, gpus: Callable[[], tuple[Gpu, ...]] | None = None) -> Hardware:
+    """Look at this machine. Imports no heavy library and takes well under a second; a hanging nvidia-smi is given up on.
+
+    Args:
+        home: where the home folder is or will be; by default the current folder.
+        gpus: lists the GPUs; by default nvidia-smi is asked.
+    """
     model, flags = _cpu()
     return Hardware(
         cpu=model,
@@ -76,11 +87,45 @@ def inspect_hardware(home: Path | None = None) -> Hardware:
         memory_total=_memory_total(),
         memory_available=memory_available(),
         disk_free=_disk_free(home or Path.cwd()),
-        gpus=_gpus(),
+        gpus=(gpus or _gpus)(),
         llama_cpp_gpu=_llama_cpp_gpu(),
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
     )
+
+
+class Machine:
+    """This machine as it is whenever one looks, though nvidia-smi, which takes long, is asked again only after a while.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(
+        self, home: Path | None = None, *, refresh_s: float = GPU_REFRESH_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            home: where the home folder is or will be.
+            refresh_s: seconds for which what nvidia-smi said holds.
+            clock: the time in seconds.
+        """
+        self._home = home
+        self._refresh_s = refresh_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: tuple[float, tuple[Gpu, ...]] | None = None
+
+    def __call__(self) -> Hardware:
+        """Look."""
+        return inspect_hardware(self._home, self._gpus)
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        with self._lock:  # of several that look at once, one asks
+            now = self._clock()
+            if self._seen is None or now - self._seen[0] >= self._refresh_s:
+                self._seen = now, _gpus()
+            return self._seen[1]
 
 
 def _cpu() -> tuple[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from engine.db.repositories import Repositories
 from engine.db.session import Database
 from engine.handlers import handlers
 from engine.jobs import JobQueue, Worker
+from engine.machine import Machine
 from engine.observability.logging import configure_logging
 from engine.observability.metrics import Metrics
 from engine.observability.tracing import configure_tracing
@@ -147,6 +148,11 @@ class Wiring:
         )
 
     @part
+    def machine(self) -> Machine:
+        """What this machine has."""
+        return Machine(self.settings.home)
+
+    @part
     def registry(self) -> ModelRegistry:
         """What is in the models folder."""
         from engine.model_registry.file_hashes import HASHES, FileHashes
@@ -162,14 +168,14 @@ class Wiring:
         """The copies of models in formats that this machine computes faster."""
         from engine.llm.llamacpp.weights.copies import WeightCopies
 
-        return WeightCopies(self.settings.cache_dir)
+        return WeightCopies(self.settings.cache_dir, self.machine)
 
     @part
     def models(self) -> ChatModels:
         """The chat models that are loaded."""
         from engine.llm.registry import ChatModels
 
-        return ChatModels(self.settings, self.registry.path, self.repositories.spending)
+        return ChatModels(self.settings, self.registry.path, self.repositories.spending, self.machine)
 
     def model(self, name: str | None = None) -> ChatModel:
         """The chat model of this name, the default one for None.

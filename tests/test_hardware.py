@@ -3,14 +3,16 @@
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine import hardware, machine
 from engine.config import PROJECT_ROOT, Settings
+from engine.container import Engine
 from engine.hardware import Check, doctor, fit_default
-from engine.machine import Gpu, inspect_hardware, parse_nvidia_smi
+from engine.machine import Gpu, Machine, inspect_hardware, parse_nvidia_smi
 
 
 def finding(settings: Settings, name: str) -> Check:
@@ -52,6 +54,38 @@ def test_a_failing_or_hanging_nvidia_smi_means_no_gpu(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(machine, "NVIDIA_SMI_TIMEOUT_S", 0.5)
     assert inspect_hardware().gpus == ()
+
+
+def test_a_machine_asks_nvidia_smi_again_only_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = tmp_path / "asked"
+    program(tmp_path, f"echo x >> {asked}; echo 'NVIDIA X, 24564, 20000, 550.54'")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    now = [0.0]
+    look = Machine(tmp_path, refresh_s=30.0, clock=lambda: now[0])
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: look(), range(4)))
+    assert {machine.gpus for machine in found} == {(Gpu("NVIDIA X", 24564 << 20, 20000 << 20, "550.54"),)}
+    now[0] = 29.0
+    look()
+    assert asked.read_text().split() == ["x"]
+    now[0] = 30.0
+    look()
+    assert asked.read_text().split() == ["x", "x"]
+
+
+@pytest.mark.models
+def test_the_parts_of_an_engine_look_once(
+    settings: Settings, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "asked"
+    program(tmp_path, f"echo x >> {asked}; echo 'NVIDIA X, 24564, 20000, 550.54'")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with Engine(settings) as engine:
+        for name in ("SmolLM2-135M-Instruct.Q4_1", None):
+            engine.model(name)
+            engine.models.discard("SmolLM2-135M-Instruct.Q4_1")
+        engine.machine()
+    assert asked.read_text().split() == ["x"]
 
 
 def test_odd_lines_of_nvidia_smi_are_passed_over() -> None:

@@ -39,14 +39,18 @@ def doctor(run: Run) -> None:
     """Check what AI Nexus needs on this machine; ends with 1 when something that it cannot do without is missing."""
     from engine.hardware import doctor as examine
     from engine.hardware import fit_default
+    from engine.machine import Machine
 
-    checks = [{**asdict(check), "required": check.name not in ADVISORY} for check in examine(run.settings)]
+    machine = Machine(run.settings.home)
+    checks = [{**asdict(check), "required": check.name not in ADVISORY} for check in examine(run.settings, machine)]
     ok = all(check["ok"] for check in checks if check["required"])
     if run.out.as_json:
-        run.out.record({"ok": ok, "checks": checks, "plan": fit_default(run.settings)})
+        run.out.record({"ok": ok, "checks": checks, "plan": fit_default(run.settings, machine)})
     else:
         run.out.records(checks, ("ok", "name", "detail", "hint"), empty="Nothing was checked.")
         run.out.text("\n")
-        run.out.records(fit_default(run.settings), ("setting", "value", "reason"), empty="The default model cannot be read.")
+        run.out.records(
+            fit_default(run.settings, machine), ("setting", "value", "reason"), empty="The default model cannot be read."
+        )
     if not ok:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.db.repositories import SpendingRepository
 from engine.errors import ConfigError, InputError, ModelError
 from engine.llm.base import ChatModel
+from engine.machine import Hardware, inspect_hardware
 
 Resolve = Callable[[str], Path]
 """The GGUF file of a local model's name; raises NotFoundError where there is none."""
@@ -20,10 +21,13 @@ Resolve = Callable[[str], Path]
 Spending = SpendingRepository | None
 """Where it is written down what providers cost; None: nowhere."""
 
-Factory = Callable[[str, Settings, Resolve, Spending], ChatModel]
+Look = Callable[[], Hardware]
+"""Looks at the machine."""
+
+Factory = Callable[[str, Settings, Resolve, Spending, Look], ChatModel]
 
 
-def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending) -> ChatModel:
+def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending, machine: Look) -> ChatModel:
     from engine.llm.llamacpp import LlamaCppModel
     from engine.llm.llamacpp.fitting import plan_for
     from engine.llm.llamacpp.model_files.inspection import Inspection
@@ -32,8 +36,8 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
     from engine.llm.llamacpp.weights.copies import WeightCopies
 
     path = resolve(name.removeprefix("local/"))
-    plan = plan_for(path, settings)
-    copies = WeightCopies(settings.cache_dir)
+    plan = plan_for(path, settings, machine())
+    copies = WeightCopies(settings.cache_dir, machine)
     known = KnownFiles(settings.cache_dir / RECORD)
     return LlamaCppModel(
         path,
@@ -51,7 +55,7 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending)
     )
 
 
-def _cloud(name: str, settings: Settings, _resolve: Resolve, spending: Spending) -> ChatModel:
+def _cloud(name: str, settings: Settings, _resolve: Resolve, spending: Spending, _machine: Look) -> ChatModel:
     from engine.llm.cloud import Budget, LiteLlmModel, TokenPrice
 
     if spending is None and settings.budget_usd is not None:
@@ -67,7 +71,7 @@ def _cloud(name: str, settings: Settings, _resolve: Resolve, spending: Spending)
     )
 
 
-def _fake(name: str, _settings: Settings, _resolve: Resolve, _spending: Spending) -> ChatModel:
+def _fake(name: str, _settings: Settings, _resolve: Resolve, _spending: Spending, _machine: Look) -> ChatModel:
     from engine.llm.fake import FakeChatModel
 
     return FakeChatModel(name=name)
@@ -85,7 +89,9 @@ PROVIDERS: dict[str, Factory] = {
 """Who serves `provider/model`. A name without a slash is local; any other provider is tried with litellm."""
 
 
-def create_chat_model(name: str, *, settings: Settings, resolve: Resolve, spending: Spending = None) -> ChatModel:
+def create_chat_model(
+    name: str, *, settings: Settings, resolve: Resolve, spending: Spending = None, machine: Look = inspect_hardware
+) -> ChatModel:
     """A chat model by its name. Nothing is loaded or connected yet.
 
     Args:
@@ -93,6 +99,7 @@ def create_chat_model(name: str, *, settings: Settings, resolve: Resolve, spendi
         settings: limits of the runtime, and whether remotes are allowed.
         resolve: gives a local model's file.
         spending: records what providers cost.
+        machine: looks at the machine that a local model is fitted to.
 
     Raises:
         InputError: the name is empty, or lacks the provider or the model.
@@ -105,14 +112,17 @@ def create_chat_model(name: str, *, settings: Settings, resolve: Resolve, spendi
         hint = "Name both, such as openai/gpt-4o, or a model of `nexus models list`."
         raise InputError(f"{name!r} is no PROVIDER/MODEL.", hint=hint)
     factory = PROVIDERS.get(provider, _cloud) if slash else _local
-    return factory(name, settings, resolve, spending)
+    return factory(name, settings, resolve, spending, machine)
 
 
 class ChatModels:
     """The chat models in use, one of each name. Safe to use from any thread."""
 
-    def __init__(self, settings: Settings, resolve: Resolve, spending: Spending = None) -> None:
+    def __init__(
+        self, settings: Settings, resolve: Resolve, spending: Spending = None, machine: Look = inspect_hardware
+    ) -> None:
         self._settings = settings
+        self._machine = machine
         self._resolve = resolve
         self._spending = spending
         self._lock = threading.Lock()
@@ -131,7 +141,11 @@ class ChatModels:
                 raise ModelError("The models were closed.", hint="Start again.")
             if wanted not in self._models:
                 self._models[wanted] = create_chat_model(
-                    wanted, settings=self._settings, resolve=self._resolve, spending=self._spending
+                    wanted,
+                    settings=self._settings,
+                    resolve=self._resolve,
+                    spending=self._spending,
+                    machine=self._machine,
                 )
             return self._models[wanted]
 
