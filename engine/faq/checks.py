@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
+from engine.faq.language import language_of
 from engine.faq.prompts import EXAMPLES
 from engine.faq.types import Candidate, Origin
 from engine.faq.words import STOP_WORDS, content_stems, names, numbers, stem, word_set, words
@@ -101,7 +102,8 @@ def rejection_of(candidate: Candidate, page_text: str) -> str:
 
     Pairs that the document has word for word need only be on the page.
     """
-    checks = _PROOF if candidate.origin is Origin.WRITTEN else (*_PROOF, *_QUESTION)
+    further = _QUESTION if candidate.english else _FOREIGN_QUESTION
+    checks = _PROOF if candidate.origin is Origin.WRITTEN else (*_PROOF, *further)
     return next((reason for check in checks if (reason := check(candidate, page_text))), "")
 
 
@@ -132,6 +134,24 @@ def _shape(candidate: Candidate, _page_text: str) -> str:
     if not _MIN_WORDS <= len(words(question)) <= _MAX_WORDS or len(question) > _MAX_CHARACTERS:
         return "The question is too short or too long."
     return ""
+
+
+def _foreign_shape(candidate: Candidate, _page_text: str) -> str:
+    question = candidate.question
+    if len(re.findall("[?？؟]", question)) != 1 or question[-1] not in "?？؟" or _CONTROL.search(question):
+        return "This is not one plain question."
+    return "" if len(question) <= _MAX_CHARACTERS else "The question is too short or too long."
+
+
+def _foreign_language(candidate: Candidate, _page_text: str) -> str:
+    """Whether question and quote are of one language, where both can be told."""
+    asked, told = language_of([candidate.question]), language_of([candidate.quote])
+    return "" if not asked or not told or asked == told else "The question is in another language than the quote."
+
+
+def _nothing_added(candidate: Candidate, _page_text: str) -> str:
+    known = " ".join((candidate.quote, *candidate.chunk.heading_path))
+    return "" if numbers(candidate.question) <= numbers(known) else "The question has a number that the quote lacks."
 
 
 def _grammatical(candidate: Candidate, _page_text: str) -> str:
@@ -258,3 +278,4 @@ _QUESTION: tuple[_Check, ...] = (
     _nothing_invented,
     _same_language,
 )
+_FOREIGN_QUESTION: tuple[_Check, ...] = (_foreign_shape, _foreign_language, _no_repetition, _nothing_added)

@@ -9,12 +9,13 @@ import heapq
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Completion
 from engine.errors import CancelledError
+from engine.faq.language import language_of
 from engine.faq.prompts import question_requests, topic_of
 from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
@@ -29,6 +30,8 @@ _WINDOW = 96
 _SPARE = 1.5
 """Units that are tried for each pair that is wanted, because some do not pass the checks."""
 
+_ENGLISH = ("en", "")
+"""Tables and short texts, whose language cannot be told, are taken for English."""
 _SPACES = re.compile(r"\s+")
 
 
@@ -41,10 +44,16 @@ class _Plan:
     candidates: list[Candidate]
     requests: list[tuple[Unit, Request]] = field(default_factory=list)
     waiting: int = 0
+    english: bool = True
 
 
 def extract_pairs(
-    chunks: Sequence[Chunk], *, model: ChatModel, max_pairs: int | None = None, cancel: CancelToken | None = None
+    chunks: Sequence[Chunk],
+    *,
+    model: ChatModel,
+    max_pairs: int | None = None,
+    language: str | None = None,
+    cancel: CancelToken | None = None,
 ) -> Iterator[tuple[int, list[Candidate]]]:
     """Candidate pairs of each chunk, as they come.
 
@@ -55,6 +64,8 @@ def extract_pairs(
         chunks: the passages.
         model: words the questions.
         max_pairs: how many pairs are wanted; the most factual units are then chosen, and half as many again as a reserve.
+        language: of the chunks, an ISO 639-1 code; None: it is told from them. Questions are in the same one. Where the model
+            does not know it, only what the document has word for word is taken.
         cancel: stops the work.
 
     Yields:
@@ -64,13 +75,16 @@ def extract_pairs(
         CancelledError: `cancel` was set.
         ModelError, ProviderError: the model failed.
     """
-    chosen = _choose(chunks, max_pairs)
-    grammar = model.capabilities.grammars
+    language = language_of(chunk.text for chunk in chunks) if language is None else language
+    english = language in _ENGLISH
+    chosen = _choose(chunks, max_pairs, english=english)
+    if not knows_language(model, language):
+        chosen = [[] for _ in chunks]
     window: list[_Plan] = []
     pending = 0
     for index, chunk in enumerate(chunks):
         _check(cancel)
-        plan = _plan(index, chunk, chosen[index], grammar=grammar, cancel=cancel)
+        plan = _plan(index, chunk, chosen[index], model=model, english=english, cancel=cancel)
         if not plan.requests:
             yield index, plan.candidates
             continue
@@ -82,14 +96,20 @@ def extract_pairs(
     yield from _run(window, model, cancel)
 
 
-def _choose(chunks: Sequence[Chunk], max_pairs: int | None) -> list[list[Unit]]:
+def knows_language(model: ChatModel, language: str) -> bool:
+    """Whether a model was trained for a language, as far as its file says: one that says nothing is trusted."""
+    known = model.capabilities.languages
+    return not known or not language or language in known
+
+
+def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) -> list[list[Unit]]:
     """The units of each chunk that are worth asking about."""
     units = []
     written = 0
     for chunk in chunks:
         pairs = written_pairs(chunk)
         written += len(pairs)
-        units.append(find_units(chunk, [(pair.start, pair.end) for pair in pairs]))
+        units.append(find_units(chunk, [(pair.start, pair.end) for pair in pairs], english=english))
     if max_pairs is None:
         return units
     room = max(0, math.ceil((max_pairs - written) * _SPARE))
@@ -103,17 +123,18 @@ def _choose(chunks: Sequence[Chunk], max_pairs: int | None) -> list[list[Unit]]:
     return [[unit for unit in found if (index, unit.start) in kept] for index, found in enumerate(units)]
 
 
-def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, cancel: CancelToken | None) -> _Plan:
+def _plan(index: int, chunk: Chunk, units: list[Unit], *, model: ChatModel, english: bool, cancel: CancelToken | None) -> _Plan:
     candidates = [
         Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
         for pair in written_pairs(chunk)
     ]
-    plan = _Plan(index, chunk, candidates)
+    plan = _Plan(index, chunk, candidates, english=english)
     for unit in units:
-        found = list(_by_rule(unit, chunk))
+        found = list(_by_rule(unit, chunk)) if english else []
         plan.candidates += found
         if unit.kind is UnitKind.SENTENCE:
-            requests = question_requests(unit, chunk, few=bool(found), grammar=grammar, cancel=cancel)
+            grammar = model.capabilities.grammars
+            requests = question_requests(unit, chunk, few=bool(found), grammar=grammar, english=english, cancel=cancel)
             plan.requests += [(unit, request) for request in requests]
     plan.waiting = len(plan.requests)
     return plan
@@ -139,7 +160,8 @@ def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -
         question = _SPACES.sub(" ", completion.text).strip()
         if question:
             wording = _wording(completion)
-            plan.candidates.append(_candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=wording))
+            candidate = _candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=wording)
+            plan.candidates.append(replace(candidate, english=plan.english))
         plan.waiting -= 1
         if plan.waiting == 0:
             yield plan.index, plan.candidates

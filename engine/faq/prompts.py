@@ -33,6 +33,8 @@ _ASKING_NOUNS = ("purpose",)
 
 _ENDINGS = "have|do|need|from|to|for|in|on|with"
 _SYSTEM = "You write the question that a sentence answers. The question can be understood without the sentence."
+_SAME_LANGUAGE = "Write one question, in the language of the sentence, and nothing else."
+_FOREIGN_PATTERN = "[^\\n?？؟]{6,140}[?？؟]"
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("Library rules", "Members may borrow up to six books for three weeks.", "How many books may members borrow?"),
     (
@@ -75,7 +77,9 @@ _METACHARACTERS = re.compile(r"[.^$*+?{}\[\]\\|()/&~#-]")
 _VARIANTS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""))
 
 
-def question_requests(unit: Unit, chunk: Chunk, *, few: bool, grammar: bool, cancel: CancelToken | None) -> list[Request]:
+def question_requests(
+    unit: Unit, chunk: Chunk, *, few: bool, grammar: bool, english: bool = True, cancel: CancelToken | None = None
+) -> list[Request]:
     """Requests for questions to a sentence, each with other first words.
 
     Args:
@@ -83,9 +87,12 @@ def question_requests(unit: Unit, chunk: Chunk, *, few: bool, grammar: bool, can
         chunk: where it stands; its headings are the topic.
         few: whether there is a question already, so that fewer are asked for.
         grammar: whether the model decodes under a grammar. Without one all requests would be the same, so that there is one.
+        english: whether the sentence is English; the examples, the first words and the function words are.
         cancel: stops the generation.
     """
     topic = topic_of(chunk)
+    if not english:
+        return [_foreign_request(topic, unit.text, grammar=grammar, cancel=cancel)]
     messages = _messages(topic, unit.text)
     whole = _messages(topic, unit.quote)
     if not grammar:
@@ -119,6 +126,12 @@ def openers_of(sentence: str) -> list[tuple[str, ...]]:
     if _PERSON.search(sentence):
         groups.append(("Who",))
     return [_OPENERS, *groups[:1], _WHAT_DOES, ("What",), ("How", "Why"), *groups[1:]]
+
+
+def _foreign_request(topic: str, sentence: str, *, grammar: bool, cancel: CancelToken | None) -> Request:
+    """Without examples, which would draw the question into English."""
+    messages = (Message("system", f"{_SYSTEM} {_SAME_LANGUAGE}"), Message("user", _task(topic, sentence)))
+    return Request(messages, _params(Regex(_FOREIGN_PATTERN) if grammar else None, cancel))
 
 
 def _params(constraint: Regex | None, cancel: CancelToken | None) -> GenerationParams:

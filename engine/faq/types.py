@@ -72,6 +72,8 @@ class Candidate:
     key: str = ""
     sentence: str = ""
     wording: Wording | None = None
+    english: bool = True
+    """Whether the quote is English, which the finer checks of a question are made for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ FACT_THRESHOLD = 0.25
 
 _MIN_WORDS = 5
 _MAX_CHARACTERS = 600
+_MIN_FOREIGN = 12
+_DOTS = re.compile(r"\.{4,}|(?:\. ){4,}|©")
 _MAX_BEFORE = 2
 """Sentences that a quote may begin earlier, for a sentence that leans on them."""
 _LABEL = re.compile(r"(?P<label>[^\W\d_][^:;.!?|]{1,48}):\s+(?P<value>\S.*)", re.DOTALL)
@@ -56,7 +58,7 @@ _VERB_LIKE = re.compile(
 )
 
 
-def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list[Unit]:
+def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None, *, english: bool = True) -> list[Unit]:
     """The fact-bearing units of a chunk, in reading order.
 
     Headings, questions, fragments, boilerplate, lines of a table of contents, and sentences that lean on others ("This also
@@ -65,6 +67,7 @@ def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list
     Args:
         chunk: the passage.
         taken: spans of the chunk's text that are spoken for, such as pairs that the document has word for word.
+        english: whether the chunk is English. Of other languages every whole sentence is a unit, and no row is.
     """
     headings = {_normal(heading) for heading in chunk.heading_path}
     found = []
@@ -74,6 +77,10 @@ def find_units(chunk: Chunk, taken: list[tuple[int, int]] | None = None) -> list
         if _normal(text) in headings or any(low < end and start < high for low, high in taken or []):
             continue
         kind = UnitKind.ROW if is_row(text) else UnitKind.SENTENCE
+        if not english:
+            if kind is UnitKind.SENTENCE and _is_foreign_sentence(text):
+                found.append(Unit(text, start, end, kind, max(FACT_THRESHOLD, fact_score(text, kind)), text, start))
+            continue
         quote_start = start if kind is UnitKind.ROW else _quote_start(chunk.text, pieces, at)
         if quote_start is not None and (kind is UnitKind.ROW or _is_sentence(text)):
             fact = fact_score(text, kind)
@@ -145,6 +152,13 @@ def _is_sentence(text: str) -> bool:
     if "|" in text or _BOILERPLATE.search(text):
         return False
     return bool(_VERB_LIKE.search(text)) and _mostly_letters(text)
+
+
+def _is_foreign_sentence(text: str) -> bool:
+    """The same for a language whose words are not known here. Chinese and Japanese have no spaces between words."""
+    if not _MIN_FOREIGN <= len(text) <= _MAX_CHARACTERS or "|" in text or _DOTS.search(text) or not _mostly_letters(text):
+        return False
+    return text.rstrip("\"'”’»」)").endswith((".", "!", "。", "！", "।"))
 
 
 def _mostly_letters(text: str) -> bool:

@@ -119,6 +119,8 @@ class Capabilities:
     json_schema: bool = False
     local: bool = True
     """No byte leaves this machine."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that it was trained for, as its file says; empty: nothing is said."""
 
 
 @runtime_checkable

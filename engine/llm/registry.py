@@ -11,9 +11,10 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.db.repositories import SpendingRepository
-from engine.errors import ConfigError, InputError, ModelError
+from engine.errors import ConfigError, InputError, ModelError, ModelFileError
 from engine.llm.base import ChatModel
 from engine.machine import Hardware, inspect_hardware
+from engine.model_registry.gguf_file import languages
 
 Resolve = Callable[[str], Path]
 """The GGUF file of a local model's name; raises NotFoundError where there is none."""
@@ -52,7 +53,15 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending,
         weights=lambda stop: copies.served(path, settings.weights, stop),
         prefixes=PrefixFolder(settings.cache_dir / "prefixes", settings.prefix_cache_mb << 20),
         inspection=Inspection(path, known, gpu_layers=plan.gpu_layers.value, threads=plan.threads.value),
+        languages=_languages(path),
     )
+
+
+def _languages(path: Path) -> tuple[str, ...]:
+    try:
+        return languages(path)
+    except ModelFileError:
+        return ()  # the error comes when the file is used
 
 
 def _cloud(name: str, settings: Settings, _resolve: Resolve, spending: Spending, _machine: Look) -> ChatModel:

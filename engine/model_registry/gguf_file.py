@@ -46,6 +46,7 @@ SCALARS = {
     12: ("float64", "d"),
 }
 """The types of numbers: their names, and their letters in `struct`."""
+_MOST_LANGUAGES = 500
 _CODES = dict(SCALARS.values())
 
 
@@ -144,6 +145,18 @@ def array_numbers(path: Path, array: GgufArray) -> tuple[int | float | bool, ...
     with opened(path) as cursor:
         cursor.skip(array.offset)
         return cursor.numbers(_CODES[array.kind], array.length)
+
+
+def languages(path: Path) -> tuple[str, ...]:
+    """The languages that a model was trained for, as `general.languages` says; empty where it says nothing.
+
+    Raises:
+        ModelFileError: it is no GGUF, or a value in it is out of bounds.
+    """
+    found = read_gguf(path).metadata.get("general.languages")
+    if not isinstance(found, GgufArray) or found.kind != "string" or found.length > _MOST_LANGUAGES:
+        return ()
+    return tuple(code.decode().lower()[:2] for code in array_strings(path, found) if code.isascii() and code.isalpha())
 
 
 class _HeaderReader:

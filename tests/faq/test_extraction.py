@@ -11,7 +11,7 @@ from engine.domain import Chunk, FaqStatus
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import CancelledError, ModelError
 from engine.faq.curation import Curator, faq_pairs
-from engine.faq.extraction import extract_pairs
+from engine.faq.extraction import extract_pairs, knows_language
 from engine.faq.types import Origin
 from engine.faq.words import numbers
 from engine.ingest import locate_quote
@@ -60,6 +60,38 @@ def test_a_model_without_grammars_is_asked_once(chunk_of: MakeChunk, told: Told)
     [(_, candidates)] = extract_pairs([chunk_of(FACT)], model=model)
     assert [request.params.constraint for request in model.requests] == [None]
     assert [candidate.question for candidate in candidates] == ["How long must I hold the power button?"]
+
+
+GERMAN = "Lieferung\nDie Lieferung dauert drei Tage und kostet 5 Euro. Das Paket wird mit der Post zu dir nach Hause gebracht."
+
+
+def test_a_document_of_another_language_is_asked_about_in_it(chunk_of: MakeChunk, told: Told) -> None:
+    model = told(lambda prompt: "Wie lange dauert die Lieferung und ist das Paket in der Post?")
+    chunk = chunk_of(GERMAN, "Lieferung")
+    [(_, candidates)] = extract_pairs([chunk], model=model)
+    assert [candidate.quote for candidate in candidates] == GERMAN.split("\n")[1].replace("Euro. ", "Euro.|").split("|")
+    assert all("language of the sentence" in request.messages[0].content for request in model.requests)
+    curated = Curator(HashingEmbedder(), [chunk], {1: GERMAN}).curate(candidates)
+    assert not [pair for pair in curated if "English" in pair.reason or "plain question" in pair.reason]
+
+
+def test_an_english_question_to_a_german_sentence_is_refused(chunk_of: MakeChunk, told: Told) -> None:
+    model = told(lambda prompt: "How long does it take for the delivery to be at the home?")
+    chunk = chunk_of(GERMAN, "Lieferung")
+    [(_, candidates)] = extract_pairs([chunk], model=model)
+    curated = Curator(HashingEmbedder(), [chunk], {1: GERMAN}).curate(candidates)
+    assert {pair.reason for pair in curated} == {"The question is in another language than the quote."}
+
+
+def test_a_model_that_does_not_know_the_language_is_not_asked(chunk_of: MakeChunk, told: Told) -> None:
+    model = told(lambda prompt: "Wie lange?")
+    model.capabilities = Capabilities(grammars=True, languages=("en",))
+    written = "Frage: Was kostet die Lieferung?\nAntwort: Die Lieferung kostet 5 Euro, und das ist nicht viel."
+    [(_, candidates)] = extract_pairs([chunk_of(f"{GERMAN}\n{written}", "Lieferung")], model=model)
+    assert model.requests == []
+    assert [candidate.origin for candidate in candidates] == [Origin.WRITTEN]
+    assert not knows_language(model, "de")
+    assert knows_language(model, "en")
 
 
 def test_the_quote_of_a_sentence_that_leans_on_others_has_those_as_well(chunk_of: MakeChunk, told: Told) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ModelFileError
 from engine.model_registry.ggml_types import FILE_TYPES, TENSOR_TYPES
-from engine.model_registry.gguf_file import GgufArray, GgufHeader, array_numbers, array_strings, read_gguf
+from engine.model_registry.gguf_file import GgufArray, GgufHeader, array_numbers, array_strings, languages, read_gguf
 
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -67,6 +67,14 @@ def test_the_default_model_agrees_with_the_gguf_package(chat_gguf: Path) -> None
     assert [item.decode() for item in array_strings(chat_gguf, tokens)] == theirs.fields["tokenizer.ggml.tokens"].contents()
     assert list(array_numbers(chat_gguf, types)) == theirs.fields["tokenizer.ggml.token_type"].contents()
     assert (types.kind, ours.kinds["llama.block_count"]) == ("int32", "uint32")
+
+
+@pytest.mark.models
+def test_the_languages_of_a_model_are_those_that_its_file_names(chat_gguf: Path, tmp_path: Path, sound_gguf: bytes) -> None:
+    assert languages(chat_gguf) == ("en",)
+    silent = tmp_path / "silent.gguf"
+    silent.write_bytes(sound_gguf)
+    assert languages(silent) == ()
 
 
 def test_the_table_of_types_agrees_with_the_gguf_package() -> None:

@@ -52,6 +52,7 @@ class LlamaCppModel(ChatModel):
         weights: ChooseWeights | None = None,
         prefixes: PrefixFolder | None = None,
         inspection: Inspection | None = None,
+        languages: tuple[str, ...] = (),
     ) -> None:
         """Describe the model; see `engine.config.Settings` for the limits.
 
@@ -68,8 +69,10 @@ class LlamaCppModel(ChatModel):
             weights: gives the file to load in place of `path`, such as a copy in another format.
             prefixes: where the keys and values of instructions are left for the next time.
             inspection: lets the model's files through; by default one that remembers for as long as this process lives.
+            languages: that it was trained for, ISO 639-1 codes; empty where the file does not say.
         """
         self._name = name or path.stem
+        self._languages = languages
         count = threads or usable_physical_cores()
         self._options = RuntimeOptions(
             path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, parked_bytes, weights, prefixes
@@ -88,7 +91,7 @@ class LlamaCppModel(ChatModel):
     @property
     def capabilities(self) -> Capabilities:
         """All of them: adapters and every kind of constraint, on this machine alone."""
-        return Capabilities(adapters=True, grammars=True, json_schema=True, local=True)
+        return Capabilities(adapters=True, grammars=True, json_schema=True, local=True, languages=self._languages)
 
     @property
     def context_length(self) -> int:
