@@ -22,8 +22,9 @@ READING_SLICE = 128
 MAKING_UP = 16
 """Tokens of a decode that nobody may end: hardly slower than one token, since the weights are read once for all of them."""
 
-GUESSING_SEQUENCES = 2
-"""With more answers at once the processor is busy enough, and tokens that are guessed wrong cost time."""
+GUESSING_SEQUENCES = 4
+"""With more answers at once the processor is busy enough, and tokens that are guessed wrong cost time. JSON pairs of eight
+passages came a tenth faster with 4 than with 2, and no faster with 8 (two cores, BF16)."""
 
 
 @dataclass(frozen=True, slots=True)
