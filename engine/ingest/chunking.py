@@ -35,8 +35,8 @@ def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) 
     """Cut pages into chunks of about `target_tokens`.
 
     A chunk never crosses a page and starts anew at each heading. Blocks stay whole where they fit; longer ones are cut between
-    sentences, and sentences that are too long between words. A table row or list item is kept whole up to twice
-    the target, and no chunk is longer than that. The chunks of a page cover all its characters but white space, once and in order.
+    sentences, and sentences that are too long between words. A table row or list item is kept whole up to twice the target,
+    and no chunk is longer than that. The chunks of a page cover all its characters but white space, once and in order.
 
     Args:
         document_id: becomes part of each chunk's identifier, which is the same each time the same document is cut alike.
