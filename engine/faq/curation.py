@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
-from engine.faq.checks import grounded_share, rejection_of
+from engine.faq.checks import DOUBTFUL, grounded_share, rejection_of
 from engine.faq.types import Candidate, Origin, ScoredPair, ScoreParts
 from engine.faq.units import sentences_of
 from engine.faq.words import content_stems, words
@@ -21,10 +21,6 @@ MIN_RELEVANCE = 0.4
 
 MIN_LEAD = 0.0
 """The quote must be at least as near to the question as every other sentence of the document (the round trip)."""
-
-MIN_WORDING, MIN_WORD = -1.0, -5.5
-"""Least log-probability, in nats, of a question's words in the mean, and of each. Measured on the default model and the even
-articles of XQuAD, and read by hand: what is below was mostly bent out of shape by its grammar, or senseless."""
 
 MIN_MODEL_SCORE = 0.68
 """Least score of a question that a model worded. Read by hand on the even articles of XQuAD: below it, most questions of the
@@ -117,8 +113,8 @@ class Curator:
         reason = rejection_of(candidate, self._pages.get(candidate.chunk.page, ""))
         if not reason and candidate.origin is not Origin.WRITTEN:
             reason = _rejected_by_meaning(relevance, lead)
-        if not reason and candidate.origin is Origin.MODEL and (_badly_worded(candidate) or score_of(parts) < MIN_MODEL_SCORE):
-            reason = "The wording of the question is doubtful."
+        if not reason and candidate.origin is Origin.MODEL and score_of(parts) < MIN_MODEL_SCORE:
+            reason = DOUBTFUL
         status = FaqStatus.REJECTED if reason else FaqStatus.PENDING
         score = 1.0 if candidate.origin is Origin.WRITTEN and not reason else score_of(parts)
         return ScoredPair(candidate, score, parts, status, reason)
@@ -183,11 +179,6 @@ def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str,
             parts={name: round(value, 4) for name, value in asdict(pair.parts).items()},
             origin=candidate.origin.value,
         )
-
-
-def _badly_worded(candidate: Candidate) -> bool:
-    wording = candidate.wording
-    return wording is not None and (wording.mean < MIN_WORDING or wording.least < MIN_WORD)
 
 
 def _rejected_by_meaning(relevance: float, lead: float) -> str:

@@ -15,8 +15,9 @@ from statistics import fmean
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Completion
 from engine.errors import CancelledError
+from engine.faq.checks import rejection_of
 from engine.faq.language import language_of
-from engine.faq.prompts import question_requests, topic_of
+from engine.faq.prompts import AGAIN, FIRST, ONE_MORE, Openers, question_requests, topic_of
 from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
 from engine.faq.types import Candidate, Origin, Unit, UnitKind, Wording
@@ -42,9 +43,28 @@ class _Plan:
     index: int
     chunk: Chunk
     candidates: list[Candidate]
+    grammar: bool
+    english: bool
     requests: list[tuple[Unit, Request]] = field(default_factory=list)
     waiting: int = 0
-    english: bool = True
+
+    def ask(self, unit: Unit, openers: Openers, cancel: CancelToken | None) -> None:
+        """Have the model asked about a unit."""
+        requests = question_requests(
+            unit, self.chunk, openers=openers, grammar=self.grammar, english=self.english, cancel=cancel
+        )
+        self.requests += [(unit, request) for request in requests]
+
+    def ask_again(self, cancel: CancelToken | None) -> None:
+        """Have the model asked once more about the units that have no good question yet, with other first words."""
+        asked = dict.fromkeys(unit for unit, _ in self.requests)
+        self.requests = []
+        if not (self.grammar and self.english):
+            return  # the same would come again
+        good = {candidate.key for candidate in self.candidates if not rejection_of(candidate, self.chunk.text)}
+        for unit in asked:
+            if str(unit.start) not in good:
+                self.ask(unit, AGAIN, cancel)
 
 
 def extract_pairs(
@@ -84,7 +104,7 @@ def extract_pairs(
     pending = 0
     for index, chunk in enumerate(chunks):
         _check(cancel)
-        plan = _plan(index, chunk, chosen[index], model=model, english=english, cancel=cancel)
+        plan = _plan(index, chunk, chosen[index], grammar=model.capabilities.grammars, english=english, cancel=cancel)
         if not plan.requests:
             yield index, plan.candidates
             continue
@@ -123,20 +143,18 @@ def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) ->
     return [[unit for unit in found if (index, unit.start) in kept] for index, found in enumerate(units)]
 
 
-def _plan(index: int, chunk: Chunk, units: list[Unit], *, model: ChatModel, english: bool, cancel: CancelToken | None) -> _Plan:
+def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, english: bool, cancel: CancelToken | None) -> _Plan:
     candidates = [
         Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
         for pair in written_pairs(chunk)
     ]
-    plan = _Plan(index, chunk, candidates, english=english)
+    plan = _Plan(index, chunk, candidates, grammar, english)
     for unit in units:
         found = list(_by_rule(unit, chunk)) if english else []
         plan.candidates += found
         if unit.kind is UnitKind.SENTENCE:
-            grammar = model.capabilities.grammars
-            requests = question_requests(unit, chunk, few=bool(found), grammar=grammar, english=english, cancel=cancel)
-            plan.requests += [(unit, request) for request in requests]
-    plan.waiting = len(plan.requests)
+            has_good = any(not rejection_of(candidate, chunk.text) for candidate in found)
+            plan.ask(unit, ONE_MORE if has_good else FIRST, cancel)
     return plan
 
 
@@ -150,11 +168,24 @@ def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
 
 
 def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[tuple[int, list[Candidate]]]:
-    """Ask the model for all plans together; each plan comes as soon as its last answer is there."""
+    """Ask the model for all plans together, and once more where nothing good came; each plan comes as soon as it is done."""
+    later = []
+    for plan in _answered(plans, model, cancel):
+        plan.ask_again(cancel)
+        if plan.requests:
+            later.append(plan)
+        else:
+            yield plan.index, plan.candidates
+    for plan in _answered(later, model, cancel):
+        yield plan.index, plan.candidates
+
+
+def _answered(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[_Plan]:
+    """Each plan, with the candidates that its requests gave, as soon as its last answer is there."""
     tasks = [(plan, unit, request) for plan in plans for unit, request in plan.requests]
-    if not tasks:
-        return
-    for position, completion in model.generate_many([request for _, _, request in tasks]):
+    for plan in plans:
+        plan.waiting = len(plan.requests)
+    for position, completion in model.generate_many([request for _, _, request in tasks]) if tasks else ():
         _check(cancel)
         plan, unit, _ = tasks[position]
         question = _SPACES.sub(" ", completion.text).strip()
@@ -164,7 +195,7 @@ def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -
             plan.candidates.append(replace(candidate, english=plan.english))
         plan.waiting -= 1
         if plan.waiting == 0:
-            yield plan.index, plan.candidates
+            yield plan
 
 
 def _candidate(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Message
@@ -23,11 +24,23 @@ _MAX_TOKENS = 48
 _MAX_TELLING = 9
 _MAX_FREE = 110
 """Characters of a question after its first words."""
-_FREE, _HELD = 3, 3
-"""Questions that are asked for with free words, and with the sentence's words only. Measured on the even articles of XQuAD:
-one question a sentence gives pairs for half as many sentences."""
-_FEW_FREE, _FEW_HELD = 1, 0
-"""The same where a rule has asked already: one more to choose from. Rules word nearly all of their questions well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """Which groups of first words are tried with free words after them, and which with the sentence's words only."""
+
+    free: slice
+    held: slice
+
+
+ONE_MORE = Openers(slice(0, 1), slice(0, 0))
+"""Where a rule has a good question already: something to choose from."""
+FIRST = Openers(slice(0, 2), slice(0, 1))
+AGAIN = Openers(slice(2, 5), slice(1, 4))
+"""For sentences that have no good question after the first round. On the even articles of XQuAD one question a sentence gives
+pairs for half as many sentences as all nine do."""
+
 _ASKING_NOUNS = ("purpose",)
 """What a question may ask for although the sentence does not say the word."""
 
@@ -78,14 +91,14 @@ _VARIANTS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("e
 
 
 def question_requests(
-    unit: Unit, chunk: Chunk, *, few: bool, grammar: bool, english: bool = True, cancel: CancelToken | None = None
+    unit: Unit, chunk: Chunk, *, openers: Openers, grammar: bool, english: bool = True, cancel: CancelToken | None = None
 ) -> list[Request]:
     """Requests for questions to a sentence, each with other first words.
 
     Args:
         unit: the sentence, with the text before it that it needs.
         chunk: where it stands; its headings are the topic.
-        few: whether there is a question already, so that fewer are asked for.
+        openers: which first words are tried; see `openers_of`.
         grammar: whether the model decodes under a grammar. Without one all requests would be the same, so that there is one.
         english: whether the sentence is English; the examples, the first words and the function words are.
         cancel: stops the generation.
@@ -94,13 +107,13 @@ def question_requests(
     if not english:
         return [_foreign_request(topic, unit.text, grammar=grammar, cancel=cancel)]
     messages = _messages(topic, unit.text)
-    whole = _messages(topic, unit.quote)
     if not grammar:
         return [Request(messages, _params(None, cancel))]
-    openers = openers_of(unit.text)
+    groups = openers_of(unit.text)
     vocabulary = _vocabulary(unit.quote, topic)
-    free = [_free_pattern(group) for group in openers[: _FEW_FREE if few else _FREE]]
-    held = [_pattern(group, vocabulary) for group in openers[: _FEW_HELD if few else _HELD]]
+    free = [_free_pattern(group) for group in groups[openers.free]]
+    held = [_pattern(group, vocabulary) for group in groups[openers.held]]
+    whole = _messages(topic, unit.quote)
     return [
         *(Request(messages, _params(Regex(pattern), cancel)) for pattern in free),
         *(Request(whole, _params(Regex(pattern), cancel)) for pattern in held),

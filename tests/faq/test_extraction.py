@@ -54,6 +54,14 @@ def test_a_sentence_is_asked_about_in_several_ways_and_less_where_a_rule_has_ask
     assert 0 < len(ruled.requests) < len(patterns)
 
 
+def test_a_sentence_with_a_good_question_is_not_asked_about_again(chunk_of: MakeChunk, told: Told) -> None:
+    bad, good = told(lambda prompt: "What?"), told(lambda prompt: "How long must I hold the power button?")
+    for model in (bad, good):
+        list(extract_pairs([chunk_of(FACT)], model=model))
+    assert 0 < len(good.requests) < len(bad.requests)
+    assert bad.requests[: len(good.requests)] == good.requests
+
+
 def test_a_model_without_grammars_is_asked_once(chunk_of: MakeChunk, told: Told) -> None:
     model = told(lambda prompt: "How long must I hold the power button?")
     model.capabilities = Capabilities(grammars=False)
