@@ -115,6 +115,17 @@ def test_an_instruction_is_not_computed_again_after_loading(chat_gguf: Path, tmp
 
 
 @pytest.mark.models
+def test_a_question_that_is_asked_again_and_again_is_not_left_on_disk(chat_gguf: Path, tmp_path: Path) -> None:
+    question = [Message("user", "My secret is this. " + "It is long and nobody else may read it. " * 20)]
+    model = LlamaCppModel(chat_gguf, context_tokens=2048, gpu_layers=0, prefixes=PrefixFolder(tmp_path, 64 << 20))
+    for _ in range(4):  # such as somebody who wants another answer
+        model.complete(question, GenerationParams(max_tokens=4))
+    list(model.generate_many([Request(tuple(question), GenerationParams(max_tokens=4))] * 3))
+    model.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.models
 def test_a_conversation_is_not_left_on_disk(chat_gguf: Path, tmp_path: Path) -> None:
     model = LlamaCppModel(chat_gguf, context_tokens=2048, max_sequences=2, prefixes=PrefixFolder(tmp_path, 1 << 28))
     turns = [Message("user", "My name is Ada Lovelace and this is my life so far. " * 16)]

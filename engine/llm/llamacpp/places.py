@@ -81,7 +81,7 @@ class Places:
         if donor is not None and shared >= max(length, WORTH_SHARING):
             if not self._make_room(generation.cells - shared, live, None):
                 return None
-            self._note(generation.prompt[:shared])
+            self._note(generation, shared)
             return Place(self._free.pop(0), donor=donor, shared=shared)
         if kept is not None and length >= WORTH_SHARING:
             return self._begin_from(kept, length, generation, live)
@@ -146,10 +146,10 @@ class Places:
         self, kept: KeptSequence, length: int, generation: Generation, live: Sequence[LiveSequence]
     ) -> Place | None:
         """Go on from a kept sequence: in its place where most of it is used, else in a copy that shares its cells."""
-        beginning = generation.prompt[:length] if length < len(kept.tokens) else ()
+        noted = length if length < len(kept.tokens) else 0
         most_of_it = 2 * length >= len(kept.tokens)
         if not most_of_it and self._make_room(generation.cells - length, live, kept):
-            self._note(beginning)
+            self._note(generation, noted)
             self._kept.touch(kept)
             slot = self._free.pop(0)
             self._context.copy_prefix(kept.slot, slot, length)
@@ -157,7 +157,7 @@ class Places:
         freed = self._context.cells.owned(kept.slot, length)
         if not self._make_room(generation.cells - length - freed, live, kept, needs_slot=False):
             return None
-        self._note(beginning)  # only now: a request that waits for room asks again at every step
+        self._note(generation, noted)  # only now: a request that waits for room asks again at every step
         self._kept.remove(kept)
         self._context.keep_prefix(kept.slot, length)
         return Place(kept.slot, computed=length)
@@ -196,10 +196,11 @@ class Places:
         self._context.keep_prefix(slot, usable)
         return Place(slot, computed=usable)
 
-    def _note(self, beginning: Sequence[Token]) -> None:
-        """Two prompts begin alike and go on differently, as with an instruction: not so the turns of one conversation."""
-        if self._store is not None and len(beginning) >= WORTH_STORING:
-            self._beginnings.note(beginning)
+    def _note(self, generation: Generation, length: int) -> None:
+        """Two prompts begin alike and go on differently, as with an instruction: not so the turns of one conversation, nor the
+        same question asked again (whose last token is computed anew, for its logits)."""
+        if self._store is not None and WORTH_STORING <= length < len(generation.prompt) - 1:
+            self._beginnings.note(generation.prompt[:length])
 
     def _make_room(
         self, cells: int, live: Sequence[LiveSequence], spare: KeptSequence | None, *, needs_slot: bool = True
