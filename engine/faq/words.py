@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+from engine.knowledge.figures import numbers
+from engine.knowledge.unit_words import MULTIPLIERS, NUMBER_WORDS
+
+__all__ = ["SPELLED_NUMBERS", "STOP_WORDS", "content_stems", "names", "numbers", "stem", "word_set", "words"]
+
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a text that lists them with spaces between."""
@@ -11,11 +16,8 @@ def word_set(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"\w+(?:[.,:'’/-]\w+)*")
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_NUMBER_WORDS = word_set(
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen eighteen twenty "
-    "thirty forty fifty sixty seventy eighty ninety hundred thousand million billion"
-)
+SPELLED_NUMBERS = frozenset({*NUMBER_WORDS, *MULTIPLIERS} - {"zero", "one"})
+"""Words that are numbers."""
 STOP_WORDS = word_set(
     "a about after all am an and any are as at be because been before being between both but by can could did do "
     "does doing done during each few for from had has have having he her here him his how i if in into is it its "
@@ -30,12 +32,6 @@ STOP_WORDS = word_set(
 def words(text: str) -> list[str]:
     """The words of a text as they stand, numbers and hyphenated words in one piece."""
     return _WORD.findall(text)
-
-
-def numbers(text: str) -> set[str]:
-    """Every number of a text, written in digits or, from two on, in words (lower case)."""
-    spelled = {word.lower() for word in words(text)} & _NUMBER_WORDS
-    return {match.group() for match in _NUMBER.finditer(text)} | spelled
 
 
 def stem(word: str) -> str:

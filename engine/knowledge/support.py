@@ -1,4 +1,4 @@
-"""Whether quotes support an answer: numbers, names and content words, compared without a model."""
+"""Whether quotes support an answer: figures, names and content words, compared without a model."""
 
 from __future__ import annotations
 
@@ -7,30 +7,23 @@ from collections.abc import Sequence
 
 from engine.domain import FaqPair
 from engine.ingest import locate_quote
+from engine.knowledge.figures import unsupported
 from engine.knowledge.terms import content_words, stem, words
+from engine.knowledge.unit_words import NUMBER_WORDS
 
 LEAST_WORD_SUPPORT = 0.6
 """Least share of an answer's content words that its quotes or the question must have."""
 LEAST_REVIEWED_SUPPORT = 0.5
 """The same for a pair's answer: people word more freely than models, and have the quote before them."""
 
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'’-]+")
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-)
-_TENS = "thirty forty fifty sixty seventy eighty ninety"
-_NUMBER_WORDS = {
-    **{word: str(value) for value, word in enumerate(_SMALL.split())},
-    **{word: str(value) for value, word in zip(range(30, 100, 10), _TENS.split(), strict=True)},
-}
 
 
 def objection(answer: str, quotes: Sequence[str], question: str, *, least: float = LEAST_WORD_SUPPORT) -> str:
     """Why an answer is not covered by its quotes, in a few words; empty when it is.
 
-    Numbers and names must be in the quotes (names also may be in the question), and most content words in either.
+    Figures (numbers with their units, dates, times) and names must be in the quotes, names also may be in the question, and
+    most content words in either.
 
     Args:
         answer: what is said.
@@ -39,9 +32,9 @@ def objection(answer: str, quotes: Sequence[str], question: str, *, least: float
         least: least share of content words that quotes or question must have.
     """
     proof = " ".join(quotes)
-    strangers = numbers(answer) - numbers(proof)
+    strangers = unsupported(answer, proof)
     if strangers:
-        return f"the number {min(strangers)} is not in the documents"
+        return f"{strangers[0]} is not in the documents"
     known = set(words(f"{proof} {question}"))
     for name in _NAME.findall(answer):
         if not set(words(name)) <= known:
@@ -62,17 +55,11 @@ def pair_objection(pair: FaqPair) -> str:
 
 def reviewed_objection(question: str, answer: str, quote: str) -> str:
     """Why a quote does not prove a reviewed answer, in a few words; empty when it does. A part of the quote is proven."""
-    if locate_quote(quote, answer) is not None and numbers(answer) <= numbers(quote):
+    if locate_quote(quote, answer) is not None and not unsupported(answer, quote):
         return ""
     return objection(answer, [quote], question, least=LEAST_REVIEWED_SUPPORT)
 
 
-def numbers(text: str) -> set[str]:
-    """All numbers of a text, "five" and "5" alike; separators of thousands do not count."""
-    digits = {re.sub(r"[.,](?=\d{3}\b)", "", number) for number in _NUMBER.findall(text)}
-    return digits | {_NUMBER_WORDS[word] for word in words(text) if word in _NUMBER_WORDS}
-
-
 def _terms(text: str) -> set[str]:
     """The stems of content words, numbers in digits."""
-    return {_NUMBER_WORDS.get(word) or stem(word) for word in content_words(text)}
+    return {str(NUMBER_WORDS[word]) if word in NUMBER_WORDS else stem(word) for word in content_words(text)}

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from engine.domain import Citation
 from engine.ingest import locate_quote
+from engine.knowledge.figures import numbers
 from engine.knowledge.passages import Passage
-from engine.knowledge.support import numbers, objection
+from engine.knowledge.support import objection
 from engine.knowledge.terms import content_stems
 
 __all__ = ["NotOnPageError", "cite", "numbers", "objection", "supporters"]

@@ -1,0 +1,120 @@
+"""Numbers, dates, times and units: what counts as the same, and what a text does not hold."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.knowledge.figures import numbers, unsupported
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,000 and 1000 and 1.000 and 1'000", {"1000"}),
+        ("1,234.50 or 1.234,5", {"1234.5"}),
+        ("12,5 % or 12.5 %", {"12.5"}),
+        ("2.00 and 2", {"2"}),
+        ("0.125", {"0.125"}),
+        ("from 9:00 to 17:30", {"9:00", "17:30"}),
+        ("release 1.2.3 at 192.168.0.1", {"1.2.3", "192.168.0.1"}),
+        ("pages 1,2,3", {"1", "2", "3"}),
+        ("five, twenty-five, two hundred and six", {"5", "25", "206"}),
+        ("two or three; five six", {"2", "3", "5", "6"}),
+        ("5 million and a hundred", {"5000000", "100"}),
+        ("1.5 million", {"1500000"}),
+        ("which one do you mean?", set()),
+        ("one year", {"1"}),
+        ("05 and 030", {"5", "030"}),
+        ("٣ days", {"3"}),
+        ("an area in m²", set()),
+        ("no figures", set()),
+    ],
+)
+def test_numbers_have_one_form(text: str, expected: set[str]) -> None:
+    assert numbers(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "quote"),
+    [
+        ("5 kg", "It weighs 5 kilograms."),
+        ("5kg", "It weighs five kg."),
+        ("5 kg", "Weight (kg): 5"),
+        ("5 kg", "between 5 and 10 kg"),
+        ("5 pounds", "It weighs 5 lb."),
+        ("5 pounds", "It costs £5."),
+        ("$5", "It costs 5 dollars."),
+        ("EUR 5", "It costs 5.00 €."),
+        ("5 %", "five per cent"),
+        ("May 3", "It opens on 3 May 2024."),
+        ("3 May", "from May 3rd, 2024"),
+        ("3rd of May 2024", "03/05/2024"),
+        ("2024-05-03", "3 May 2024"),
+        ("3.5.2024", "on May 3, 2024"),
+        ("May 2024", "on 3 May 2024"),
+        ("3 May", "on 3 and 5 May"),
+        ("3. Mai", "am 3. Mai 2024"),
+        ("1000 items", "up to 1,000 items"),
+        ("10000 people", "10 000 people"),
+        ("10 000 people", "10,000 people"),
+        ("at 9 am", "from 9:00 on"),
+        ("at 9 a.m.", "from 9 to 5"),
+        ("until 17:00", "until 5 p.m."),
+        ("One of them takes 1 year.", "It takes one year."),
+        ("14 days", "14 consecutive days"),
+        ("a 30-day period", "within 30 days"),
+        ("minus", "at −5 °C"),
+        ("-5 degrees Celsius", "at −5 °C"),
+        ("200 people", "On May 3 200 people came."),
+        ("25", "twenty-five"),
+    ],
+)
+def test_the_same_in_another_form_is_supported(answer: str, quote: str) -> None:
+    assert unsupported(answer, quote) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "quote", "missing"),
+    [
+        ("It weighs 5 kg.", "It weighs 5 lb.", ["5 kg"]),
+        ("5 kg", "5 lb (2.3 kg)", ["5 kg"]),
+        ("45 weeks", "for 45 days", ["45 weeks"]),
+        ("5 days", "within 5 working days", ["5 days"]),
+        ("$5", "5 €", ["$5"]),
+        ("5 m²", "5 m", ["5 m²"]),
+        ("60 days", "45 days", ["60 days"]),
+        ("3 June", "3 May", ["3 June"]),
+        ("June 2024", "3 May 2024", ["June 2024"]),
+        ("3 May 2025", "3 May 2024", ["3 May 2025"]),
+        ("4 May", "3 May 2024", ["4 May"]),
+        ("9 pm", "from 9 am on", ["9 pm"]),
+        ("18:00", "17:00", ["18:00"]),
+        ("5 °C", "-5 °C", ["5 °C"]),
+        ("one year", "two years", ["one year"]),
+        ("45", "145", ["45"]),
+        ("5", "5 million", ["5"]),
+        ("5 days or 7 days", "5 days", ["7 days"]),
+    ],
+)
+def test_what_the_quote_does_not_hold_is_named_as_it_is_written(answer: str, quote: str, missing: list[str]) -> None:
+    assert unsupported(answer, quote) == missing
+
+
+WORDS = "1 1,000 1.5 12 2024 kg lb days May June 3 03/05/2024 9:00 am pm $ € % one twenty five hundred million and - . : 5kg °C"
+PIECES = st.sampled_from(WORDS.split())
+
+
+@given(st.lists(PIECES | st.text(max_size=4), max_size=12).map(" ".join))
+def test_a_text_supports_itself_and_nothing_ends_in_an_error(text: str) -> None:
+    assert unsupported(text, text) == []
+
+
+@given(st.lists(PIECES, max_size=8).map(" ".join), st.lists(PIECES, max_size=8).map(" ".join))
+def test_more_proof_never_supports_less_of_a_plain_number(answer: str, quote: str) -> None:
+    assert set(unsupported(answer, f"{answer}; {quote}")) == set()
+
+
+@given(st.integers(0, 10**12))
+def test_thousands_may_be_grouped_in_any_way(value: int) -> None:
+    forms = [f"{value:,}", f"{value:,}".replace(",", "."), f"{value:,}".replace(",", "\u202f"), f"{value:,}".replace(",", "’")]
+    assert {frozenset(numbers(form)) for form in forms} == {frozenset({str(value)})}
