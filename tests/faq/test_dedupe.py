@@ -1,7 +1,7 @@
 """Near-duplicates."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -11,62 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
+from engine.domain import FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
-from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
-from engine.faq.curation import faq_pairs
-from engine.faq.dedupe import NEAR, DuplicateIndex, Verdict, drop_duplicates, normal_question, same_question
-from engine.faq.types import Candidate, Origin, ScoredPair, ScoreParts
-
-Make = Callable[..., ScoredPair]
-
-
-@pytest.fixture
-def pair(chunk_of: Callable[..., Chunk]) -> Make:
-    def make(question: str, score: float = 0.5, answer: str = "", status: FaqStatus = FaqStatus.PENDING) -> ScoredPair:
-        answer = answer or f"Answer to {question}"
-        candidate = Candidate(question, answer, answer, chunk_of(answer), Origin.MODEL, 0.5)
-        return ScoredPair(candidate, score, ScoreParts(0, 0, 0, 0, 0), status, "no" if status is FaqStatus.REJECTED else "")
-
-    return make
+from engine.faq.dedupe import NEAR, DuplicateIndex, Verdict, normal_question, same_question
 
 
 @pytest.fixture(scope="module")
 def minilm(models_dir: Path) -> Embedder:
     return create_embedder("all-MiniLM-L6-v2", models_dir)
-
-
-def questions(pairs: list[ScoredPair]) -> list[str]:
-    return [pair.candidate.question for pair in pairs]
-
-
-def test_the_same_question_in_other_letters_is_one_and_the_best_is_kept(pair: Make) -> None:
-    pairs = [
-        pair("when do you open?", 0.4),
-        pair("When do you open?", 0.9),
-        pair("Where are you?", 0.1),
-        pair("WHEN do you open ?", 0.7),
-    ]
-    assert questions(drop_duplicates(pairs, embedder=HashingEmbedder())) == ["When do you open?", "Where are you?"]
-
-
-def test_rejected_pairs_pass_and_compare_with_nothing(pair: Make) -> None:
-    pairs = [pair("When do you open?", 0.9, status=FaqStatus.REJECTED), pair("When do you open?", 0.2)]
-    assert drop_duplicates(pairs, embedder=HashingEmbedder()) == pairs
-
-
-def test_stored_pairs_win_unless_they_were_rejected(pair: Make) -> None:
-    new = pair("When do you open?", 1.0)
-    [stored] = faq_pairs([pair("When do you open?", 0.1)], collection_id="c", document="d", model="m")
-    embedder = HashingEmbedder()
-    assert drop_duplicates([new], embedder=embedder, stored=[stored]) == []
-    refused: FaqPair = replace(stored, status=FaqStatus.REJECTED)
-    assert drop_duplicates([new], embedder=embedder, stored=[refused]) == [new]
-
-
-def test_nothing_in_nothing_out() -> None:
-    assert drop_duplicates([], embedder=HashingEmbedder()) == []
 
 
 @pytest.mark.parametrize(
@@ -85,21 +38,14 @@ def test_one_telling_word_makes_another_question(left: str, right: str, same: bo
 
 
 @pytest.mark.models
-def test_paraphrases_are_found_by_meaning(minilm: Embedder, pair: Make) -> None:
-    kept = drop_duplicates(
-        [
-            pair("How long is the warranty period of the coffee machine?", 0.9),
-            pair("How long does the warranty period of the coffee machine last?", 0.8),
-            pair("How long is the warranty period of the Aquila?", 0.7),
-            pair("Where can I buy descaler?", 0.6),
-        ],
-        embedder=minilm,
-    )
-    assert questions(kept) == [
-        "How long is the warranty period of the coffee machine?",
-        "How long is the warranty period of the Aquila?",
-        "Where can I buy descaler?",
-    ]
+def test_paraphrases_are_found_by_meaning(minilm: Embedder) -> None:
+    index = DuplicateIndex(minilm, [])
+    first = faq("How long is the warranty period of the coffee machine?", 0.9, answer="Two years.")
+    paraphrase = faq("How long does the warranty period of the coffee machine last?", 0.8, answer="For two years.")
+    another = faq("How long is the warranty period of the Aquila?", 0.7, answer="Three years.")
+    assert index.add(first) == Verdict()
+    assert index.add(paraphrase) == Verdict(duplicate_of=first.id)
+    assert index.add(another) == Verdict()
 
 
 class Angles(Embedder):

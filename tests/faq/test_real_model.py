@@ -8,7 +8,6 @@ import pytest
 from engine.domain import Chunk, FaqStatus
 from engine.embedding.registry import create_embedder
 from engine.faq.curation import Curator
-from engine.faq.dedupe import drop_duplicates
 from engine.faq.extraction import extract_pairs
 from engine.faq.types import Origin
 from engine.ingest import locate_quote
@@ -40,7 +39,7 @@ def test_the_default_models_find_proved_pairs(model: ChatModel, models_dir: Path
     chunk = chunk_of(PAGE, "Kiln rental")
     curator = Curator(embedder, [chunk], {1: PAGE})
     pairs = [pair for _, candidates in extract_pairs([chunk], model=model) for pair in curator.curate(candidates)]
-    accepted = [pair for pair in drop_duplicates(pairs, embedder=embedder) if pair.status is FaqStatus.PENDING]
+    accepted = [pair for pair in pairs if pair.status is FaqStatus.PENDING]
 
     assert all(locate_quote(PAGE, pair.candidate.quote) for pair in accepted)
     found = {pair.candidate.question: pair.candidate.answer for pair in accepted}
