@@ -150,7 +150,7 @@ class Engine(Submission, ModelFiles):
         self.collection(request.collection)
         name, tuned = self._responder(request)
         base = self.model(name)
-        params = GenerationParams(max_tokens=ANSWER_TOKENS, timeout_s=self.settings.compare_timeout_s)
+        params = GenerationParams(max_tokens=ANSWER_TOKENS, timeout_s=self.settings.compare_timeout_s, thinking=False)
         targets = {"base": model_target(base, request.question, replace(params, repeat_penalty=REPEAT_PENALTY))}
         if tuned is not None:
             targets["finetuned"] = model_target(base, request.question, replace(params, adapter=tuned.path))

@@ -13,7 +13,7 @@ from app.navigation import page_link
 from app.resources import shared_engine
 from engine.config import Settings
 
-JOB_KINDS = ("extract", "finetune", "evaluate", "ingest")
+JOB_KINDS = ("extract", "finetune", "evaluate", "ingest", "optimise", "add-model")
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def _respond(parts: Parts, context: JobContext, request: EvaluationRequest, ques
         timeout_s=parts.settings.answer_timeout_s,
         cancel=context.cancel,
         priority=10,
+        thinking=False,  # a thought would use up the tokens of an answer that is short
     )
 
     def respond(question: str) -> tuple[str, bool]:
