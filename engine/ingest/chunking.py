@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from engine.domain import Block, BlockKind, Chunk, Page
 from engine.ingest.sentences import split_sentences
 
 _CHARACTERS_PER_TOKEN = 4
+_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+_NOT_LATIN = re.compile(r"[\u0370-\u1dff\ua000-\uabff]")
 _SLACK = 2
 """A chunk may be this many times the target to keep a table row or list item whole, or a heading with what it heads."""
 _WHOLE = frozenset({BlockKind.TABLE_ROW, BlockKind.LIST_ITEM})
@@ -27,8 +30,15 @@ class _Span:
 
 
 def estimate_tokens(text: str) -> int:
-    """A rough count where no tokenizer is at hand: four characters to a token, as in English text."""
-    return -(-len(text) // _CHARACTERS_PER_TOKEN)
+    """A rough count where no tokenizer is at hand: four characters to a token, as in English text.
+
+    Of other scripts than Latin a character is counted as half a token, and of Chinese, Japanese and Korean as a whole one, so
+    that a passage in them still fits where an English one does.
+    """
+    if text.isascii():
+        return -(-len(text) // _CHARACTERS_PER_TOKEN)
+    dense, other = len(_DENSE.findall(text)), len(_NOT_LATIN.findall(text))
+    return dense - (-other // 2) - (-(len(text) - dense - other) // _CHARACTERS_PER_TOKEN)
 
 
 def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) -> list[Chunk]:

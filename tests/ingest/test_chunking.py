@@ -106,3 +106,14 @@ def test_sample(sample_pdf: object) -> None:
         "Safety",
         "Models",
     ]
+
+
+def test_scripts_that_take_more_tokens_give_shorter_chunks() -> None:
+    assert estimate_tokens("four letters") == 3
+    assert estimate_tokens("größer als") == 3
+    assert estimate_tokens("доставка") == 4
+    assert estimate_tokens("送料無料です") == 6
+    text = "配送には三日かかります。" * 40
+    chunks = chunk_pages("d", [page_of((BlockKind.PARAGRAPH, text))], target_tokens=100)
+    assert all(len(chunk.text) <= 200 for chunk in chunks)
+    assert "".join(chunk.text for chunk in chunks) == text
