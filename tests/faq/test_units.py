@@ -93,9 +93,22 @@ def test_rows_are_one_unit_even_with_full_stops_inside(chunk_of: MakeChunk) -> N
     ]
 
 
-@pytest.mark.parametrize("text", ["Note: never open the lid while the machine is hot.", "At 14:00 it rains.", "He said: no."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Note: never open the lid while the machine is hot.",
+        "At 14:00 it rains.",
+        "He said: no.",
+        "The forest (Spanish: selva; French: forêt) is large.",
+    ],
+)
 def test_prose_with_a_colon_is_no_row(text: str) -> None:
     assert not is_row(text) or "He said" in text
+
+
+def test_a_label_may_have_its_unit_in_brackets() -> None:
+    assert is_row("Price (EUR): 5")
+    assert is_row("Plan: Pro; Weight (kg): 5")
 
 
 def test_spoken_for_text_is_left_out(chunk_of: MakeChunk) -> None:
