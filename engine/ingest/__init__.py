@@ -1,4 +1,4 @@
-"""Reading documents: files of seven formats become pages, blocks and chunks.
+"""Reading documents: files of many formats become pages, blocks and chunks.
 
 Lives here: finding out what a file is, refusing what is hostile or broken with an error that says what to do, the loaders
 (`loaders/`, one module for each format), splitting text into sentences and pages into chunks, finding a quote in its page, and

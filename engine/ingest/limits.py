@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 class Limits:
     """Bounds that a document must keep, so that a hostile one cannot exhaust memory or disk.
 
-    `max_bytes` is the size of the file. The next three hold for formats that are ZIP archives (DOCX, EPUB): bytes after
+    `max_bytes` is the size of the file. The next three hold for formats that are ZIP archives (Office, EPUB): bytes after
     unpacking, unpacked bytes for each packed one, and number of entries. Office XML packs about 10:1 to 50:1 and a bomb
     1000:1 (the most that DEFLATE can do), hence 200. `max_characters` bounds the text that was read.
     """

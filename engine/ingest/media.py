@@ -16,6 +16,8 @@ from engine.ingest.archive import ARCHIVE_ERRORS
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 EPUB = "application/epub+zip"
 MARKDOWN = "text/markdown"
 HTML = "text/html"
@@ -25,6 +27,8 @@ CSV = "text/csv"
 SUFFIXES = {
     ".pdf": PDF,
     ".docx": DOCX,
+    ".pptx": PPTX,
+    ".xlsx": XLSX,
     ".epub": EPUB,
     ".md": MARKDOWN,
     ".markdown": MARKDOWN,
@@ -39,7 +43,15 @@ SUFFIXES = {
 SUPPORTED_SUFFIXES = tuple(SUFFIXES)
 """Endings of the files that can be read, in lower case, with the dot."""
 
-_TITLES = {PDF: "a PDF", DOCX: "a Word document", EPUB: "an EPUB book"}
+_TITLES = {
+    PDF: "a PDF",
+    DOCX: "a Word document",
+    PPTX: "a presentation (PPTX)",
+    XLSX: "a workbook (XLSX)",
+    EPUB: "an EPUB book",
+}
+_OFFICE_FOLDERS = {"word/": DOCX, "ppt/": PPTX, "xl/": XLSX}
+_BINARY_WORKBOOK = "xl/workbook.bin"
 _SIGNATURE_BYTES = 1024
 _TEXT_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -121,7 +133,7 @@ def _old_office(path: Path, name: str) -> DocumentError:
     if "EncryptedPackage".encode("utf-16-le") in head:
         return DocumentError(f"{name} is protected by a password.", hint="Save a copy without a password and add that.")
     return DocumentError(
-        f"{name} is in the old Office format of before 2007.", hint="Save it as DOCX (or CSV for tables) and add that."
+        f"{name} is in the old Office format of before 2007.", hint="Save it as DOCX, PPTX or XLSX and add that."
     )
 
 
@@ -133,10 +145,11 @@ def _kind_of_archive(path: Path, name: str) -> str:
         raise DocumentError(
             f"{name} is damaged: its ZIP structure is broken or cut off.", hint="Get a fresh copy, or save it again."
         ) from exc
-    if "[Content_Types].xml" in names and any(entry.startswith("word/") for entry in names):
-        return DOCX
+    if _BINARY_WORKBOOK in names:
+        raise DocumentError(f"{name} is a binary workbook, which cannot be read.", hint="Save it as XLSX and add that.")
+    for folder, media_type in _OFFICE_FOLDERS.items():
+        if "[Content_Types].xml" in names and any(entry.startswith(folder) for entry in names):
+            return media_type
     if "META-INF/container.xml" in names:
         return EPUB
-    if any(entry.startswith("xl/") for entry in names):
-        raise DocumentError(f"{name} is a spreadsheet, which cannot be read.", hint="Save each sheet as CSV and add that.")
     raise DocumentError(f"{name} is a ZIP archive, which cannot be read.", hint="Unpack it and add the documents inside.")

@@ -87,11 +87,7 @@ def _within_limits(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
     for count, page in enumerate(pages, start=1):
         source.check_page_count(count)
         characters += len(page.text)
-        if characters > source.limits.max_characters:
-            raise DocumentError(
-                f"{source.name} holds more than {source.limits.max_characters:,} characters of text.",
-                hint="Split the document.",
-            )
+        source.check_characters(characters)
         yield page
 
 

@@ -43,6 +43,13 @@ class Source:
                 hint="Split the document, or raise NEXUS_MAX_PAGES.",
             )
 
+    def check_characters(self, count: int) -> None:
+        """Raises DocumentError where a document holds more text than allowed."""
+        if count > self.limits.max_characters:
+            raise DocumentError(
+                f"{self.name} holds more than {self.limits.max_characters:,} characters of text.", hint="Split the document."
+            )
+
     def damaged(self, what: str) -> DocumentError:
         """The error for a file that claims to be something and cannot be read as that."""
         return DocumentError(f"{self.name} is damaged: {what}.", hint="Open it in the program that made it and save it again.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.domain import BlockKind
 from engine.ingest.structure import Piece
@@ -30,19 +31,31 @@ def looks_like_header(row: Sequence[str]) -> bool:
     return len(row) > 1 and distinct and all(cell and len(cell) <= _MAX_HEADER_CELL and not _has_digit(cell) for cell in row)
 
 
-def table_pieces(rows: Sequence[Sequence[str]], *, has_header: bool | None = None) -> Iterator[Piece]:
+def names_columns(row: Sequence[str]) -> bool:
+    """Whether the first row of a file that is a table names its columns.
+
+    There even names with digits (`price 2024`) are taken for names, as long as none is a mere number.
+    """
+    if looks_like_header(row):
+        return True
+    distinct = len({cell.strip().lower() for cell in row}) == len(row)
+    return len(row) > 1 and distinct and all(any(map(str.isalpha, cell)) and len(cell) <= _MAX_HEADER_CELL for cell in row)
+
+
+def table_pieces(rows: Iterable[Sequence[str]], *, has_header: bool | None = None) -> Iterator[Piece]:
     """One piece for each row of a table that holds text.
 
     Args:
         rows: the cells, row by row; they are cleaned here.
         has_header: whether the first row names the columns; None to judge by its look.
     """
-    cleaned = [row for row in ([clean(cell) for cell in cells] for cells in rows) if any(row)]
-    if not cleaned:
+    cleaned = (row for row in ([clean(cell) for cell in cells] for cells in rows) if any(row))
+    start = list(itertools.islice(cleaned, 2))
+    if not start:
         return
-    first = looks_like_header(cleaned[0]) if has_header is None else has_header
-    header = cleaned[0] if first and len(cleaned) > 1 else None
-    for row in cleaned[1:] if header else cleaned:
+    first = looks_like_header(start[0]) if has_header is None else has_header
+    header = start[0] if first and len(start) > 1 else None
+    for row in itertools.chain(start[1:] if header else start, cleaned):
         text = row_text(header, row)
         if text:
             yield Piece(BlockKind.TABLE_ROW, text)

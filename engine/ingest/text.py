@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 
@@ -27,6 +28,7 @@ _CONTROL = dict.fromkeys(code for code in [*range(0x20), *range(0x7F, 0xA0)] if 
 _TABLE = str.maketrans(
     {**_INVISIBLE, **_CONTROL, **{ord(key): value for key, value in LIGATURES.items()}, 0xFFFE: None, 0xFFFF: None}
 )
+_MAX_LISTED = 10
 _SPACES = re.compile(r"\s+")
 _LIST_MARKER = re.compile(
     r"(?P<bullet>[•●○◦▪■□▸►‣⁃∙·–—*+-])\s+(?=\S)|(?P<number>\d{1,3}[.)]|\(\d{1,3}\)|[a-z][.)]|\([a-zA-Z]\))\s+(?=\S)"
@@ -54,6 +56,12 @@ def split_marker(line: str) -> tuple[str, str]:
     if match is None:
         return "", line
     return ("-" if match["bullet"] else match["number"]), line[match.end() :]
+
+
+def numbered(noun: str, numbers: Sequence[int]) -> str:
+    """`page 3`, or `pages 3, 5, 8`; of many the first ten."""
+    shown = ", ".join(map(str, numbers[:_MAX_LISTED])) + (" …" if len(numbers) > _MAX_LISTED else "")
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 def list_item(text: str, marker: str = "-") -> str:

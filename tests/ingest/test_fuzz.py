@@ -67,7 +67,7 @@ def test_random_markup(text: str, suffix: str) -> None:
     read_or_refuse(text.encode(), f"a{suffix}")
 
 
-@pytest.mark.parametrize("suffix", ["pdf", "docx", "epub", "html", "md", "csv", "txt"])
+@pytest.mark.parametrize("suffix", ["pdf", "docx", "pptx", "xlsx", "epub", "html", "md", "csv", "txt"])
 def test_mutated_documents(suffix: str, files: dict[str, Path], sample_pdf: Path) -> None:
     original = sample_pdf.read_bytes() if suffix == "pdf" else files[suffix].read_bytes()
 
@@ -86,6 +86,11 @@ def test_mutated_documents(suffix: str, files: dict[str, Path], sample_pdf: Path
         ("docx", "word/styles.xml"),
         ("docx", "_rels/.rels"),
         ("docx", "[Content_Types].xml"),
+        ("pptx", "ppt/presentation.xml"),
+        ("pptx", "ppt/slides/slide1.xml"),
+        ("xlsx", "xl/workbook.xml"),
+        ("xlsx", "xl/_rels/workbook.xml.rels"),
+        ("xlsx", "xl/worksheets/sheet1.xml"),
         ("epub", "META-INF/container.xml"),
         ("epub", "OEBPS/book.opf"),
         ("epub", "OEBPS/two.xhtml"),

@@ -89,6 +89,14 @@ class TestDocx(LoaderContract):
     suffix = "docx"
 
 
+class TestPptx(LoaderContract):
+    suffix = "pptx"
+
+
+class TestXlsx(LoaderContract):
+    suffix = "xlsx"
+
+
 class TestMarkdown(LoaderContract):
     suffix = "md"
 
@@ -112,7 +120,7 @@ class TestEpub(LoaderContract):
 
 def test_every_suffix_has_a_loader() -> None:
     assert set(SUFFIXES.values()) == set(LOADERS)
-    assert set(SUPPORTED_SUFFIXES) >= {".pdf", ".docx", ".md", ".html", ".txt", ".csv", ".epub"}
+    assert set(SUPPORTED_SUFFIXES) >= {".pdf", ".docx", ".pptx", ".xlsx", ".md", ".html", ".txt", ".csv", ".epub"}
 
 
 def test_limits_follow_the_settings(settings: Settings) -> None:
@@ -145,6 +153,8 @@ class TestRefusals:
             ("pdf", "a.docx", r"is a PDF, which its ending '.docx' denies"),
             ("docx", "a.pdf", r"is a Word document, which its ending '.pdf' denies"),
             ("epub", "a.txt", r"is an EPUB book"),
+            ("xlsx", "a.docx", r"is a workbook"),
+            ("pptx", "a.pdf", r"is a presentation"),
             ("txt", "a.pdf", r"is not a PDF"),
             ("txt", "a.docx", r"is not a Word document"),
             ("md", "a.xyz", r"\.xyz files are not supported"),
@@ -173,7 +183,7 @@ class TestRefusals:
         path.write_bytes(data)
         self.refused(path, match)
 
-    @pytest.mark.parametrize(("entry", "match"), [("xl/workbook.xml", "spreadsheet"), ("a.txt", "ZIP archive")])
+    @pytest.mark.parametrize(("entry", "match"), [("xl/workbook.bin", "binary workbook"), ("a.txt", "ZIP archive")])
     def test_other_archives(self, tmp_path: Path, entry: str, match: str) -> None:
         with zipfile.ZipFile(tmp_path / "a.docx", "w") as archive:
             archive.writestr(entry, "x")

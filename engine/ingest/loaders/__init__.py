@@ -15,12 +15,16 @@ from engine.ingest.loaders.epub import load_epub
 from engine.ingest.loaders.html import load_html
 from engine.ingest.loaders.markdown import load_markdown
 from engine.ingest.loaders.pdf import load_pdf
+from engine.ingest.loaders.pptx import load_pptx
 from engine.ingest.loaders.text import load_text
+from engine.ingest.loaders.xlsx import load_xlsx
 from engine.ingest.source import Loader
 
 LOADERS: Mapping[str, Loader] = {
     media.PDF: load_pdf,
     media.DOCX: load_docx,
+    media.PPTX: load_pptx,
+    media.XLSX: load_xlsx,
     media.EPUB: load_epub,
     media.MARKDOWN: load_markdown,
     media.HTML: load_html,

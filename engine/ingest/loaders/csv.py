@@ -12,7 +12,7 @@ from engine.domain import Page
 from engine.ingest.decoding import decode
 from engine.ingest.source import Source
 from engine.ingest.structure import Piece, paginate
-from engine.ingest.tables import looks_like_header, table_pieces
+from engine.ingest.tables import names_columns, table_pieces
 
 _DELIMITERS = ",;\t|"
 _SNIFFED_ROWS = 50
@@ -47,11 +47,4 @@ def _pieces(source: Source, text: str, delimiter: str) -> Iterator[Piece]:
     except csv.Error as exc:
         raise source.damaged(f"it is not a proper table ({exc})") from exc
     rows = [row for row in rows if any(cell.strip() for cell in row)]
-    has_header = bool(rows) and (looks_like_header(rows[0]) or _names_columns(rows[0]))
-    return table_pieces(rows, has_header=has_header)
-
-
-def _names_columns(row: list[str]) -> bool:
-    """In a CSV file even names with digits (`price 2024`) are taken for names, as long as none is a mere number."""
-    distinct = len({cell.strip().lower() for cell in row}) == len(row)
-    return len(row) > 1 and distinct and all(any(map(str.isalpha, cell)) and len(cell) <= 60 for cell in row)
+    return table_pieces(rows, has_header=bool(rows) and names_columns(rows[0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import zipfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from engine.domain import Page
@@ -15,9 +14,7 @@ from engine.ingest.decoding import decode
 from engine.ingest.markup import markup_pieces
 from engine.ingest.source import Source
 from engine.ingest.structure import paginate
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from engine.ingest.xml_parts import parse_part
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
@@ -39,11 +36,11 @@ def load_epub(source: Source) -> Iterator[Page]:
 
 def _reading_order(source: Source, archive: zipfile.ZipFile) -> list[str]:
     """Names of the archive's entries that the package document's spine lists."""
-    rootfile = _parse(source, archive, _CONTAINER).find(".//{*}rootfile")
+    rootfile = parse_part(source, archive, _CONTAINER).find(".//{*}rootfile")
     package = rootfile.get("full-path") if rootfile is not None else None
     if not package:
         raise source.damaged("it does not say where its contents are")
-    root = _parse(source, archive, package)
+    root = parse_part(source, archive, package)
     folder = posixpath.dirname(package)
     items = {
         item.get("id", ""): posixpath.normpath(posixpath.join(folder, unquote(item.get("href", ""))))
@@ -62,24 +59,7 @@ def _refuse_locked(source: Source, archive: zipfile.ZipFile, chapters: list[str]
     """Fonts may be encrypted (obfuscated) in any book; chapters only where digital rights management locks them."""
     if _ENCRYPTION not in archive.namelist():
         return
-    root = _parse(source, archive, _ENCRYPTION)
+    root = parse_part(source, archive, _ENCRYPTION)
     locked = {unquote(reference.get("URI", "")) for reference in root.iterfind(".//{*}CipherReference")}
     if locked.intersection(chapters):
         raise DocumentError(f"{source.name} is encrypted (copy protection).", hint="Add a copy without copy protection.")
-
-
-def _parse(source: Source, archive: zipfile.ZipFile, name: str) -> Element:
-    from xml.etree.ElementTree import ParseError
-
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
-    try:
-        root: Element = fromstring(read_entry(source, archive, name))
-    except DefusedXmlException as exc:
-        raise DocumentError(
-            f"{source.name} was refused: {name!r} declares XML entities.", hint="Get the book from another source."
-        ) from exc
-    except (ParseError, ValueError, LookupError) as exc:
-        raise source.damaged(f"its part {name!r} is not proper XML") from exc
-    return root

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.domain import Page
-from engine.errors import DocumentError
 from engine.ingest.pdf.extraction import PdfFile
 from engine.ingest.pdf.furniture import drop_furniture
 from engine.ingest.pdf.layout import Element, Line, PageLayout
@@ -38,11 +37,7 @@ def _layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
     for number in range(1, file.page_count + 1):
         layout = file.layout(number)
         characters += sum(len(line.text) for line in layout.lines)
-        if characters > source.limits.max_characters:
-            raise DocumentError(
-                f"{source.name} holds more than {source.limits.max_characters:,} characters of text.",
-                hint="Split the document.",
-            )
+        source.check_characters(characters)
         yield layout
 
 
