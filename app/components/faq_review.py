@@ -1,4 +1,4 @@
-"""The review of FAQ pairs: table, bulk actions, and one pair beside its proof."""
+"""The review of FAQ pairs: one pair beside its source, by keyboard; below, all pairs that the filter shows."""
 
 from __future__ import annotations
 
@@ -7,103 +7,122 @@ from typing import Literal
 
 import streamlit as st
 
+from app.components import faq_actions
+from app.components.boundary import guarded, show_error
 from app.components.empty import empty_state
+from app.components.faq_pair import pair_card
+from app.components.faq_source import source_view
 from app.components.faq_table import filter_controls, selection_table, table_height
-from app.components.text import counted, plain
+from app.components.text import plain
 from app.resources import shared_engine
 from app.state import tab_state
 from engine.domain import Collection, FaqPair, FaqStatus
-from engine.faq.review import MAX_ANSWER, MAX_QUESTION
 
-MOST_ROWS = 12
-STATUS_COLOURS: dict[FaqStatus, Literal["gray", "green", "red"]] = {
-    FaqStatus.PENDING: "gray",
-    FaqStatus.APPROVED: "green",
-    FaqStatus.REJECTED: "red",
-}
+MOST_ROWS = 8
+STYLE = """<style>
+.st-key-faq-split [data-testid="stColumn"] {min-width: min(100%, 21rem);}
+</style>"""
+"""The pair and its source stand below each other where there is no room beside."""
 
 
 def faq_review(collection: Collection) -> None:
-    """Let the person go through the pairs of a collection."""
-    pairs = shared_engine().faqs(collection.name)
+    """Let the person go through the pairs of a collection. Runs again by itself, without the page around it."""
+    st.fragment(_review)(collection.name)
+
+
+@guarded
+def _review(name: str) -> None:
+    engine = shared_engine()
+    collection = engine.collection(name)
+    pairs = engine.faqs(name)
     if not pairs:
         empty_state("fact_check", "No pairs yet", "They appear here while a document is read.")
         return
-    chosen_filter = filter_controls(pairs, key=f"faq-{collection.id}")
-    shown = [pair for pair in pairs if chosen_filter.admits(pair)]
-    if not shown:
-        st.caption("No pair matches.")
+    chosen = filter_controls(pairs, key=f"faq-{collection.id}")
+    if tab_state().review.filtered_by != chosen:
+        tab_state().review.filtered_by, tab_state().review.followed = chosen, None
+    shown = [pair for pair in pairs if chosen.admits(pair)]
+    current = _current(pairs, shown)
+    before, after = _neighbours(shown, current)
+    _toolbar(collection, shown, current, before, after)
+    if current is None:
+        st.caption("No pair matches. Choose another status, or clear the search.")
         return
-    left, right = st.columns([3, 2], gap="medium")
+    st.html(STYLE)
+    with st.container(key="faq-split"):
+        left, right = st.columns([4, 5], gap="medium")
     with left:
-        # A selection is a set of row numbers: it must not outlive the rows it was made on.
-        key = f"faq-table-{collection.id}-{tab_state().review_round}-{hash(tuple(pair.id for pair in shown))}"
-        selected = selection_table(shown, key=key, height=table_height(len(shown), MOST_ROWS))
-        with st.container(horizontal=True):
-            _bulk_actions(shown, selected)
+        pair_card(current, pairs, then=after or before)
     with right:
-        _detail(selected)
+        source_view(current)
+    _list(collection, shown, current)
 
 
-def _bulk_actions(shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None:
-    review = shared_engine().review
+def _current(pairs: Sequence[FaqPair], shown: Sequence[FaqPair]) -> FaqPair | None:
+    """The pair that is open: the one that was opened, else the first that the filter shows."""
+    state = tab_state().review
+    candidates = pairs if state.pair is not None and state.pair == state.followed else shown
+    found = next((pair for pair in candidates if pair.id == state.pair), None)
+    return found or next(iter(shown), None)
+
+
+def _neighbours(shown: Sequence[FaqPair], current: FaqPair | None) -> tuple[str | None, str | None]:
+    """The pairs before and after the open one; for one that the filter does not show, the first comes after it."""
+    ids = [pair.id for pair in shown]
+    if current is None or current.id not in ids:
+        return None, next(iter(ids), None)
+    at = ids.index(current.id)
+    return ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
+
+
+def _toolbar(
+    collection: Collection, shown: Sequence[FaqPair], current: FaqPair | None, before: str | None, after: str | None
+) -> None:
+    state = tab_state().review
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _step("Previous", "P", "arrow_back", before)
+        _step("Next", "N", "arrow_forward", after)
+        at = next((number for number, pair in enumerate(shown, start=1) if pair is current), None)
+        st.caption(f"{at:,} of {len(shown):,}" if at else f"{len(shown):,} shown", width="content")
+        st.button("Undo", shortcut="U", icon=":material/undo:", on_click=faq_actions.undo, args=(collection,))
+        st.caption(plain(state.said), width="stretch")
+    if state.error is not None:
+        show_error(state.error)
+
+
+def _step(label: Literal["Previous", "Next"], key: str, icon: str, to: str | None) -> None:
+    symbol = f":material/{icon}:"
+    st.button(label, shortcut=key, icon=symbol, disabled=to is None, on_click=faq_actions.open_pair, args=(to,))
+
+
+def _list(collection: Collection, shown: Sequence[FaqPair], current: FaqPair) -> None:
+    """All pairs that are shown: a click on one opens it, several can be decided together."""
+    ids = [pair.id for pair in shown]
+    # A selection is a set of row numbers: it must not outlive the rows it was made on.
+    key = f"faq-table-{collection.id}-{tab_state().review.round}-{hash(tuple(ids))}"
+    actions = st.container(horizontal=True)
+    height = table_height(len(shown), MOST_ROWS)
+    selected = selection_table(shown, key=key, height=height, on_select=faq_actions.open_selected)
+    st.caption("Select a row to open it, several to decide them together.")
+    with actions:
+        _bulk(collection, shown, selected if len(selected) > 1 else [])
+
+
+def _bulk(collection: Collection, shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None:
+    pending = [pair for pair in shown if pair.status is FaqStatus.PENDING]
     # A pair with a remark needs a closer look, so it is not approved in bulk.
-    pending = [pair for pair in shown if pair.status is FaqStatus.PENDING and not pair.reason]
-    if st.button(f"Approve {len(selected)} selected", disabled=not selected, icon=":material/check:"):
-        _done(review.approve([pair.id for pair in selected]), "approved", selected[0])
-    if st.button(f"Reject {len(selected)} selected", disabled=not selected, icon=":material/close:"):
-        _done(review.reject([pair.id for pair in selected]), "rejected", selected[0])
-    if st.button(f"Approve all {len(pending)} pending shown", disabled=not pending, icon=":material/done_all:"):
-        _done(review.approve([pair.id for pair in pending]), "approved", pending[0])
+    sound = [pair for pair in pending if not pair.reason]
+    decided = [pair for pair in shown if pair.status is not FaqStatus.PENDING]
+    if selected:
+        _action(f"Approve {len(selected)} selected", "check", faq_actions.approve_all, collection, selected)
+        _action(f"Reject {len(selected)} selected", "close", faq_actions.reject_all, collection, selected)
+    _action(f"Approve all {len(sound)} pending shown", "done_all", faq_actions.approve_all, collection, sound)
+    _action(f"Reject all {len(pending)} pending shown", "remove_done", faq_actions.reject_all, collection, pending)
+    if decided:
+        label = f"Review all {len(decided)} decided shown again"
+        _action(label, "restart_alt", faq_actions.reopen_all, collection, decided)
 
 
-def _done(count: int, what: str, pair: FaqPair) -> None:
-    """Say what was done, and have the search index follow in the background."""
-    engine = shared_engine()
-    engine.ingest(engine.repositories.collections.get(pair.collection_id).name)
-    tab_state().review_round += 1
-    st.toast(f"{counted(count, 'pair')} {what}.")
-    st.rerun()
-
-
-def _detail(selected: Sequence[FaqPair]) -> None:
-    if len(selected) != 1:
-        text = "Select a row to see its proof and to edit it." if not selected else f"{len(selected)} pairs selected."
-        with st.container(border=True):
-            st.caption(text)
-        return
-    pair = selected[0]
-    with st.container(border=True):
-        _proof(pair)
-        _editor(pair)
-
-
-def _proof(pair: FaqPair) -> None:
-    place = pair.document if pair.page is None else f"{pair.document}, page {pair.page}"
-    with st.container(horizontal=True):
-        st.badge(pair.status.value, color=STATUS_COLOURS[pair.status])
-        st.caption(f"{plain(place)} · score {pair.score:.2f}", width="content")
-    if pair.heading:
-        st.caption(f"Under “{plain(pair.heading)}”")
-    st.markdown("**Quote from the document**")
-    with st.container(border=True):
-        st.text(pair.quote or "Imported without a quote.")
-    if pair.reason:
-        st.warning(plain(pair.reason), icon=":material/flag:")
-
-
-def _editor(pair: FaqPair) -> None:
-    review = shared_engine().review
-    with st.form(f"edit-{pair.id}", border=False):
-        question = st.text_area("Question", pair.question, height=68, max_chars=MAX_QUESTION)
-        answer = st.text_area("Answer", pair.answer, height=100, max_chars=MAX_ANSWER)
-        buttons = st.container(horizontal=True)
-        if buttons.form_submit_button("Save", icon=":material/save:"):
-            review.edit(pair.id, question=question, answer=answer)
-            _done(1, "saved", pair)
-        if pair.status is not FaqStatus.APPROVED and buttons.form_submit_button("Approve", icon=":material/check:"):
-            _done(review.approve([pair.id]), "approved", pair)
-        if pair.status is not FaqStatus.REJECTED and buttons.form_submit_button("Reject", icon=":material/close:"):
-            _done(review.reject([pair.id]), "rejected", pair)
-        if pair.status is not FaqStatus.PENDING and buttons.form_submit_button("Review again", icon=":material/undo:"):
-            _done(review.reopen([pair.id]), "to be reviewed again", pair)
+def _action(label: str, icon: str, action: faq_actions.BulkAction, collection: Collection, pairs: Sequence[FaqPair]) -> None:
+    symbol = f":material/{icon}:"
+    st.button(label, icon=symbol, disabled=not pairs, on_click=action, args=(collection, list(pairs)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -14,6 +14,14 @@ from engine.domain import FaqPair, FaqStatus
 ALL_STATUSES = "All"
 ALL_DOCUMENTS = "All documents"
 ROW_HEIGHT = 34
+ANY = "All"
+KINDS: dict[str, Callable[[FaqPair], bool]] = {
+    ANY: lambda pair: True,
+    "To look at again": lambda pair: bool(pair.reason) and pair.status is FaqStatus.PENDING,
+    "Duplicates of a better pair": lambda pair: pair.duplicate_of is not None,
+    "No duplicates": lambda pair: pair.duplicate_of is None,
+}
+"""Kinds of pairs to choose from, and which belong to each."""
 
 COLUMNS: dict[str, ColumnConfig | ButtonColumnResult | str | None] = {
     "Question": TextColumn(width=290),
@@ -33,6 +41,7 @@ class FaqFilter:
     status: FaqStatus | None = None
     document: str | None = None
     least_score: float = 0.0
+    kind: str = ANY
 
     def admits(self, pair: FaqPair) -> bool:
         """Whether the pair is to be shown."""
@@ -41,27 +50,36 @@ class FaqFilter:
             (self.status is None or pair.status is self.status)
             and (self.document is None or pair.document == self.document)
             and pair.score >= self.least_score
+            and KINDS[self.kind](pair)
             and all(word in searched for word in self.text.casefold().split())
         )
 
 
 def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
-    """Controls for what to show, side by side."""
-    search, status, document, score = st.columns([5, 9, 5, 3], vertical_alignment="bottom")
-    text = search.text_input("Search", key=f"{key}-search", placeholder="Words in question, answer or quote")
-    with status:
+    """Controls for what to show; the rarer ones are folded away."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Search", key=f"{key}-search", placeholder="Words in question, answer or quote", width=300)
         chosen = _status_control(pairs, key=f"{key}-status")
-    documents = sorted({pair.document for pair in pairs})
-    name = document.selectbox("Document", [ALL_DOCUMENTS, *documents], key=f"{key}-document")
-    least = score.slider("Least score", 0.0, 1.0, 0.0, 0.05, key=f"{key}-score")
-    return FaqFilter(text or "", chosen, None if name == ALL_DOCUMENTS else name, least)
+        folded = st.popover("More filters", icon=":material/filter_list:", width="content")
+    with folded:
+        documents = sorted({pair.document for pair in pairs})
+        name = st.selectbox("Document", [ALL_DOCUMENTS, *documents], key=f"{key}-document")
+        kind = st.selectbox("Which pairs", list(KINDS), key=f"{key}-kind")
+        least = st.slider("Least score", 0.0, 1.0, 0.0, 0.05, key=f"{key}-score")
+    return FaqFilter(text or "", chosen, None if name == ALL_DOCUMENTS else name, least, kind)
 
 
 def _status_control(pairs: Sequence[FaqPair], *, key: str) -> FaqStatus | None:
     counts = {status.value: sum(pair.status is status for pair in pairs) for status in FaqStatus}
     labels = {ALL_STATUSES: f"All {len(pairs)}"} | {name: f"{name.capitalize()} {count}" for name, count in counts.items()}
     chosen = st.segmented_control(
-        "Status", list(labels), default=FaqStatus.PENDING.value, format_func=lambda name: labels[name], key=key, required=True
+        "Status",
+        list(labels),
+        default=FaqStatus.PENDING.value,
+        format_func=lambda name: labels[name],
+        key=key,
+        required=True,
+        width="content",
     )
     return None if chosen in (None, ALL_STATUSES) else FaqStatus(chosen)
 
@@ -88,15 +106,17 @@ def live_table(pairs: Sequence[FaqPair]) -> None:
     st.dataframe(faq_rows(pairs), column_config=COLUMNS, hide_index=True, row_height=ROW_HEIGHT)
 
 
-def selection_table(pairs: Sequence[FaqPair], *, key: str, height: int) -> list[FaqPair]:
-    """Pairs to choose from; returns those that are chosen."""
+def selection_table(
+    pairs: Sequence[FaqPair], *, key: str, height: int, on_select: Callable[[str, Sequence[str]], None]
+) -> list[FaqPair]:
+    """Pairs to choose from; returns those that are chosen. `on_select` is told the table's key and the pairs' identifiers."""
     event = st.dataframe(
         faq_rows(pairs),
         column_config=COLUMNS,
         hide_index=True,
         row_height=ROW_HEIGHT,
         height=height,
-        on_select="rerun",
+        on_select=lambda: on_select(key, [pair.id for pair in pairs]),
         selection_mode="multi-row",
         key=key,
     )

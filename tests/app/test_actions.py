@@ -74,6 +74,8 @@ def test_bulk_approval_takes_only_what_is_shown(engine: Engine, handbook: list[F
 
 def test_remove_a_document_with_its_pairs(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
     page = open_page("documents")
+    page.session_state["documents-tabs"] = "Documents"
+    page.run()
     page.button(key=f"remove-{handbook[0].document_id}").click().run()
     collection = engine.collection("Handbook")
     assert (collection.document_count, collection.faq_count) == (1, 2)

@@ -1,0 +1,44 @@
+"""An extraction as people follow it: pairs as they arrive, how fast they come, and what was found out at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app.components.faq_table import live_table
+from app.components.jobs import is_active
+from app.components.text import counted, number, plain, string
+from app.resources import shared_engine
+from engine.domain import Job, Json
+
+LIVE_ROWS = 5
+
+
+def extraction_details(job: Job) -> None:
+    """Show more of an extraction below its progress; other jobs have no more to show."""
+    if job.kind != "extract":
+        return
+    if is_active(job):
+        _arriving(job)
+    for line in string(job.result or {}, "notice").splitlines():
+        st.info(plain(line), icon=":material/info:")
+
+
+def _arriving(job: Job) -> None:
+    """How many pairs there are, how fast they come, and the newest of them."""
+    events = shared_engine().jobs.events(job.id)
+    ids = [faq_id for event in events for faq_id in _ids(event)]
+    if not ids:
+        return
+    rate = number(events[-1], "per_minute")
+    speed = "" if rate is None else f" · {rate:,.0f} a minute"
+    st.caption(f"{counted(len(ids), 'new pair')} to review{speed}. The newest:")
+    name = string(job.payload, "collection")
+    newest = shared_engine().repositories.faqs.list(shared_engine().collection(name).id, ids=ids[-LIVE_ROWS:])
+    live_table(list(reversed(newest)))
+
+
+def _ids(event: Mapping[str, Json]) -> Sequence[str]:
+    pairs = event.get("pairs")
+    return [str(faq_id) for faq_id in pairs] if isinstance(pairs, list) else []

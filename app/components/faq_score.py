@@ -1,0 +1,84 @@
+"""The score of a pair in plain words: what it is made of, and how well each part holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app.components.text import plain
+from engine.domain import FaqPair
+
+WELL, PARTLY = 0.75, 0.4
+"""From which value a part holds well, and from which it holds at least in part."""
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    "relevance": (
+        "Question and quote are about the same thing.",
+        "Question and quote are about related things.",
+        "Question and quote are hardly about the same thing.",
+    ),
+    "lead": (
+        "No other sentence of the document fits the question as well.",
+        "Another sentence of the document fits the question nearly as well.",
+        "Another sentence of the document fits the question just as well.",
+    ),
+    "round_trip": (
+        "Asked the question, the model finds this quote again.",
+        "Asked the question, the model finds a part of this quote.",
+        "Asked the question, the model does not find this quote.",
+    ),
+    "grounded": (
+        "The question keeps to the words of the quote and its headings.",
+        "The question has some words that quote and headings do not have.",
+        "The question has mostly other words than the quote.",
+    ),
+    "form": (
+        "The question is worded as people ask.",
+        "The wording of the question is passable.",
+        "The wording of the question is poor.",
+    ),
+    "wording": (
+        "The model finds the question's words natural.",
+        "The model finds some of the question's words unusual.",
+        "The model finds the question's words odd.",
+    ),
+    "fact": (
+        "The quote states a fact: a number, a rule, a name.",
+        "The quote states little that can be checked.",
+        "The quote hardly states a fact.",
+    ),
+}
+ORIGINS = {
+    "written": "The document has this question and answer word for word.",
+    "rule": "A rule made the question from the sentence.",
+    "model": "The model worded the question.",
+    "imported": "The pair was imported.",
+}
+ICONS = (":green[:material/check_circle:]", ":orange[:material/remove_circle:]", ":red[:material/cancel:]")
+
+
+def level(value: float) -> int:
+    """0 where a part of the score holds well, 1 where it holds in part, 2 where it does not."""
+    return 0 if value >= WELL else 1 if value >= PARTLY else 2
+
+
+def in_words(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Each part of a score as a sentence, with its value, worst first."""
+    return [
+        (WORDS[name][level(value)] if name in WORDS else f"{name.replace('_', ' ').capitalize()}.", value)
+        for name, value in sorted(parts.items(), key=lambda part: part[1])
+    ]
+
+
+def score_view(pair: FaqPair) -> None:
+    """Say what a pair's score is made of."""
+    with st.expander(f"Score {pair.score:.2f}: why", icon=":material/rule:", expanded=True):
+        origin = ORIGINS.get(pair.origin)
+        if origin:
+            st.caption(origin)
+        if not pair.parts:
+            st.caption("Nobody noted what this score is made of.")
+            return
+        lines = [f"{ICONS[level(value)]} {plain(text)} :gray[{value:.0%}]" for text, value in in_words(pair.parts)]
+        st.markdown("  \n".join(lines))
