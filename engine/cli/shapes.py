@@ -5,12 +5,38 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from engine.domain import AgentConfig, AgentReply, Answer, Citation, Collection, FaqPair, Job, Lead, ModelInfo, Timings, Usage
+from engine.domain import (
+    AgentConfig,
+    AgentReply,
+    Answer,
+    Citation,
+    Collection,
+    Document,
+    FaqPair,
+    Job,
+    Lead,
+    ModelInfo,
+    Timings,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from engine.llm.llamacpp.weights.record import WeightRecord
 
 Record = dict[str, object]
+
+
+def document(read: Document) -> Record:
+    """A document."""
+    return {
+        "id": read.id,
+        "name": read.name,
+        "media_type": read.media_type,
+        "size": read.size,
+        "page_count": read.page_count,
+        "created_at": read.created_at,
+        "warnings": list(read.warnings),
+    }
 
 
 def pair(faq: FaqPair) -> Record:
