@@ -28,7 +28,7 @@ COLUMNS = ("id", "status", "score", "question", "answer", "document", "page")
 @command(group, "extract")
 def extract(
     run: Run,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PDF, DOCX, PPTX, XLSX, CSV, Markdown, HTML, TXT, EPUB.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PDF, DOCX, PPTX, XLSX, CSV, MD, HTML, TXT, EPUB.")],
     collection: CollectionOption,
     model: Annotated[str | None, typer.Option(metavar="M", help="Chat model; default: the default model.")] = None,
     max_pairs: Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="Stop after so many pairs.")] = None,
