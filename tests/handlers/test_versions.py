@@ -110,6 +110,16 @@ def test_a_quote_that_still_stands_in_a_changed_passage_is_found_and_its_pair_fl
     engine.review.approve([pair.id])
 
 
+def test_what_was_decided_on_an_old_version_cannot_be_undone_on_the_new_one(
+    engine: Engine, reviewed: dict[str, FaqPair]
+) -> None:
+    added = {"Opening": ("Who opens the shop?", "Ada opens the shop.")}
+    extract(engine, text_of(added | ENTRIES))
+    before = engine.faqs("shop")
+    assert engine.review.undo(engine.collection("shop").id) is None
+    assert engine.faqs("shop") == before
+
+
 def test_files_of_one_job_are_no_versions_of_each_other(engine: Engine) -> None:
     parts = [text_of({heading: entry}) for heading, entry in ENTRIES.items()]
     job = extract(engine, *parts)

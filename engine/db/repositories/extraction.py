@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from engine.db.session import Database
-from engine.db.tables import ExtractedChunkRow, FaqRow
+from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
 from engine.domain import FaqPair, FaqStatus
+
+_MOST_NAMED = 500
+"""Identifiers in one statement; SQLite bounds them."""
 
 
 class ExtractionRepository:
@@ -54,8 +57,15 @@ class ExtractionRepository:
         return gone
 
     def succeed(self, collection_id: str, pairs: Sequence[FaqPair], finished: Sequence[str]) -> None:
-        """Store pairs as they are in the new version of their document, and which of its chunks need not be asked."""
+        """Store pairs as they are in the new version of their document, and which of its chunks need not be asked.
+
+        What reviewers did to them before cannot be undone any more: it would bring back places of the old version.
+        """
+        ids = [pair.id for pair in pairs]
         with self._db.write() as session:
+            for start in range(0, len(ids), _MOST_NAMED):
+                named = ids[start : start + _MOST_NAMED]
+                session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(named)))
             for pair in pairs:
                 row = session.get(FaqRow, pair.id)
                 if row is not None:
