@@ -47,7 +47,7 @@ def test_requests_are_constrained_low_priority_and_share_their_prefix(chunk_of: 
 def test_a_sentence_is_asked_about_in_several_ways_and_less_where_a_rule_has_asked(chunk_of: MakeChunk, told: Told) -> None:
     model = told(lambda prompt: "What?")
     list(extract_pairs([chunk_of(FACT)], model=model))
-    patterns = [request.params.constraint for request in model.requests]
+    patterns = [(request.params.constraint, request.params.temperature) for request in model.requests]
     assert len(patterns) == len(set(patterns)) > 3
     ruled = told(lambda prompt: "What?")
     list(extract_pairs([chunk_of("Members can book the small kiln for six hours.")], model=ruled))
