@@ -54,14 +54,11 @@ def tab(name: str) -> Callable[[Page], None]:
     return lambda page: page.get_by_role("tab", name=name).click()
 
 
-def select_first_pair(page: Page) -> None:
-    """Fold the upload away and open the first pair beside its proof."""
-    page.get_by_text("Add documents").first.click()
-    page.wait_for_timeout(SETTLE_MS)
-    box = page.get_by_test_id("stDataFrame").last.bounding_box()
-    if box is not None:
-        page.mouse.click(box["x"] + 15, box["y"] + 52)
-    page.wait_for_timeout(SETTLE_MS)
+def open_second_pair(page: Page) -> None:
+    """Go on to the second pair by its key, and see it beside its source."""
+    page.get_by_role("button", name="Undo").wait_for()
+    page.keyboard.press("n")
+    page.get_by_text(re.compile("^2 of ")).wait_for()
     page.mouse.move(5, 5)
 
 
@@ -113,7 +110,7 @@ def pictures(question: str) -> tuple[Picture, ...]:
     """All pictures, in the order of the navigation."""
     return (
         Picture("home", ""),
-        Picture("app", "documents", select_first_pair),
+        Picture("app", "documents", open_second_pair),
         Picture("ask", "ask", ask(question)),
         Picture("finetune", "finetune", open_adapter),
         Picture("chat", "finetune", open_conversation),

@@ -39,6 +39,8 @@ def extract(
     ended = work_on(run, job, landing.show)
     result = ended.result or {}
     run.out.note(f"{result.get('pairs', 0)} new pairs to review in {collection!r}, {result.get('rejected', 0)} rejected.")
+    if result.get("notice"):
+        run.out.note(str(result["notice"]))
 
 
 @command(group, "list")

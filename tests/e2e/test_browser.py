@@ -14,11 +14,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
 from engine.config import PROJECT_ROOT, Settings
 from engine.db.repositories import Repositories
@@ -26,6 +27,7 @@ from engine.db.session import Database
 from engine.domain import AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
 from engine.domain import Page as DocumentPage
 from engine.jobs import JobQueue
+from engine.knowledge.documents import DocumentLibrary
 from engine.requests import ExtractionRequest
 from engine.uploads import Uploads
 
@@ -42,6 +44,12 @@ FLAGS = [
     "--disable-sync",
 ]
 SAMPLE = PROJECT_ROOT / "data" / "samples" / "aurora-kettle-handbook.pdf"
+QUOTES = (
+    "Every order is confirmed by e-mail within 30 minutes.",
+    "The smallest order that we accept is 15 euros.",
+    "A gift card is valid for 3 years from the day on which it was bought.",
+)
+"""Sentences of the sample."""
 START_S = 120
 PAINT_MS = 60_000
 MODEL_MS = 240_000
@@ -305,4 +313,98 @@ def hostile_pair(collection_id: str, document: Document) -> FaqPair:
         reason=HOSTILE,
         model="fake/echo",
         created_at=utc_now(),
+    )
+
+
+@pytest.fixture
+def handbook(tmp_path: Path) -> Iterator[Repositories]:
+    """A home with the sample handbook and three pairs, none of which needs a model."""
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    stored = Repositories.over(database)
+    collection = stored.collections.ensure("Kettles")
+    document = DocumentLibrary(stored, settings).add(SAMPLE, collection.id)
+    pairs = [pair_of(stored, collection.id, document, number, quote) for number, quote in enumerate(QUOTES)]
+    stored.faqs.add([*pairs[:2], replace(pairs[2], duplicate_of=pairs[0].id, status=FaqStatus.REJECTED, reason="It is one.")])
+    yield stored
+    database.close()
+
+
+def pair_of(stored: Repositories, collection_id: str, document: Document, number: int, quote: str) -> FaqPair:
+    page = next(page for page in stored.documents.pages(document.id) if quote in " ".join(page.text.split()))
+    source = document.id, document.name, page.number
+    texts = f"What does sentence {number} say?", quote, quote
+    return FaqPair(new_id(), collection_id, *texts, *source, "", 0.9, FaqStatus.PENDING, "", "written", utc_now())
+
+
+def test_review_by_keyboard(
+    tmp_path: Path,
+    handbook: Repositories,
+    browser: tuple[BrowserContext, list[str]],
+) -> None:
+    context, requests = browser
+    (tmp_path / "models").mkdir()
+    fakes = {"models_dir": str(tmp_path / "models"), "default_model": "fake/echo", "default_encoder": "hashing"}
+    collection = handbook.collections.by_name("Kettles").id
+
+    def statuses() -> list[str]:
+        return [pair.status.value for pair in handbook.faqs.list(collection)]
+
+    with served(tmp_path / "home", **fakes) as address:
+        page = open_page(context, f"{address}/documents")
+        expect(question(page, 0)).to_be_visible()
+        picture = page.get_by_alt_text(re.compile(r"Page \d+ of aurora-kettle-handbook"))
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
+        assert yellow_pixels(picture) > 100, "the quote is marked"
+
+        page.keyboard.press("a")
+        expect(question(page, 1)).to_be_visible()
+        assert statuses() == ["approved", "pending", "rejected"]
+        page.keyboard.press("x")
+        expect(page.get_by_text("No pair matches").first).to_be_visible()
+        assert statuses() == ["approved", "rejected", "rejected"]
+        page.keyboard.press("u")
+        expect(question(page, 1)).to_be_visible()
+        assert statuses() == ["approved", "pending", "rejected"]
+
+        page.keyboard.press("e")
+        box = page.get_by_role("textbox", name="Question")
+        expect(box).to_be_focused()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" a x u n p")
+        page.keyboard.press("Escape")
+        expect(question(page, 1)).to_be_visible()
+        assert statuses() == ["approved", "pending", "rejected"], "letters in a text decide nothing"
+
+        page.get_by_role("tab", name="Export").click()
+        expect(page.get_by_role("button", name="JSONL").first).to_be_visible()
+        page.keyboard.press("a")
+        page.get_by_role("tab", name="Review").click()
+        expect(question(page, 1)).to_be_visible()
+        assert statuses() == ["approved", "pending", "rejected"], "keys do nothing where the review is not seen"
+    assert not_loopback(requests) == set()
+
+
+def question(page: Page, number: int) -> Locator:
+    """The open pair's question."""
+    return page.get_by_role("heading", name=f"What does sentence {number} say?")
+
+
+def yellow_pixels(picture: Locator) -> int:
+    """How many pixels of a picture are as yellow as a marker is."""
+    return int(
+        picture.evaluate(
+            """image => {
+                const canvas = document.createElement("canvas");
+                [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+                const context = canvas.getContext("2d");
+                context.drawImage(image, 0, 0);
+                const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+                let count = 0;
+                for (let at = 0; at < data.length; at += 4)
+                    if (data[at] > 200 && data[at + 1] > 150 && data[at + 2] < 120) count++;
+                return count;
+            }"""
+        )
     )
