@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,13 @@ def _set_pragmas(connection: sqlite3.Connection, record: ConnectionPoolEntry) ->
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    connection.create_function("folded", 1, folded, deterministic=True)
+
+
+def folded(text: str | None) -> str:
+    """A text without letter case, accents and forms of letters, as searches compare it; SQL knows this function too."""
+    decomposed = unicodedata.normalize("NFKD", text or "")
+    return unicodedata.normalize("NFKD", "".join(c for c in decomposed if not unicodedata.combining(c)).casefold())
 
 
 def _begin(connection: Connection) -> None:

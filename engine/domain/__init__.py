@@ -6,7 +6,7 @@ follows from the data itself, and no import of any library. Import from this pac
 
 from engine.domain.agents import AgentConfig, AgentReply, Lead
 from engine.domain.documents import Block, BlockKind, BoundingBox, Chunk, Collection, CollectionStatus, Document, LineBox, Page
-from engine.domain.faq import FaqPair, FaqStatus, Place
+from engine.domain.faq import FaqPair, FaqQuery, FaqStatus, Place
 from engine.domain.generation import (
     Answer,
     AnswerDelta,
@@ -42,6 +42,7 @@ __all__ = [
     "Delta",
     "Document",
     "FaqPair",
+    "FaqQuery",
     "FaqStatus",
     "FinishReason",
     "Job",

@@ -58,3 +58,22 @@ class FaqPair:
     duplicate_of: str | None = None
     language: str = ""
     origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaqQuery:
+    """Which pairs of a collection are meant; what is left at its default does not narrow.
+
+    `text` are words that must all stand in question, answer or quote, parts of words too; letter case and accents do not
+    count. `statuses` empty means any. `document` is a document's name or identifier. `flagged` pairs carry a reviewer's
+    remark. `duplicates` are those that link to a better pair; `duplicate_of` asks for those of one pair.
+    """
+
+    text: str = ""
+    statuses: frozenset[FaqStatus] = frozenset()
+    document: str | None = None
+    min_score: float = 0.0
+    max_score: float = 1.0
+    flagged: bool | None = None
+    duplicates: bool | None = None
+    duplicate_of: str | None = None

@@ -1,19 +1,45 @@
-"""Review of stored pairs by a person: what they may decide, and what stays provable whatever they do."""
+"""Review of stored pairs by a person: what they may decide, what stays provable whatever they do, and undoing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from engine.db.repositories import Repositories
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import FaqPair, FaqStatus, Page
 from engine.errors import ConflictError, InputError, NotFoundError
-from engine.ingest import locate_quote
-from engine.knowledge.support import numbers, pair_objection
+from engine.ingest import locate_quote, place_of
+from engine.knowledge.figures import unsupported
+from engine.knowledge.support import pair_objection
 
 MAX_QUESTION, MAX_ANSWER = 500, 4000
 """Longest question and answer, in characters."""
+
+_DOING = {"approve": "approving", "reject": "rejecting", "reopen": "reopening", "edit": "editing"}
+_LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """An action that was taken back: `approve`, `reject`, `reopen` or `edit`, and its pairs as they are now."""
+
+    action: str
+    pairs: tuple[FaqPair, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The pairs' identifiers."""
+        return tuple(pair.id for pair in self.pairs)
+
+    def __str__(self) -> str:
+        """What was taken back, in words."""
+        doing = _DOING.get(self.action, self.action)
+        if len(self.pairs) != 1:
+            return f"Undone: {doing} {len(self.pairs):,} pairs."
+        question = self.pairs[0].question
+        shown = question if len(question) <= _LONGEST_SHOWN else f"{question[:_LONGEST_SHOWN].rstrip()}…"
+        return f"Undone: {doing} “{shown}”."
 
 
 def _nobody(status: str, count: int) -> None:
@@ -21,7 +47,10 @@ def _nobody(status: str, count: int) -> None:
 
 
 class FaqReview:
-    """Decisions about pairs. An approved pair's quote is always on its page."""
+    """Decisions about pairs. An approved pair's quote is always on its page and holds all figures of its answer.
+
+    Each call is one action, all or none of its pairs, and `undo` takes the newest one back.
+    """
 
     def __init__(self, repositories: Repositories, decided: Callable[[str, int], None] = _nobody) -> None:
         """Review the pairs of a home. `decided` is told a status and how many pairs a reviewer gave it, to count them."""
@@ -30,25 +59,23 @@ class FaqReview:
         self._decided = decided
 
     def approve(self, ids: Sequence[str]) -> int:
-        """Approve pairs, all or none. Returns how many.
+        """Approve pairs, all or none; also rejected ones, which a person may overrule. Returns how many.
 
         Raises:
             NotFoundError: one of them is gone.
-            ConflictError: one of them has a quote that is not on its page, or an answer with a number that the quote lacks.
+            ConflictError: one of them has a quote that is not on its page, or an answer with a number, date or unit that
+                the quote lacks.
         """
         page_text = cache(self._page_text)
-        for pair in map(self._faqs.get, ids):
-            if pair.document_id is not None and locate_quote(page_text(pair.document_id, pair.page), pair.quote) is None:
-                raise ConflictError(
-                    f"the quote of {pair.question!r} is not on its page", hint="Correct the quote before you approve the pair."
-                )
-            missing = unsupported_numbers(pair)
-            if missing:
-                raise ConflictError(
-                    f"the quote of {pair.question!r} does not hold {', '.join(missing)}",
-                    hint="Correct the answer, or choose a quote that has the number, before you approve the pair.",
-                )
-        return self._set(ids, FaqStatus.APPROVED)
+        # Checked before the write, which others wait for, and again only where a pair has changed in between.
+        checked: Mapping[str, FaqPair] = {pair.id: _provable(pair, page_text) for pair in self._faqs.get_all(ids)}
+
+        def approved(pair: FaqPair) -> FaqPair:
+            if checked[pair.id] != pair:
+                _provable(pair, page_text)
+            return replace(pair, status=FaqStatus.APPROVED, reason="", duplicate_of=None)
+
+        return self._decide(ids, "approve", FaqStatus.APPROVED, approved)
 
     def reject(self, ids: Sequence[str], reason: str = "Rejected in review.") -> int:
         """Reject pairs. Returns how many.
@@ -56,19 +83,28 @@ class FaqReview:
         Raises:
             NotFoundError: one of them is gone.
         """
-        for faq_id in ids:
-            self._faqs.get(faq_id)
-        return self._set(ids, FaqStatus.REJECTED, reason)
+        return self._decide(
+            ids, "reject", FaqStatus.REJECTED, lambda pair: replace(pair, status=FaqStatus.REJECTED, reason=reason)
+        )
 
     def reopen(self, ids: Sequence[str]) -> int:
-        """Let pairs wait for review again. Returns how many."""
-        return self._set(ids, FaqStatus.PENDING)
+        """Let pairs wait for review again, with a remark where the quote does not prove the answer. Returns how many.
+
+        Raises:
+            NotFoundError: one of them is gone.
+        """
+
+        def reopened(pair: FaqPair) -> FaqPair:
+            return replace(pair, status=FaqStatus.PENDING, reason=problem_of(pair), duplicate_of=None)
+
+        return self._decide(ids, "reopen", FaqStatus.PENDING, reopened)
 
     def edit(self, faq_id: str, *, question: str | None = None, answer: str | None = None, quote: str | None = None) -> FaqPair:
         """Change a pair. An answer that its quote does not support is kept, waits for review and says so.
 
-        Supported is what stands in the quote, or has no number or name and few words that the quote and the question lack.
-        A person may still approve another wording, as long as its numbers are in the quote.
+        Supported is what stands in the quote, or has no figure or name and few words that the quote and the question lack.
+        A person may still approve another wording, as long as its numbers, dates and units are in the quote. A rejected
+        pair stays rejected.
 
         Args:
             faq_id: the pair.
@@ -80,57 +116,98 @@ class FaqReview:
             NotFoundError: the pair is gone.
             InputError: a text is empty or too long, or the quote is not on the page.
         """
-        pair = self._faqs.get(faq_id)
-        changed = replace(
-            pair,
-            question=_text("question", question, pair.question, MAX_QUESTION),
-            answer=_text("answer", answer, pair.answer, MAX_ANSWER),
-            quote=pair.quote if quote is None else self._verbatim(pair, quote),
-        )
-        if (changed.answer, changed.quote) == (pair.answer, pair.quote):
-            return self._faqs.edit(changed)
-        problem = _problem(changed)
-        if problem:
-            return self._faqs.edit(replace(changed, status=FaqStatus.PENDING, reason=problem))
-        return self._faqs.edit(replace(changed, reason="" if pair.status is not FaqStatus.REJECTED else pair.reason))
 
-    def _set(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
-        count = self._faqs.set_status(ids, status, reason)
+        def edited(pair: FaqPair) -> FaqPair:
+            changed = replace(
+                pair,
+                question=_text("question", question, pair.question, MAX_QUESTION),
+                answer=_text("answer", answer, pair.answer, MAX_ANSWER),
+            )
+            if quote is not None and quote != pair.quote:
+                changed = self._requoted(changed, quote)
+            if (changed.answer, changed.quote) == (pair.answer, pair.quote) or pair.status is FaqStatus.REJECTED:
+                return changed
+            problem = problem_of(changed)
+            return replace(changed, status=FaqStatus.PENDING if problem else pair.status, reason=problem)
+
+        return self._faqs.change([faq_id], "edit", edited)[0]
+
+    def undo(self, collection_id: str) -> Undone | None:
+        """Take back the newest action on pairs of a collection that was not taken back yet; None where there is none.
+
+        A pair that was approved and is not provable any more, because its document has changed, waits for review.
+        """
+        page_text = cache(self._page_text)
+
+        def restored(pair: FaqPair) -> FaqPair:
+            problem = _obstacle(pair, page_text) if pair.status is FaqStatus.APPROVED else ""
+            return replace(pair, status=FaqStatus.PENDING, reason=problem) if problem else pair
+
+        taken = self._faqs.take_back(collection_id, restored)
+        return None if taken is None else Undone(taken[0], tuple(taken[1]))
+
+    def _decide(self, ids: Sequence[str], action: str, status: FaqStatus, change: Callable[[FaqPair], FaqPair]) -> int:
+        count = len(self._faqs.change(ids, action, change))
         self._decided(status.value, count)
         return count
 
-    def _verbatim(self, pair: FaqPair, quote: str) -> str:
+    def _requoted(self, pair: FaqPair, quote: str) -> FaqPair:
+        """The pair with another quote, as the page has it, and its place."""
         if pair.document_id is None:
             raise InputError("this pair was not made from a document, so it cannot have a quote")
-        text = self._page_text(pair.document_id, pair.page)
-        found = locate_quote(text, quote)
-        if found is None:
+        page = self._page(pair.document_id, pair.page)
+        place = place_of(page, quote, near=pair.place.start if pair.place else 0)
+        if place is None:
             raise InputError(
                 f"the quote is not on page {pair.page} of {pair.document}", hint="Copy it from the page, word for word."
             )
-        return text[found[0] : found[1]]
+        return replace(pair, quote=page.text[place.start : place.end], place=place)
 
     def _page_text(self, document_id: str, number: int | None) -> str:
+        return self._page(document_id, number).text
+
+    def _page(self, document_id: str, number: int | None) -> Page:
         try:
-            return self._documents.page(document_id, number or 0).text
+            return self._documents.page(document_id, number or 0)
         except NotFoundError:
-            return ""
+            return Page(0, "")
 
 
-def unsupported_numbers(pair: FaqPair) -> list[str]:
-    """The numbers of a pair's answer that its quote does not hold; none for a pair without a document."""
-    if pair.document_id is None:
-        return []
-    return sorted(numbers(pair.answer) - numbers(pair.quote))
+def unsupported_figures(pair: FaqPair) -> list[str]:
+    """The numbers, dates and units of a pair's answer that its quote does not hold; none for a pair without a document."""
+    return [] if pair.document_id is None else unsupported(pair.answer, pair.quote)
 
 
-def _problem(pair: FaqPair) -> str:
+def problem_of(pair: FaqPair) -> str:
     """What a reviewer should know of an answer that its quote does not prove, as a sentence; empty where it does."""
-    missing = unsupported_numbers(pair)
+    missing = unsupported_figures(pair)
     if missing:
         return f"The quote does not hold {', '.join(missing)}."
     problem = pair_objection(pair)
     return f"The quote does not prove the answer: {problem}." if problem else ""
+
+
+def _obstacle(pair: FaqPair, page_text: Callable[[str, int | None], str]) -> str:
+    """Why a pair cannot be approved, as a sentence; empty where it can."""
+    if pair.document_id is not None and locate_quote(page_text(pair.document_id, pair.page), pair.quote) is None:
+        return "The quote is not on its page."
+    missing = unsupported_figures(pair)
+    return f"The quote does not hold {', '.join(missing)}." if missing else ""
+
+
+def _provable(pair: FaqPair, page_text: Callable[[str, int | None], str]) -> FaqPair:
+    """The pair itself.
+
+    Raises:
+        ConflictError: it cannot be approved.
+    """
+    obstacle = _obstacle(pair, page_text)
+    if obstacle:
+        raise ConflictError(
+            f"{pair.question!r} cannot be approved: {obstacle[0].lower()}{obstacle[1:-1]}",
+            hint="Correct the answer, or choose a quote from the page that proves it.",
+        )
+    return pair
 
 
 def _text(name: str, given: str | None, current: str, limit: int) -> str:

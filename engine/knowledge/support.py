@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.domain import FaqPair
 from engine.ingest import locate_quote
-from engine.knowledge.figures import unsupported
+from engine.knowledge.figures import unsupported, without_figures
 from engine.knowledge.terms import content_words, stem, words
 from engine.knowledge.unit_words import NUMBER_WORDS
 
@@ -39,13 +39,15 @@ def objection(answer: str, quotes: Sequence[str], question: str, *, least: float
     for name in _NAME.findall(answer):
         if not set(words(name)) <= known:
             return f"{name} is not in the documents"
-    said = _terms(answer)
-    if not said:
+    # Figures are proven above, in whatever form they are written: their words count as covered.
+    said = _terms(without_figures(answer))
+    figures = len(_terms(answer) - said)
+    if not said and not figures:
         return "it says nothing"
-    if len(said & _terms(f"{proof} {question}")) / len(said) < least:
+    if (len(said & _terms(f"{proof} {question}")) + figures) / (len(said) + figures) < least:
         return "its words are not those of the documents"
     # An answer that only repeats the question is covered by it, and still says nothing.
-    return "" if said & _terms(proof) else "it says nothing"
+    return "" if figures or said & _terms(proof) else "it says nothing"
 
 
 def pair_objection(pair: FaqPair) -> str:

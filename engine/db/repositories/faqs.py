@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, cast
 
 from pydantic import JsonValue
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, update
+from sqlmodel import Session, col, select
 
-from engine.db.session import Database
-from engine.db.tables import ExtractedChunkRow, FaqRow
-from engine.domain import FaqPair, FaqStatus, Place
+from engine.db.session import Database, folded
+from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
+from engine.domain import FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
 from engine.errors import NotFoundError
+
+KEPT_ACTIONS = 100
+"""So many actions of reviewers can be undone in a collection."""
+_MOST_IDS = 500
+_PLAIN = ("question", "answer", "quote", "page", "score", "reason", "duplicate_of")
+_CHANGE_ORDER = col(FaqChangeRow.id)
 
 
 class FaqRepository:
@@ -45,6 +51,26 @@ class FaqRepository:
         with self._db.read() as session:
             return [_to_pair(row) for row in session.exec(query.order_by(col(FaqRow.created_at), col(FaqRow.id)))]
 
+    def find(self, collection_id: str, query: FaqQuery) -> Sequence[FaqPair]:
+        """The pairs of a collection that a query means, in the order in which they were made."""
+        statement = select(FaqRow).where(FaqRow.collection_id == collection_id, *_conditions(query))
+        with self._db.read() as session:
+            return [_to_pair(row) for row in session.exec(statement.order_by(col(FaqRow.created_at), col(FaqRow.id)))]
+
+    def count_by_status(self, collection_id: str, query: FaqQuery = FaqQuery()) -> dict[FaqStatus, int]:
+        """How many of the pairs that a query means have each status."""
+        conditions = (col(FaqRow.collection_id) == collection_id, *_conditions(query))
+        statement = select(FaqRow.status, func.count()).where(*conditions).group_by(FaqRow.status)
+        with self._db.read() as session:
+            counted = {FaqStatus(status): count for status, count in session.exec(statement)}
+        return {status: counted.get(status, 0) for status in FaqStatus}
+
+    def document_names(self, collection_id: str) -> Sequence[str]:
+        """The names of the documents that pairs of a collection come from, sorted."""
+        statement = select(FaqRow.document).where(FaqRow.collection_id == collection_id, FaqRow.document != "").distinct()
+        with self._db.read() as session:
+            return sorted(session.exec(statement))
+
     def get(self, faq_id: str) -> FaqPair:
         """One pair.
 
@@ -57,14 +83,26 @@ class FaqRepository:
                 raise NotFoundError(f"no FAQ pair {faq_id}", hint="List the pairs with `nexus faq list`.")
             return _to_pair(row)
 
+    def get_all(self, ids: Sequence[str]) -> Sequence[FaqPair]:
+        """These pairs, each once, in this order.
+
+        Raises:
+            NotFoundError: one of them is gone.
+        """
+        with self._db.read() as session:
+            return [_to_pair(row) for row in _rows(session, ids)]
+
     def set_status(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
-        """Approve, reject or reopen pairs. Returns how many there were."""
+        """Give pairs a status, without a record to undo it. Returns how many there were."""
         with self._db.write() as session:
-            statement = update(FaqRow).where(col(FaqRow.id).in_(ids)).values(status=status, reason=reason)
-            return int(session.connection().execute(statement).rowcount)
+            return sum(
+                int(session.connection().execute(statement).rowcount)
+                for some in _batches(ids)
+                for statement in [update(FaqRow).where(col(FaqRow.id).in_(some)).values(status=status, reason=reason)]
+            )
 
     def edit(self, pair: FaqPair) -> FaqPair:
-        """Store the question, answer, quote, page, place, score with its parts, status and reason of an edited pair.
+        """Store what has changed of a pair, without a record to undo it.
 
         Raises:
             NotFoundError: the pair is gone.
@@ -73,10 +111,149 @@ class FaqRepository:
             row = session.get(FaqRow, pair.id)
             if row is None:
                 raise NotFoundError(f"no FAQ pair {pair.id}")
-            row.question, row.answer, row.quote, row.page = pair.question, pair.answer, pair.quote, pair.page
-            row.score, row.status, row.reason = pair.score, pair.status, pair.reason
-            row.parts, row.place = dict(pair.parts), None if pair.place is None else asdict(pair.place)
+            _update(row, pair)
         return pair
+
+    def change(self, ids: Sequence[str], action: str, change: Callable[[FaqPair], FaqPair]) -> Sequence[FaqPair]:
+        """Change pairs, all or none, and record how they were, so that `take_back` can restore them.
+
+        Args:
+            ids: the pairs.
+            action: what is done, for the record.
+            change: makes the new pair of the stored one. It runs while nobody else can write; when it raises, nothing is done.
+
+        Returns:
+            The pairs as they are now, in the order of `ids`.
+
+        Raises:
+            NotFoundError: one of them is gone.
+        """
+        batch, now = new_id(), utc_now()
+        changed: list[FaqPair] = []
+        with self._db.write() as session:
+            for row in _rows(session, ids):
+                before = _to_pair(row)
+                after = change(before)
+                _update(row, after)
+                replaced = _replaced(before, after)
+                if replaced:
+                    session.add(
+                        FaqChangeRow(
+                            collection_id=before.collection_id,
+                            batch=batch,
+                            faq_id=before.id,
+                            action=action,
+                            before=replaced,
+                            created_at=now,
+                        )
+                    )
+                changed.append(after)
+            session.flush()
+            for collection_id in {pair.collection_id for pair in changed}:
+                _forget_old(session, collection_id)
+        return changed
+
+    def take_back(self, collection_id: str, restore: Callable[[FaqPair], FaqPair]) -> tuple[str, Sequence[FaqPair]] | None:
+        """Undo the newest recorded action on pairs of a collection.
+
+        Args:
+            collection_id: the collection.
+            restore: gets each pair as it was and gives what is stored.
+
+        Returns:
+            The action and the pairs as they are now; None where nothing is recorded.
+        """
+        mine = col(FaqChangeRow.collection_id) == collection_id
+        with self._db.write() as session:
+            newest = session.exec(select(FaqChangeRow).where(mine).order_by(col(FaqChangeRow.id).desc()).limit(1)).first()
+            if newest is None:
+                return None
+            action = newest.action
+            found = session.exec(select(FaqChangeRow).where(mine, FaqChangeRow.batch == newest.batch).order_by(_CHANGE_ORDER))
+            restored: list[FaqPair] = []
+            for record in found.all():
+                row = session.get_one(FaqRow, record.faq_id)  # its records go when a pair goes
+                pair = restore(_with_values(_to_pair(row), record.before))
+                _update(row, pair)
+                restored.append(pair)
+                session.delete(record)
+        return action, restored
+
+
+def _conditions(query: FaqQuery) -> list[ColumnElement[bool]]:
+    """What a query asks for, as SQL."""
+    found: list[ColumnElement[bool]] = [col(FaqRow.score).between(query.min_score, query.max_score)]
+    if query.statuses:
+        found.append(col(FaqRow.status).in_([status.value for status in query.statuses]))
+    if query.document is not None:
+        found.append(or_(col(FaqRow.document) == query.document, col(FaqRow.document_id) == query.document))
+    if query.flagged is not None:
+        flagged = and_(col(FaqRow.reason) != "", col(FaqRow.status) == FaqStatus.PENDING.value)
+        found.append(flagged if query.flagged else not_(flagged))
+    if query.duplicates is not None:
+        column = col(FaqRow.duplicate_of)
+        found.append(column.is_not(None) if query.duplicates else column.is_(None))
+    if query.duplicate_of is not None:
+        found.append(col(FaqRow.duplicate_of) == query.duplicate_of)
+    searched = func.folded(FaqRow.question + "\n" + FaqRow.answer + "\n" + FaqRow.quote)
+    found += [func.instr(searched, word) > 0 for word in folded(query.text).split()]
+    return found
+
+
+def _rows(session: Session, ids: Sequence[str]) -> list[FaqRow]:
+    rows: dict[str, FaqRow] = {}
+    for some in _batches(ids):
+        rows.update({row.id: row for row in session.exec(select(FaqRow).where(col(FaqRow.id).in_(some)))})
+    missing = next((faq_id for faq_id in ids if faq_id not in rows), None)
+    if missing is not None:
+        raise NotFoundError(f"no FAQ pair {missing}", hint="List the pairs with `nexus faq list`.")
+    return [rows[faq_id] for faq_id in dict.fromkeys(ids)]
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The identifiers in parts that one statement may have."""
+    return (ids[start : start + _MOST_IDS] for start in range(0, len(ids), _MOST_IDS))
+
+
+def _update(row: FaqRow, pair: FaqPair) -> None:
+    for name, value in _values(pair).items():
+        setattr(row, name, value)
+
+
+def _values(pair: FaqPair) -> dict[str, JsonValue]:
+    """What review may change of a pair, as the table holds it."""
+    values: dict[str, JsonValue] = {name: getattr(pair, name) for name in _PLAIN}
+    place = pair.place
+    boxes: list[JsonValue] = [list(box) for box in place.boxes] if place else []
+    values["status"] = pair.status.value
+    values["parts"] = cast(dict[str, JsonValue], dict(pair.parts))
+    values["place"] = None if place is None else {"start": place.start, "end": place.end, "boxes": boxes}
+    return values
+
+
+def _replaced(before: FaqPair, after: FaqPair) -> dict[str, JsonValue]:
+    """The values that a change has replaced; none where nothing has changed."""
+    now = _values(after)
+    return {name: value for name, value in _values(before).items() if value != now[name]}
+
+
+def _with_values(pair: FaqPair, values: Mapping[str, JsonValue]) -> FaqPair:
+    restored: dict[str, Any] = dict(values)
+    if "status" in restored:
+        restored["status"] = FaqStatus(restored["status"])
+    if "place" in restored:
+        restored["place"] = _to_place(restored["place"])
+    return replace(pair, **restored)
+
+
+def _forget_old(session: Session, collection_id: str) -> None:
+    """Keep the newest `KEPT_ACTIONS` of a collection."""
+    mine = col(FaqChangeRow.collection_id) == collection_id
+    newest = func.max(FaqChangeRow.id)
+    old = select(FaqChangeRow.batch).where(mine).group_by(FaqChangeRow.batch).order_by(newest.desc()).offset(KEPT_ACTIONS)
+    batches = list(session.exec(old))
+    if batches:
+        session.execute(delete(FaqChangeRow).where(mine, col(FaqChangeRow.batch).in_(batches)))
 
 
 def _to_pair(row: FaqRow) -> FaqPair:
