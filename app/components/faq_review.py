@@ -19,6 +19,8 @@ from app.state import tab_state
 from engine.domain import Collection, FaqPair, FaqStatus
 
 MOST_ROWS = 8
+MOST_LISTED = 300
+"""Pairs in the table at a time: thousands of rows would make each key press slow."""
 STYLE = """<style>
 .st-key-faq-split [data-testid="stColumn"] {min-width: min(100%, 21rem);}
 </style>"""
@@ -97,15 +99,24 @@ def _step(label: Literal["Previous", "Next"], key: str, icon: str, to: str | Non
 
 def _list(collection: Collection, shown: Sequence[FaqPair], current: FaqPair) -> None:
     """All pairs that are shown: a click on one opens it, several can be decided together."""
-    ids = [pair.id for pair in shown]
+    first = _first_listed(shown, current)
+    listed = shown[first : first + MOST_LISTED]
+    ids = [pair.id for pair in listed]
     # A selection is a set of row numbers: it must not outlive the rows it was made on.
     key = f"faq-table-{collection.id}-{tab_state().review.round}-{hash(tuple(ids))}"
     actions = st.container(horizontal=True)
-    height = table_height(len(shown), MOST_ROWS)
-    selected = selection_table(shown, key=key, height=height, on_select=faq_actions.open_selected)
-    st.caption("Select a row to open it, several to decide them together.")
+    height = table_height(len(listed), MOST_ROWS)
+    selected = selection_table(listed, key=key, height=height, on_select=faq_actions.open_selected)
+    part = f"Pairs {first + 1:,} to {first + len(listed):,} of {len(shown):,}. " if len(listed) < len(shown) else ""
+    st.caption(f"{part}Select a row to open it, several to decide them together.")
     with actions:
         _bulk(collection, shown, selected if len(selected) > 1 else [])
+
+
+def _first_listed(shown: Sequence[FaqPair], current: FaqPair) -> int:
+    """Where the part of the pairs begins that is listed: the one that the open pair is in."""
+    at = next((number for number, pair in enumerate(shown) if pair.id == current.id), 0)
+    return at - at % MOST_LISTED
 
 
 def _bulk(collection: Collection, shown: Sequence[FaqPair], selected: Sequence[FaqPair]) -> None:

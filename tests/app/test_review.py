@@ -80,6 +80,17 @@ def test_next_and_previous(handbook: list[FaqPair], open_page: OpenPage) -> None
     assert open_question(page) == handbook[0].question
 
 
+def test_thousands_of_pairs_are_listed_in_parts_and_decided_together(
+    engine: Engine, handbook: list[FaqPair], open_page: OpenPage
+) -> None:
+    engine.repositories.faqs.add([replace(handbook[0], id=new_id(), question=f"Who is number {at}?") for at in range(700)])
+    page = open_page("documents")
+    assert any(text.value.startswith("Pairs 1 to 300 of 703.") for text in page.caption)
+    assert len(page.dataframe[0].value) == 300
+    press(page, "Approve all 702 pending shown")
+    assert len(engine.faqs("Handbook", FaqStatus.APPROVED)) == 704
+
+
 def test_the_keys_are_shown_and_no_letter_has_two_meanings(handbook: list[FaqPair], open_page: OpenPage) -> None:
     page = open_page("documents")
     keys = {button.label: button.proto.shortcut for button in page.button if button.proto.shortcut}
