@@ -11,7 +11,7 @@ from engine.domain import Chunk, Collection, Document, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import CancelledError, DocumentError, NexusError, NotFoundError
 from engine.faq.curation import Curator
-from engine.faq.extraction import extract_pairs
+from engine.faq.extraction import extract_pairs, knows_language
 from engine.faq.language import language_of
 from engine.faq.types import ScoredPair
 from engine.faq.versions import fingerprint
@@ -64,7 +64,8 @@ def _result(
     names: list[Json] = [document.name for document in documents]
     tally = keeper.tally
     notices = [str(version) for version in versions]
-    if not tally.pending and not versions:
+    notices += tally.notes
+    if not tally.pending and not notices:
         notices.append("There was nothing new to ask: no sentence states a fact that is not asked yet.")
     notices += [f"{document.name}: {warning}" for document in documents for warning in document.warnings]
     return {
@@ -182,6 +183,7 @@ class _Extraction:
         self._share = progress_share
         self._made = 0
         self._model_name = ""
+        self._asked = True
         self._pages = PageTexts(parts.repositories.documents, document)
         chunks = parts.repositories.documents.chunks([document.id])
         self._language = language_of(chunk.text for chunk in chunks)
@@ -199,7 +201,7 @@ class _Extraction:
         rest: list[ScoredPair] = []
         for done, (index, pairs) in enumerate(self._curated(chunks, model_name, wanted), start=1):
             if share is None:
-                self._keep(pairs, None, [chunk.id for chunk in self._groups[index]])
+                self._keep(pairs, None, [chunk.id for chunk in self._groups[index]] if self._asked else ())
             else:
                 # With a limit only some sentences of a chunk are tried, so the chunk is not done with.
                 best = _best(pairs)
@@ -214,8 +216,15 @@ class _Extraction:
     ) -> Iterator[tuple[int, list[ScoredPair]]]:
         model = self._parts.model(model_name)
         self._model_name = model.name
+        self._asked = knows_language(model, self._language)
+        if not self._asked:
+            self._keeper.tally.notes.append(
+                f"{self._document.name} is in a language ({self._language}) that {model.name} was not trained for: only the "
+                "questions that it answers itself were taken. Extract again with another model for the rest."
+            )
         with span("faq.extract", document=self._document.name, chunks=len(chunks), model=model.name):
-            for index, candidates in extract_pairs(chunks, model=model, max_pairs=wanted, cancel=self._context.cancel):
+            found = extract_pairs(chunks, model=model, max_pairs=wanted, language=self._language, cancel=self._context.cancel)
+            for index, candidates in found:
                 yield index, self._curator.curate(candidates)
 
     def _keep(self, pairs: Sequence[ScoredPair], wanted: int | None, finished: Sequence[str] = ()) -> None:

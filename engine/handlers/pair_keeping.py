@@ -22,12 +22,13 @@ _SECONDS_PER_MINUTE = 60.0
 
 @dataclass(slots=True)
 class Tally:
-    """What the job has made so far: the new pairs that wait for review, and how many were rejected for
-    their own sake or because another one asks the same."""
+    """What the job has made so far: the new pairs that wait for review, how many were rejected for
+    their own sake or because another one asks the same, and what the person should know of it."""
 
     pending: set[str] = field(default_factory=set)
     rejected: int = 0
     duplicates: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 class PairKeeper:

@@ -24,7 +24,14 @@ class FakeChatModel(ChatModel):
     constraints: the script says what the model says.
     """
 
-    def __init__(self, replies: Sequence[str] | Reply = (), *, name: str = "fake/echo", context_tokens: int = 8192) -> None:
+    def __init__(
+        self,
+        replies: Sequence[str] | Reply = (),
+        *,
+        name: str = "fake/echo",
+        context_tokens: int = 8192,
+        languages: tuple[str, ...] = (),
+    ) -> None:
         """Write the script.
 
         Args:
@@ -32,9 +39,11 @@ class FakeChatModel(ChatModel):
                 last message is repeated.
             name: as listed.
             context_tokens: tokens of prompt and answer.
+            languages: that it claims to know; empty: it says nothing of it.
         """
         self._name = name
         self._context_tokens = context_tokens
+        self._languages = languages
         self._reply = replies if callable(replies) else _script(replies) if replies else _echo
         self._closed = False
         self.requests: list[Request] = []
@@ -48,7 +57,7 @@ class FakeChatModel(ChatModel):
     @property
     def capabilities(self) -> Capabilities:
         """It claims everything, so that it can stand in for the local runtime."""
-        return Capabilities(adapters=True, grammars=True, json_schema=True, local=True)
+        return Capabilities(adapters=True, grammars=True, json_schema=True, local=True, languages=self._languages)
 
     @property
     def context_length(self) -> int:

@@ -194,6 +194,23 @@ def test_an_unreadable_file_does_not_harm_what_was_there(engine: Engine) -> None
     assert engine.collection("shop").document_count == 1
 
 
+def test_a_language_that_the_model_does_not_know_is_said_and_can_be_asked_later(engine: Engine) -> None:
+    """What the document asks and answers itself is taken; the rest waits for a model that knows the language."""
+    text = "Die Lieferung dauert drei Tage und ist teuer.\n\nFrage: Was kostet sie?\nAntwort: Sie kostet mit der Post 5."
+    model = FakeChatModel(languages=("en", "fr"))
+    engine.made["models"] = type("Models", (), {"get": lambda self, name: model, "close": lambda self: None})()
+    job = run(engine, engine.extract([upload("lieferung.txt", text)], "shop"))
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert "was not trained for" in str(job.result["notice"])
+    assert model.requests == []
+    assert [pair.origin for pair in engine.faqs("shop")] == ["written"]
+    knowing = FakeChatModel(["Wie lange dauert die Lieferung und ist sie teuer?"])
+    engine.made["models"] = type("Models", (), {"get": lambda self, name: knowing, "close": lambda self: None})()
+    run(engine, engine.extract([upload("lieferung.txt", text)], "shop"))
+    assert knowing.requests
+    assert {pair.language for pair in engine.faqs("shop")} == {"de"}
+
+
 class BreaksOnce(FakeChatModel):
     """Fails at the first call, works afterwards."""
 
