@@ -131,7 +131,7 @@ class TestLayout:
     def test_numbers_of_pages_hold_when_some_have_no_text(self, make_pdf: MakePdf) -> None:
         document = read_document(make_pdf([[((72, 300), "First.", 11)], [], [((72, 300), "Third.", 11)]]))
         assert [(page.number, page.text) for page in document.pages] == [(1, "First."), (2, ""), (3, "Third.")]
-        assert document.warnings == ("No text was found on page 2 (blank, or a picture of text).",)
+        assert document.warnings == ("No text was found on page 2.",)
 
     def test_frame_around_text_is_no_table(self, tmp_path: Path) -> None:
         with pymupdf.open() as document:

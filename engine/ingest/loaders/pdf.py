@@ -1,44 +1,87 @@
-"""PDF, through PyMuPDF. Nothing in the file is executed: MuPDF's JavaScript stays off, links are not followed."""
+"""PDF, through PyMuPDF. Nothing in the file is executed: MuPDF's JavaScript stays off, links are not followed.
+
+A document is looked at several times: headings and running headers can only be told from the whole. What is on the pages is
+kept on the disk meanwhile (`engine.ingest.pdf.spool`), so that a long document takes no more memory than a short one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.domain import Page
+from engine.errors import DocumentError
+from engine.ingest.ocr import find_tesseract
 from engine.ingest.pdf.extraction import PdfFile
-from engine.ingest.pdf.furniture import drop_furniture
-from engine.ingest.pdf.layout import Element, Line, PageLayout
+from engine.ingest.pdf.furniture import find_furniture
+from engine.ingest.pdf.layout import NOMINAL_SIZE, Element, Line, PageLayout
 from engine.ingest.pdf.order import reading_order
 from engine.ingest.pdf.paragraphs import page_pieces
-from engine.ingest.pdf.style import DocumentStyle, document_style
+from engine.ingest.pdf.recognition import read_layouts
+from engine.ingest.pdf.spool import LayoutSpool
+from engine.ingest.pdf.style import DocumentStyle, document_style, most_frequent
 from engine.ingest.source import Source
 from engine.ingest.structure import HeadingTrail, build_page
 
 
 def load_pdf(source: Source) -> Iterator[Page]:
     """The pages of a PDF, numbered as in the file; pages without text stay, empty, so that the numbers hold."""
+    with LayoutSpool() as spool:
+        outline, body = _fill(source, spool)
+
+        def layouts() -> Iterator[PageLayout]:
+            return (_in_scale(layout, body) for layout in spool)
+
+        furniture = find_furniture(layouts(), body)
+        style = document_style(map(furniture.removed_from, layouts()), outline)
+        trail = HeadingTrail()
+        for layout in layouts():
+            yield _page(furniture.removed_from(layout), style, trail)
+
+
+def _fill(source: Source, spool: LayoutSpool) -> tuple[list[tuple[int, str, int]], float]:
+    """Put the layout of each page into the spool. Returns the bookmarks and the type size of most letters."""
     file = PdfFile(source)
+    letters = Counter[float]()
+    characters, has_words = 0, False
     try:
         outline = file.outline()
-        layouts = drop_furniture(list(_layouts(source, file)))
+        for layout in read_layouts(source, file):
+            text = layout.text
+            characters += len(text)
+            source.check_characters(characters)
+            has_words = has_words or any(map(str.isalnum, text))
+            if layout.source == "text":
+                letters.update({line.size: 0 for line in layout.lines})
+                for line in layout.lines:
+                    letters[line.size] += len(line.text)
+            spool.add(layout)
     finally:
         file.close()
-    _warn_of_pictures(source, layouts)
-    style = document_style(layouts, outline)
-    trail = HeadingTrail()
-    for layout in layouts:
-        yield _page(layout, style, trail)
+    if not has_words:
+        raise _no_words(source)
+    return outline, most_frequent(letters) or NOMINAL_SIZE
 
 
-def _layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
-    """Each page's layout; stops a document that holds too much text before all of it is in memory."""
-    characters = 0
-    for number in range(1, file.page_count + 1):
-        layout = file.layout(number)
-        characters += sum(len(line.text) for line in layout.lines)
-        source.check_characters(characters)
-        yield layout
+def _no_words(source: Source) -> DocumentError:
+    hint = (
+        "Text recognition (OCR) found no words on them. Scan them again, upright and at 300 dots per inch."
+        if find_tesseract()
+        else "Install tesseract-ocr (Debian: apt-get install tesseract-ocr) and add it again to have them read (OCR)."
+    )
+    return DocumentError(f"{source.name} has no text layer: its pages are pictures (a scan?).", hint=hint)
+
+
+def _in_scale(layout: PageLayout, body: float) -> PageLayout:
+    """Give recognised text the size that body text has elsewhere in the document."""
+    if layout.source == "text":
+        return layout
+    elements = [
+        replace(element, size=element.size / NOMINAL_SIZE * body) if isinstance(element, Line) else element
+        for element in layout.elements
+    ]
+    return replace(layout, elements=tuple(elements))
 
 
 def _page(layout: PageLayout, style: DocumentStyle, trail: HeadingTrail) -> Page:
@@ -47,11 +90,4 @@ def _page(layout: PageLayout, style: DocumentStyle, trail: HeadingTrail) -> Page
 
     ordered = reading_order(layout.elements, is_heading)
     page = build_page(layout.number, page_pieces(ordered, style, layout.number), trail)
-    return replace(page, width=layout.width, height=layout.height)
-
-
-def _warn_of_pictures(source: Source, layouts: list[PageLayout]) -> None:
-    empty = [str(layout.number) for layout in layouts if not layout.elements]
-    if empty and len(empty) < len(layouts):
-        shown = ", ".join(empty[:10]) + (" …" if len(empty) > 10 else "")
-        source.warnings.append(f"No text was found on page {shown} (blank, or a picture of text).")
+    return replace(page, width=layout.width, height=layout.height, source=layout.source)

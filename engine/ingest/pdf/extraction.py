@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypedDict
 from engine.domain import BoundingBox
 from engine.errors import DocumentError
 from engine.ingest.pdf.layout import Element, Line, PageLayout, Table
-from engine.ingest.pdf.rendering import marked_picture
+from engine.ingest.pdf.rendering import marked_picture, render
 from engine.ingest.pdf.streams import check_streams
 from engine.ingest.source import Source
 from engine.ingest.tables import table_pieces
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 _LOCK = threading.Lock()
 _MAX_TABLE_PATHS = 2000
 """A page with more drawn paths is a map or a chart; looking for tables in it could take minutes."""
+_MANY_SHAPES = 100
+"""A page with no text and more drawn paths than this may have its letters drawn as shapes."""
 _BOLD = 16
 """Bit of a span's flags (PyMuPDF: TEXT_FONT_BOLD)."""
 _END_OF_FILE = b"%%EOF"
 _TAIL_BYTES = 4096
 
 
+_Drawn = tuple[str, BoundingBox]
+"""What was drawn, and where."""
 _Word = tuple[float, float, float, float, str, int, int, int]
 """Box, text, and the numbers of block, line and word."""
 
@@ -97,6 +101,17 @@ class PdfFile:
         with _translated(self._source):
             return _read_page(_upright(self._document[number - 1]), number)
 
+    def scan(self, number: int, dpi: int) -> tuple[bytes, float]:
+        """A page as a grey PNM picture for text recognition, and its pixels to a point.
+
+        Raises:
+            DocumentError: a picture on it is too large.
+        """
+        with _translated(self._source):
+            page = _upright(self._document[number - 1])
+            picture = render(self._source, page, dpi / 72, gray=True)
+            return bytes(picture.tobytes("pnm")), picture.width / max(1.0, float(page.rect.width))
+
     def picture(self, number: int, boxes: Sequence[BoundingBox], *, width: int) -> bytes:
         """A page, counted from 1, as a PNG picture on which `boxes` are marked.
 
@@ -145,10 +160,22 @@ def _is_cut_off(source: Source) -> bool:
 
 def _read_page(page: pymupdf.Page, number: int) -> PageLayout:
     lines = list(_lines(page))
-    tables = _tables(page) if lines and _may_hold_tables(page) else []
+    drawn: list[_Drawn] = page.get_bboxlog()
+    tables = _tables(page) if lines and _may_hold_tables(drawn) else []
     free = [line for line in lines if not any(_is_inside(line.bbox, table.bbox) for table in tables)]
     elements: list[Element] = [*free, *tables]
-    return PageLayout(number, float(page.rect.width), float(page.rect.height), tuple(elements))
+    width, height = float(page.rect.width), float(page.rect.height)
+    return PageLayout(number, width, height, tuple(elements), _pictured(drawn, width, height))
+
+
+def _pictured(drawn: Sequence[_Drawn], width: float, height: float) -> float:
+    """The share of the page under pictures; 1 where so many shapes are drawn that they may be letters."""
+    covered, shapes = 0.0, 0
+    for kind, (left, top, right, bottom) in drawn:
+        if kind.startswith("fill-im"):
+            covered += max(0.0, min(right, width) - max(left, 0.0)) * max(0.0, min(bottom, height) - max(top, 0.0))
+        shapes += kind.endswith("-path")
+    return 1.0 if shapes > _MANY_SHAPES else min(1.0, covered / max(1.0, width * height))
 
 
 def _upright(page: pymupdf.Page) -> pymupdf.Page:
@@ -191,11 +218,10 @@ def _line(line: _RawLine, block: int) -> Line:
     return Line(text, line["bbox"], round(longest["size"] * 2) / 2 if longest else 0.0, bold, block)
 
 
-def _may_hold_tables(page: pymupdf.Page) -> bool:
+def _may_hold_tables(drawn: Sequence[_Drawn]) -> bool:
     """Whether lines or boxes are drawn, but not so many that they are a drawing."""
-    paths = [box for kind, box in page.get_bboxlog() if kind.endswith("-path")]
-    drawn = [box for box in paths if max(box[2] - box[0], box[3] - box[1]) > 30]
-    return bool(drawn) and len(paths) <= _MAX_TABLE_PATHS
+    paths = [box for kind, box in drawn if kind.endswith("-path")]
+    return len(paths) <= _MAX_TABLE_PATHS and any(max(box[2] - box[0], box[3] - box[1]) > 30 for box in paths)
 
 
 def _tables(page: pymupdf.Page) -> list[Table]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from engine.ingest.pdf.layout import Element, Line, PageLayout
-from engine.ingest.pdf.style import LARGER, body_size
+from engine.ingest.pdf.style import LARGER
 
 _MARGIN = 0.1
 """Share of the page's height, at its top and bottom, where they stand."""
@@ -22,17 +22,29 @@ _PAGE_NUMBER = re.compile(r"(?:page|seite|p\.?)?\s*[-–—]?\s*\d{1,4}(?:\s*(?:
 _Key = tuple[str, int]
 
 
-def drop_furniture(pages: Sequence[PageLayout]) -> list[PageLayout]:
-    """The pages without what repeats in their margins. Documents of one page are returned as they are."""
-    heading_size = LARGER * body_size(pages)
-    keys = [[_keys(page, element, heading_size) for element in page.elements] for page in pages]
-    counts = Counter(key for on_page in keys for key in {key for of_element in on_page for key in of_element})
-    needed = max(_MIN_PAGES, _MIN_SHARE * len(pages)) if len(pages) > 2 else 2
-    repeated = {key for key, count in counts.items() if count >= needed}
-    return [
-        replace(page, elements=tuple(e for e, of_e in zip(page.elements, on_page, strict=True) if repeated.isdisjoint(of_e)))
-        for page, on_page in zip(pages, keys, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """What repeats in the margins of a document."""
+
+    repeated: frozenset[_Key]
+    heading_size: float
+
+    def removed_from(self, page: PageLayout) -> PageLayout:
+        """The page without it."""
+        kept = (element for element in page.elements if self.repeated.isdisjoint(_keys(page, element, self.heading_size)))
+        return replace(page, elements=tuple(kept))
+
+
+def find_furniture(pages: Iterable[PageLayout], body_size: float) -> Furniture:
+    """Learn what repeats on the pages of a document whose body text has a size. Documents of one page have nothing of it."""
+    heading_size = LARGER * body_size
+    counts = Counter[_Key]()
+    total = 0
+    for page in pages:
+        total += 1
+        counts.update({key for element in page.elements for key in _keys(page, element, heading_size)})
+    needed = max(_MIN_PAGES, _MIN_SHARE * total) if total > 2 else 2
+    return Furniture(frozenset(key for key, count in counts.items() if count >= needed), heading_size)
 
 
 def _keys(page: PageLayout, element: Element, heading_size: float) -> tuple[_Key, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.domain import BoundingBox
 
@@ -32,21 +33,35 @@ class Table:
 
 
 Element = Line | Table
+NOMINAL_SIZE = 10.0
+"""Type size in points of body text that was recognised from a picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:
-    """The elements of a page, in the order in which the file draws them."""
+    """The elements of a page, in the order in which the file draws them.
+
+    `pictured` is the share of the page that pictures cover. Type sizes of lines that were recognised (`source` is `ocr`) are
+    known only against each other: most are in `NOMINAL_SIZE`.
+    """
 
     number: int
     width: float
     height: float
     elements: tuple[Element, ...]
+    pictured: float = 0.0
+    source: Literal["text", "ocr"] = "text"
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """The elements that are lines."""
         return tuple(element for element in self.elements if isinstance(element, Line))
+
+    @property
+    def text(self) -> str:
+        """All of its text, in no particular order."""
+        rows = [row for element in self.elements if isinstance(element, Table) for row, _ in element.rows]
+        return "\n".join([line.text for line in self.lines] + rows)
 
 
 def union(boxes: list[BoundingBox]) -> BoundingBox:

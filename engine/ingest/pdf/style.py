@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.ingest.pdf.layout import Line, PageLayout
@@ -14,6 +14,7 @@ LARGER = 1.12
 _MAX_HEADING = 150
 _MAX_BOLD_HEADING = 80
 _MAX_LEVEL = 6
+_MAX_COMPOUNDS = 50_000
 _HYPHENATED = re.compile(r"\w+-\w+")
 
 
@@ -44,15 +45,18 @@ class DocumentStyle:
         return self.bold_level if _is_bold_heading(line, self.body_size) else 0
 
 
-def document_style(pages: Sequence[PageLayout], outline: Iterable[tuple[int, str, int]]) -> DocumentStyle:
-    """Learn a document's style from all its pages and its bookmarks (level, title, page)."""
-    letters = _letters_by_size(pages)
+def document_style(pages: Iterable[PageLayout], outline: Iterable[tuple[int, str, int]]) -> DocumentStyle:
+    """Learn a document's style from all its pages, looked at once, and its bookmarks (level, title, page)."""
+    letters = Counter[float]()
     bold = 0
     compounds: set[str] = set()
-    for line in (line for page in pages for line in page.lines):
-        bold += len(line.text) if line.bold else 0
-        compounds.update(word.casefold() for word in _HYPHENATED.findall(line.text))
-    body = body_size(pages)
+    for page in pages:
+        for line in page.lines:
+            letters[line.size] += len(line.text)
+            bold += len(line.text) if line.bold else 0
+            if len(compounds) < _MAX_COMPOUNDS:
+                compounds.update(word.casefold() for word in _HYPHENATED.findall(line.text))
+    body = most_frequent(letters)
     larger = sorted((size for size in letters if size >= body * LARGER), reverse=True)
     levels = {size: min(rank, _MAX_LEVEL) for rank, size in enumerate(larger, start=1)}
     bold_level = min(len(larger) + 1, _MAX_LEVEL) if bold * 2 < letters.total() else 0
@@ -60,17 +64,9 @@ def document_style(pages: Sequence[PageLayout], outline: Iterable[tuple[int, str
     return DocumentStyle(body, levels, bold_level, titles, frozenset(compounds))
 
 
-def body_size(pages: Sequence[PageLayout]) -> float:
+def most_frequent(letters: Counter[float]) -> float:
     """The type size of most letters, in points; 0 where there are none."""
-    return max(_letters_by_size(pages).items(), key=lambda item: item[1], default=(0.0, 0))[0]
-
-
-def _letters_by_size(pages: Sequence[PageLayout]) -> Counter[float]:
-    letters = Counter[float]()
-    for page in pages:
-        for line in page.lines:
-            letters[line.size] += len(line.text)
-    return letters
+    return max(letters.items(), key=lambda item: item[1], default=(0.0, 0))[0]
 
 
 def _is_bold_heading(line: Line, body_size: float) -> bool:
