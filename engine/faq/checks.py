@@ -19,7 +19,7 @@ MIN_GROUNDED = 0.6
 """Least share of a question's content words that quote and headings have. Below it, on passages of encyclopedia articles and
 manuals, the default model's questions were about something else more often than not."""
 
-MIN_WORDING, MIN_WORD = -1.0, -5.5
+MIN_WORDING, MIN_WORD = -1.1, -5.5
 """Least log-probability, in nats, of a question's words in the mean, and of each. Measured on the default model and the even
 articles of XQuAD, and read by hand: what is below was mostly bent out of shape by its grammar, or senseless."""
 DOUBTFUL = "The wording of the question is doubtful."

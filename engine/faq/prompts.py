@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Message
@@ -28,20 +28,16 @@ _MAX_FREE = 110
 
 @dataclass(frozen=True, slots=True)
 class Openers:
-    """Which groups of first words are tried: with the likeliest words after them, with the sentence's words only, and with
-    words drawn at random by their likelihood, which give yet other questions."""
+    """Which groups of first words are tried: with free words after them, and with the sentence's words only."""
 
     free: slice
     held: slice
-    drawn: slice
 
 
-_TEMPERATURE, _SEED = 0.8, 7
-_NONE = slice(0, 0)
-ONE_MORE = Openers(slice(0, 1), _NONE, _NONE)
+ONE_MORE = Openers(slice(0, 1), slice(0, 0))
 """Where a rule has a good question already: something to choose from."""
-FIRST = Openers(slice(0, 3), slice(0, 2), _NONE)
-AGAIN = Openers(slice(3, 5), slice(2, 4), slice(0, 4))
+FIRST = Openers(slice(0, 3), slice(0, 2))
+AGAIN = Openers(slice(3, 5), slice(2, 4))
 """For sentences that have no good question after the first round. On the even articles of XQuAD one question a sentence gives
 pairs for half as many sentences as all of them do."""
 
@@ -121,7 +117,6 @@ def question_requests(
     return [
         *(Request(messages, _params(Regex(pattern), cancel)) for pattern in free),
         *(Request(whole, _params(Regex(pattern), cancel)) for pattern in held),
-        *(Request(messages, _drawn(_params(Regex(_free_pattern(group)), cancel))) for group in groups[openers.drawn]),
     ]
 
 
@@ -162,10 +157,6 @@ def _params(constraint: Regex | None, cancel: CancelToken | None) -> GenerationP
         constraint=constraint,
         logprobs=None if constraint is None else 0,
     )
-
-
-def _drawn(params: GenerationParams) -> GenerationParams:
-    return replace(params, temperature=_TEMPERATURE, top_p=0.95, seed=_SEED)
 
 
 def _messages(topic: str, sentence: str) -> tuple[Message, ...]:
