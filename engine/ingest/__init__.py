@@ -5,23 +5,28 @@ Lives here: finding out what a file is, refusing what is hostile or broken with 
 pictures of pages. Not here: where documents and chunks are stored, embedding, and anything that needs a model.
 """
 
-from engine.ingest.chunking import chunk_pages, estimate_tokens
+from engine.ingest.chunking import chunk_pages, cut_pages, estimate_tokens
 from engine.ingest.limits import Limits
 from engine.ingest.media import SUPPORTED_SUFFIXES
 from engine.ingest.names import safe_name
 from engine.ingest.pictures import page_picture
 from engine.ingest.quotes import locate_quote, place_of
-from engine.ingest.reading import LoadedDocument, read_document
+from engine.ingest.reading import LoadedDocument, OpenedDocument, open_document, read_document
 from engine.ingest.sentences import split_sentences
+from engine.ingest.spool import page_spool
 
 __all__ = [
     "SUPPORTED_SUFFIXES",
     "Limits",
     "LoadedDocument",
+    "OpenedDocument",
     "chunk_pages",
+    "cut_pages",
     "estimate_tokens",
     "locate_quote",
+    "open_document",
     "page_picture",
+    "page_spool",
     "place_of",
     "read_document",
     "safe_name",

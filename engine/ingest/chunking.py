@@ -53,12 +53,17 @@ def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) 
         pages: the document's pages.
         target_tokens: the size to aim for, in tokens as `estimate_tokens` counts them.
     """
+    return list(cut_pages(document_id, pages, target_tokens=target_tokens))
+
+
+def cut_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) -> Iterator[Chunk]:
+    """As `chunk_pages`, one by one."""
     cutter = _Cutter(max(1, target_tokens))
-    chunks: list[Chunk] = []
+    index = 0
     for page in pages:
         for span in cutter.spans(page):
-            chunks.append(_chunk(document_id, len(chunks), page, span))
-    return chunks
+            yield _chunk(document_id, index, page, span)
+            index += 1
 
 
 def _chunk(document_id: str, index: int, page: Page, span: _Span) -> Chunk:

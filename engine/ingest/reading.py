@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.domain import Page
@@ -33,8 +33,40 @@ class LoadedDocument:
     warnings: tuple[str, ...] = ()
 
 
-def read_document(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> LoadedDocument:
-    """Read a file of any supported format.
+@dataclass(frozen=True, slots=True)
+class OpenedDocument:
+    """A file that may be read: it is there, not too large, and of a supported format.
+
+    `id` is the SHA-256 of its bytes.
+    """
+
+    name: str
+    media_type: str
+    id: str
+    size: int
+    _source: Source
+
+    def pages(self, copy: Path | None = None) -> Iterator[Page]:
+        """Read the pages, one after the other; no more than one of them is held in memory.
+
+        Args:
+            copy: a copy of the file to read instead.
+
+        Raises:
+            DocumentError: the file cannot be read: encrypted, damaged, a ZIP bomb, too long, or without text. Some pages may
+                have come before that.
+        """
+        source = self._source if copy is None else replace(self._source, path=copy)
+        return _checked(source, LOADERS[self.media_type](source))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the person should know although the document could be read; complete once all pages were read."""
+        return tuple(dict.fromkeys(self._source.warnings))
+
+
+def open_document(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> OpenedDocument:
+    """Look at a file of any supported format, for its pages to be read one by one.
 
     Args:
         path: the file. Its content is taken to be hostile.
@@ -42,8 +74,7 @@ def read_document(path: Path, *, name: str | None = None, limits: Limits = Limit
         limits: what is too much.
 
     Raises:
-        DocumentError: the file cannot be read: missing, empty, too large, of another kind than it says, encrypted, damaged,
-            a ZIP bomb, or without text. The message says which, the hint what to do.
+        DocumentError: the file is missing, empty, too large, or of another kind than it says.
     """
     shown = name or path.name
     try:
@@ -54,10 +85,24 @@ def read_document(path: Path, *, name: str | None = None, limits: Limits = Limit
         raise DocumentError(
             f"{shown} cannot be read: {exc.strerror or exc}.", hint="Check the path and its permissions."
         ) from exc
-    source = Source(path, shown, media_type, limits)
-    pages = tuple(_within_limits(source, LOADERS[media_type](source)))
-    _check_text(source, pages)
-    return LoadedDocument(shown, media_type, digest, size, pages, tuple(dict.fromkeys(source.warnings)))
+    return OpenedDocument(shown, media_type, digest, size, Source(path, shown, media_type, limits))
+
+
+def read_document(path: Path, *, name: str | None = None, limits: Limits = Limits()) -> LoadedDocument:
+    """Read a file of any supported format, with all its pages in memory.
+
+    Args:
+        path: the file. Its content is taken to be hostile.
+        name: the name to show and to take the ending from, where the file is stored under another one.
+        limits: what is too much.
+
+    Raises:
+        DocumentError: the file cannot be read: missing, empty, too large, of another kind than it says, encrypted, damaged,
+            a ZIP bomb, or without text. The message says which, the hint what to do.
+    """
+    opened = open_document(path, name=name, limits=limits)
+    pages = tuple(opened.pages())
+    return LoadedDocument(opened.name, opened.media_type, opened.id, opened.size, pages, opened.warnings)
 
 
 def _check_file(path: Path, name: str, limits: Limits) -> int:
@@ -82,23 +127,16 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _within_limits(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
-    characters = 0
+def _checked(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
+    """The pages, as long as they keep the limits; an error in the end when there was no word on any of them."""
+    characters, count, has_words = 0, 0, False
     for count, page in enumerate(pages, start=1):
         source.check_page_count(count)
         characters += len(page.text)
         source.check_characters(characters)
+        has_words = has_words or any(map(str.isalnum, page.text))
         yield page
-
-
-def _check_text(source: Source, pages: tuple[Page, ...]) -> None:
-    if not pages:
+    if count == 0:
         raise DocumentError(f"{source.name} holds no pages with text.", hint="Check that the right file was chosen.")
-    if any(any(map(str.isalnum, page.text)) for page in pages):
-        return
-    if source.media_type == media.PDF:
-        raise DocumentError(
-            f"{source.name} has no text layer: its pages are pictures (a scan?).",
-            hint="Run it through text recognition (OCR) and add the result.",
-        )
-    raise DocumentError(f"{source.name} holds no text.", hint="Check that the right file was chosen.")
+    if not has_words:
+        raise DocumentError(f"{source.name} holds no text.", hint="Check that the right file was chosen.")

@@ -18,7 +18,7 @@ from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.domain import Document, utc_now
 from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
-from engine.ingest import SUPPORTED_SUFFIXES, Limits, LoadedDocument, chunk_pages, read_document, safe_name
+from engine.ingest import SUPPORTED_SUFFIXES, Limits, OpenedDocument, cut_pages, open_document, page_spool, safe_name
 from engine.observability.tracing import traced
 
 log = logging.getLogger(__name__)
@@ -59,18 +59,22 @@ class DocumentLibrary:
         """
         self._repositories.collections.get(collection_id)
         shown = safe_name(name or path.name)
-        loaded = read_document(path, name=shown, limits=Limits.from_settings(self._settings))
-        for warning in loaded.warnings:
-            log.warning("%s: %s", shown, warning)
-        document = Document(loaded.id, shown, loaded.media_type, loaded.size, len(loaded.pages), utc_now(), loaded.warnings)
-        chunks = chunk_pages(loaded.id, loaded.pages, target_tokens=self._settings.chunk_tokens)
-        with _disk_errors(self._folder), self._staged(path, loaded) as staged:
+        opened = open_document(path, name=shown, limits=Limits.from_settings(self._settings))
+        with _disk_errors(self._folder), self._staged(path, opened) as staged, page_spool() as pages:
+            # The copy is read, since nobody writes to that; before the database is written to, since reading takes its time.
+            for page in opened.pages(staged):
+                pages.add(page)
+            for warning in opened.warnings:
+                log.warning("%s: %s", shown, warning)
+            document = Document(
+                opened.id, shown, opened.media_type, opened.size, len(pages), utc_now(), warnings=opened.warnings
+            )
             target = self._folder / f"{document.id}{_suffix(shown)}"
             try:
                 return self._repositories.documents.add(
                     document,
-                    loaded.pages,
-                    chunks,
+                    pages,
+                    cut_pages(document.id, pages, target_tokens=self._settings.chunk_tokens),
                     collection_id=collection_id,
                     before_commit=lambda: _move(staged, target),
                 )
@@ -122,14 +126,14 @@ class DocumentLibrary:
         return removed
 
     @contextmanager
-    def _staged(self, path: Path, loaded: LoadedDocument) -> Iterator[Path]:
+    def _staged(self, path: Path, opened: OpenedDocument) -> Iterator[Path]:
         """A copy of the original under a passing name, brought to the disk; gone at the end unless it was moved away."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        _check_space(self._folder, loaded)
+        _check_space(self._folder, opened)
         staged = self._folder / f"{_STAGING}{uuid.uuid4().hex}"
         try:
-            if _copy(path, staged) != loaded.id:
-                raise DocumentError(f"{loaded.name} changed while it was read.", hint="Add it again when nothing writes to it.")
+            if _copy(path, staged) != opened.id:
+                raise DocumentError(f"{opened.name} changed while it was read.", hint="Add it again when nothing writes to it.")
             yield staged
         finally:
             staged.unlink(missing_ok=True)
@@ -160,11 +164,11 @@ def _move(staged: Path, target: Path) -> None:
     staged.replace(target)
 
 
-def _check_space(folder: Path, loaded: LoadedDocument) -> None:
-    needed, free = loaded.size * SPACE_FACTOR, shutil.disk_usage(folder).free
+def _check_space(folder: Path, opened: OpenedDocument) -> None:
+    needed, free = opened.size * SPACE_FACTOR, shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
-            f"{loaded.name} needs about {needed / 1e6:,.1f} MB of disk space; {free / 1e6:,.1f} MB are free.",
+            f"{opened.name} needs about {needed / 1e6:,.1f} MB of disk space; {free / 1e6:,.1f} MB are free.",
             hint=f"Free some space for {folder}, or choose another --home.",
             retryable=True,
         )

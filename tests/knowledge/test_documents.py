@@ -167,13 +167,13 @@ class TestFaults:
     def test_file_changes_while_it_is_read(
         self, library: DocumentLibrary, museum: Collection, handbook: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def read_then_change(path: Path, **options: object) -> object:
-            loaded = original(path, **options)
+        def open_then_change(path: Path, **options: object) -> object:
+            opened = original(path, **options)
             path.write_text(TEXT + "More.")
-            return loaded
+            return opened
 
-        original = documents_module.read_document
-        monkeypatch.setattr(documents_module, "read_document", read_then_change)
+        original = documents_module.open_document
+        monkeypatch.setattr(documents_module, "open_document", open_then_change)
         with pytest.raises(DocumentError, match="changed"):
             library.add(handbook, museum.id)
 

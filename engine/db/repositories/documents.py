@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
-from sqlmodel import col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from engine.db.session import Database
 from engine.db.tables import ChunkRow, CollectionDocumentRow, DocumentRow, PageRow
 from engine.domain import Block, BlockKind, Chunk, Document, Json, LineBox, Page, utc_now
 from engine.errors import NotFoundError
+
+_BATCH = 100
+"""Pages or chunks that are written at a time."""
 
 
 class DocumentRepository:
@@ -22,8 +26,8 @@ class DocumentRepository:
     def add(
         self,
         document: Document,
-        pages: Sequence[Page],
-        chunks: Sequence[Chunk],
+        pages: Iterable[Page],
+        chunks: Iterable[Chunk],
         *,
         collection_id: str | None = None,
         before_commit: Callable[[], None] | None = None,
@@ -37,8 +41,8 @@ class DocumentRepository:
             if existing is None:
                 session.add(_from_document(document))
                 session.flush()
-                session.add_all(_from_page(document.id, page) for page in pages)
-                session.add_all(_from_chunk(chunk) for chunk in chunks)
+                _add_in_batches(session, (_from_page(document.id, page) for page in pages))
+                _add_in_batches(session, map(_from_chunk, chunks))
             if collection_id is not None and session.get(CollectionDocumentRow, (collection_id, document.id)) is None:
                 session.add(CollectionDocumentRow(collection_id=collection_id, document_id=document.id, added_at=utc_now()))
             session.flush()
@@ -126,6 +130,16 @@ class DocumentRepository:
             for row in rows:
                 session.delete(row)
             return [row.id for row in rows]
+
+
+def _add_in_batches(session: Session, rows: Iterable[SQLModel]) -> None:
+    """Write rows and forget them, so that no more than a batch is in memory."""
+    waiting = iter(rows)
+    while batch := list(itertools.islice(waiting, _BATCH)):
+        session.add_all(batch)
+        session.flush()
+        for row in batch:
+            session.expunge(row)
 
 
 def _from_document(document: Document) -> DocumentRow:

@@ -19,15 +19,16 @@ from engine.ingest.pdf.layout import NOMINAL_SIZE, Element, Line, PageLayout
 from engine.ingest.pdf.order import reading_order
 from engine.ingest.pdf.paragraphs import page_pieces
 from engine.ingest.pdf.recognition import read_layouts
-from engine.ingest.pdf.spool import LayoutSpool
+from engine.ingest.pdf.spool import layout_spool
 from engine.ingest.pdf.style import DocumentStyle, document_style, most_frequent
 from engine.ingest.source import Source
+from engine.ingest.spool import Spool
 from engine.ingest.structure import HeadingTrail, build_page
 
 
 def load_pdf(source: Source) -> Iterator[Page]:
     """The pages of a PDF, numbered as in the file; pages without text stay, empty, so that the numbers hold."""
-    with LayoutSpool() as spool:
+    with layout_spool() as spool:
         outline, body = _fill(source, spool)
 
         def layouts() -> Iterator[PageLayout]:
@@ -40,7 +41,7 @@ def load_pdf(source: Source) -> Iterator[Page]:
             yield _page(furniture.removed_from(layout), style, trail)
 
 
-def _fill(source: Source, spool: LayoutSpool) -> tuple[list[tuple[int, str, int]], float]:
+def _fill(source: Source, spool: Spool[PageLayout]) -> tuple[list[tuple[int, str, int]], float]:
     """Put the layout of each page into the spool. Returns the bookmarks and the type size of most letters."""
     file = PdfFile(source)
     letters = Counter[float]()
