@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engine.domain import Lead
 
-_FORMULA = re.compile(r"[=@＝＠\t\r\n]|[+\-＋－](?![\d ()./-]+\Z)")
+_FORMULA = re.compile(r"'*(?:[=@＝＠\t\r\n]|[+\-＋－](?![\d ()./-]+\Z))")
 """A spreadsheet may take a cell that begins like this for a formula (OWASP, CSV injection). A telephone number and a plain
-negative number are none: they stay as they are."""
+negative number are none: they stay as they are. Apostrophes in front count along, so that `cell_text` knows ours."""
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,6 +45,11 @@ def leads_to_csv(leads: Sequence[Lead], agents: Mapping[str, str]) -> str:
             for lead in leads
         ],
     )
+
+
+def cell_text(cell: str) -> str:
+    """The text that `to_csv` was given for a cell."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _cell(value: object) -> str:

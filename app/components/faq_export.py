@@ -35,8 +35,7 @@ def export_menu(collection: Collection) -> None:
         empty_state("download", "Nothing to export yet", "Extract pairs from a document first.")
         return
     pairs = shared_engine().faqs(collection.name)
-    default = APPROVED if collection.approved_count else SOUND
-    chosen = st.segmented_control("Which pairs", list(CHOICES), default=default, required=True, key="export-which")
+    chosen = st.segmented_control("Which pairs", list(CHOICES), default=SOUND, required=True, key="export-which")
     wanted = [pair for pair in pairs if CHOICES[chosen or EVERY](pair)]
     st.caption(
         f"{counted(len(wanted), 'pair')} of {len(pairs):,}. Each keeps its document, page, heading, quote, score and model."

@@ -1,22 +1,47 @@
-"""Writing pairs to files for people and for other programs."""
+"""Writing pairs to files for people and for other programs. Every format keeps where a pair comes from and how good it is."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from engine.csv_export import to_csv
-from engine.domain import FaqPair
+from engine.domain import FaqPair, FaqQuery, FaqStatus, Json
 from engine.errors import InputError, StorageError
+from engine.faq.export_pages import to_html, to_json_ld, to_markdown
 
-FIELDS = ("id", "question", "answer", "quote", "document", "page", "heading", "score", "status", "reason", "model")
-"""What an export has of each pair, in this order."""
+__all__ = ["EXPORTED", "FIELDS", "FORMATS", "export_pairs", "pair_record", "pairs_to_csv", "to_chat", "to_jsonl"]
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
+EXPORTED = FaqQuery(statuses=frozenset({FaqStatus.PENDING, FaqStatus.APPROVED}))
+"""What an export has unless somebody chooses otherwise: all but rejected pairs."""
+
+FIELDS = (
+    "id",
+    "question",
+    "answer",
+    "quote",
+    "document",
+    "page",
+    "heading",
+    "score",
+    "status",
+    "reason",
+    "model",
+    "parts",
+    "origin",
+    "language",
+    "place",
+    "document_id",
+    "duplicate_of",
+)
+"""What JSONL and CSV have of each pair, in this order."""
+
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""Characters that are no line ends in JSON, and are for many programs that read lines."""
 
 
 def export_pairs(pairs: Iterable[FaqPair], path: Path, kind: str) -> int:
@@ -25,7 +50,7 @@ def export_pairs(pairs: Iterable[FaqPair], path: Path, kind: str) -> int:
     Args:
         pairs: what to write.
         path: the file; its folder must exist.
-        kind: `jsonl`, `csv` or `md`.
+        kind: one of `FORMATS`.
 
     Returns:
         How many pairs were written.
@@ -41,36 +66,55 @@ def export_pairs(pairs: Iterable[FaqPair], path: Path, kind: str) -> int:
     return len(rows)
 
 
+def pair_record(pair: FaqPair) -> dict[str, Json]:
+    """A pair as JSON, with the keys of `FIELDS`."""
+    record: dict[str, Json] = {name: getattr(pair, name) for name in FIELDS}
+    parts: dict[str, Json] = dict(pair.parts)
+    place: Json = None if pair.place is None else json.loads(json.dumps(asdict(pair.place)))
+    return {**record, "status": pair.status.value, "parts": parts, "place": place}
+
+
 def to_jsonl(pairs: Iterable[FaqPair]) -> str:
     """One JSON object a line, with the keys of `FIELDS`."""
-    return "".join(json.dumps({name: getattr(pair, name) for name in FIELDS}, ensure_ascii=False) + "\n" for pair in pairs)
+    return "".join(f"{_json(pair_record(pair))}\n" for pair in pairs)
+
+
+def to_chat(pairs: Iterable[FaqPair]) -> str:
+    """Chat messages to fine-tune on, one conversation a line, as Chat sends them; `source` has the other fields."""
+    from engine.training.data import TrainingExample
+
+    lines = []
+    for pair in pairs:
+        source = {name: value for name, value in pair_record(pair).items() if name not in ("question", "answer")}
+        lines.append(_json({**TrainingExample.from_pair(pair.question, pair.answer).to_json(), "source": source}))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def pairs_to_csv(pairs: Iterable[FaqPair]) -> str:
-    """A CSV file with a header; see `engine.csv_export.to_csv`."""
-    return to_csv(FIELDS, ([getattr(pair, name) for name in FIELDS] for pair in pairs))
+    """A CSV file with a header; `parts` and `place` are JSON. See `engine.csv_export.to_csv`."""
+    return to_csv(FIELDS, ([_cell(value) for value in pair_record(pair).values()] for pair in pairs))
 
 
-def to_markdown(pairs: Iterable[FaqPair]) -> str:
-    """A page to read: a heading for each question, the answer, and the quote with its source. Nothing in it is live markup."""
-    parts = ["# Questions and answers\n"]
-    for pair in pairs:
-        page = f", page {pair.page}" if pair.page is not None else ""
-        source = " — ".join(_plain(part) for part in (f"{pair.document}{page}", pair.heading) if part)
-        lines = [f"## {_plain(pair.question)}", _plain(pair.answer)]
-        if pair.quote:
-            lines.append(f"> {_plain(pair.quote)}")
-        lines.append(f"Source: {source or 'none'}. Score {pair.score:.2f}, {pair.status}, {_plain(pair.model)}.")
-        parts.append("\n\n".join(lines) + "\n")
-    return "\n".join(parts)
-
-
-FORMATS: dict[str, Callable[[Iterable[FaqPair]], str]] = {"jsonl": to_jsonl, "csv": pairs_to_csv, "md": to_markdown}
+FORMATS: dict[str, Callable[[Iterable[FaqPair]], str]] = {
+    "jsonl": to_jsonl,
+    "csv": pairs_to_csv,
+    "md": to_markdown,
+    "html": to_html,
+    "jsonld": to_json_ld,
+    "chat": to_chat,
+}
 """Each export format and what writes it."""
 
 
-def _plain(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+def _cell(value: Json) -> Json:
+    return _json(value) if isinstance(value, dict) else value
+
+
+def _json(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    for character, escape in _LINE_ENDS.items():
+        text = text.replace(character, escape)
+    return text
 
 
 def _write_atomically(path: Path, text: str) -> None:
