@@ -47,6 +47,7 @@ def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     embedder = RememberingEmbedder(parts.embedder)
     keeper = PairKeeper(parts, context, collection, embedder)
     _extract_all(parts, context, request, collection, documents, keeper, embedder)
+    keeper.tell()
     context.progress(INDEXING_FROM, "Indexing for search")
     parts.index.sync(
         collection.id,

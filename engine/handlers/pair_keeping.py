@@ -17,6 +17,8 @@ from engine.handlers.pages import PageTexts
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 
+TELL_EVERY_S = 0.25
+"""New pairs are reported no more often than this: each report is a transaction of its own."""
 _SECONDS_PER_MINUTE = 60.0
 
 
@@ -50,12 +52,20 @@ class PairKeeper:
         known = [_protected(pair) for pair in stored if pair.reason != GONE]
         self._index = DuplicateIndex(embedder, known)
         self._seen = {_identity(pair) for pair in known}
-        self._began = time.monotonic()
+        self._began = self._told_at = time.monotonic()
+        self._untold: list[str] = []
 
     def per_minute(self) -> float:
         """New pairs for review for each minute since the keeper was made."""
         elapsed = max(time.monotonic() - self._began, 1e-3)
         return len(self.tally.pending) * _SECONDS_PER_MINUTE / elapsed
+
+    def tell(self) -> None:
+        """Report the new pairs that nobody was told of yet."""
+        if self._untold:
+            told: list[Json] = list(self._untold)
+            self._context.emit({"pairs": told, "per_minute": round(self.per_minute(), 1)})
+        self._untold, self._told_at = [], time.monotonic()
 
     def keep(
         self,
@@ -133,9 +143,9 @@ class PairKeeper:
         self.tally.pending.difference_update(displaced)
         self._parts.metrics.faq_pairs("pending", len(good))
         self._parts.metrics.faq_pairs("rejected", len(pairs) - len(good))
-        if good:
-            told: list[Json] = list(good)
-            self._context.emit({"pairs": told, "per_minute": round(self.per_minute(), 1)})
+        self._untold += good
+        if time.monotonic() - self._told_at >= TELL_EVERY_S:
+            self.tell()
 
 
 def _protected(pair: FaqPair) -> FaqPair:
