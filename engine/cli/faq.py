@@ -1,4 +1,4 @@
-"""`nexus faq …`: extract question and answer pairs from documents, and review them."""
+"""`nexus faq …`: extract question and answer pairs from documents, look at them, and write them to files."""
 
 from __future__ import annotations
 
@@ -8,21 +8,28 @@ from typing import Annotated, Literal
 
 import typer
 
-from engine.cli import shapes
+from engine.cli import faq_review, shapes
 from engine.cli.command import Run, command
+from engine.cli.faq_options import (
+    COLUMNS,
+    DUPLICATE_COLUMNS,
+    CollectionOption,
+    DocumentOption,
+    Duplicates,
+    Flagged,
+    MaxScore,
+    MinScore,
+    PairId,
+    Statuses,
+    group,
+    named,
+    query_of,
+)
 from engine.cli.following import work_on
-from engine.domain import FaqPair, FaqStatus, Job
+from engine.domain import FaqPair, FaqQuery, FaqStatus, Job
 from engine.errors import NotFoundError
 
-group = typer.Typer(help="Extract, review and export FAQ pairs.", no_args_is_help=True)
-
-CollectionOption = Annotated[str, typer.Option("--collection", metavar="C", help="The collection's name.")]
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Pairs, by identifier. None: all that wait for review.")
-]
-AllOption = Annotated[bool, typer.Option("--all", help="All pairs of the collection, whatever their status.")]
-MinScore = Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Only pairs with at least this score.")]
-COLUMNS = ("id", "status", "score", "question", "answer", "document", "page")
+__all__ = ["faq_review", "group"]
 
 
 @command(group, "extract")
@@ -47,71 +54,62 @@ def extract(
 def list_pairs(
     run: Run,
     collection: CollectionOption,
-    status: Annotated[FaqStatus | None, typer.Option(help="Only pairs with this status.")] = None,
+    status: Statuses = None,
+    document: DocumentOption = None,
+    min_score: MinScore = 0.0,
+    max_score: MaxScore = 1.0,
+    flagged: Flagged = False,
+    duplicates: Duplicates = False,
 ) -> None:
     """List the pairs of a collection."""
-    rows = [shapes.pair(faq) for faq in run.engine.faqs(collection, status)]
-    run.out.records(rows, COLUMNS, empty="There are no such pairs.")
+    query = query_of(status, document, min_score, max_score, flagged=flagged, duplicates=duplicates)
+    _print(run, _found(run, collection, query), duplicates)
 
 
-@command(group, "approve")
-def approve(
-    run: Run, collection: CollectionOption, ids: Ids = None, every: AllOption = False, min_score: MinScore = 0.0
-) -> None:
-    """Approve the pairs named, or all that wait for review (also without --all) but those that were flagged."""
-    chosen = _chosen(run, collection, ids, every, min_score)
-    if not ids:
-        flagged = [pair for pair in run.engine.faqs(collection) if pair.id in chosen and pair.reason]
-        chosen = [faq_id for faq_id in chosen if faq_id not in {pair.id for pair in flagged}]
-        for pair in flagged:
-            run.out.note(f"Left for a closer look: {pair.question} {pair.reason} Approve it by its identifier {pair.id}.")
-    run.engine.review.approve(chosen)
-    _report(run, collection, "approved", len(chosen))
-
-
-@command(group, "reject")
-def reject(
-    run: Run, collection: CollectionOption, ids: Ids = None, every: AllOption = False, min_score: MinScore = 0.0
-) -> None:
-    """Reject the pairs named, or with --all those that wait for review."""
-    if not ids and not every:
-        raise typer.BadParameter("name the pairs to reject, or give --all")
-    chosen = _chosen(run, collection, ids, every, min_score)
-    run.engine.review.reject(chosen)
-    _report(run, collection, "rejected", len(chosen))
-
-
-@command(group, "edit")
-def edit(
+@command(group, "find")
+def find(
     run: Run,
-    faq_id: Annotated[str, typer.Argument(metavar="ID", help="The pair's identifier.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words or parts of words, in any letters.")],
     collection: CollectionOption,
-    question: Annotated[str | None, typer.Option(metavar="TEXT", help="The new question.")] = None,
-    answer: Annotated[str | None, typer.Option(metavar="TEXT", help="The new answer.")] = None,
-    quote: Annotated[str | None, typer.Option(metavar="TEXT", help="The new quote, word for word from the page.")] = None,
+    status: Statuses = None,
+    document: DocumentOption = None,
+    min_score: MinScore = 0.0,
+    max_score: MaxScore = 1.0,
+    flagged: Flagged = False,
+    duplicates: Duplicates = False,
 ) -> None:
-    """Change a pair's question, answer or quote."""
-    if question is None and answer is None and quote is None:
-        raise typer.BadParameter("give --question, --answer or --quote")
-    (known,) = _chosen(run, collection, [faq_id])
-    run.out.record(shapes.pair(run.engine.review.edit(known, question=question, answer=answer, quote=quote)))
+    """Find pairs that have all the words in question, answer or quote; letter case and accents do not count."""
+    text = " ".join(words)
+    query = query_of(status, document, min_score, max_score, text=text, flagged=flagged, duplicates=duplicates)
+    _print(run, _found(run, collection, query), duplicates)
+
+
+@command(group, "show")
+def show(run: Run, faq_id: PairId, collection: CollectionOption) -> None:
+    """Show all that is known of a pair, and which pairs were put aside for it."""
+    (pair,) = named(run, collection, [faq_id])
+    aside = _found(run, collection, FaqQuery(duplicate_of=pair.id))
+    run.out.record({**shapes.pair(pair), "duplicates": [other.id for other in aside]})
 
 
 @command(group, "export")
 def export(
     run: Run,
     collection: CollectionOption,
-    kind: Annotated[Literal["jsonl", "csv", "md"], typer.Option("--format", help="The format.")],
+    kind: Annotated[Literal["jsonl", "csv", "md", "html", "jsonld", "chat"], typer.Option("--format", help="The format.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write; one that is there is replaced.")],
     status: Annotated[
-        FaqStatus | None, typer.Option(help="Only pairs with this status; default: all but rejected ones.")
+        list[FaqStatus] | None, typer.Option(help="Only pairs with this status, repeatable; default: all but rejected ones.")
     ] = None,
+    document: DocumentOption = None,
+    min_score: MinScore = 0.0,
 ) -> None:
     """Write the pairs of a collection to a file."""
-    from engine.faq.export import export_pairs
+    from engine.faq.export import EXPORTED, export_pairs
 
-    pairs = [faq for faq in run.engine.faqs(collection, status) if status is not None or faq.status is not FaqStatus.REJECTED]
-    run.out.record({"out": str(out), "format": kind, "count": export_pairs(pairs, out, kind)})
+    query = query_of(status or sorted(EXPORTED.statuses), document, min_score, 1.0)
+    count = export_pairs(_found(run, collection, query), out, kind)
+    run.out.record({"out": str(out), "format": kind, "count": count})
 
 
 class _Landing:
@@ -143,23 +141,10 @@ class _Landing:
             self._run.out.text(f"Q: {faq.question}\nA: {faq.answer}\n   [{faq.document}{page}; {faq.id}]\n")
 
 
-def _chosen(run: Run, collection: str, ids: Sequence[str] | None, every: bool = False, min_score: float = 0.0) -> list[str]:
-    """The identifiers of the pairs that are meant: those named, else those that wait for review.
-
-    Raises:
-        NotFoundError: a pair is none of this collection's.
-    """
-    if ids and every:
-        raise typer.BadParameter("give either identifiers or --all")
-    pairs = {faq.id: faq for faq in run.engine.faqs(collection)}
-    unknown = [faq_id for faq_id in ids or () if faq_id not in pairs]
-    if unknown:
-        raise NotFoundError(f"no FAQ pair {unknown[0]} in {collection!r}", hint="List the pairs with `nexus faq list`.")
-    chosen = ids or [faq.id for faq in pairs.values() if faq.status is FaqStatus.PENDING]
-    return [faq_id for faq_id in chosen if pairs[faq_id].score >= min_score]
+def _found(run: Run, collection: str, query: FaqQuery) -> Sequence[FaqPair]:
+    return run.engine.repositories.faqs.find(run.engine.collection(collection).id, query)
 
 
-def _report(run: Run, collection: str, done: str, count: int) -> None:
-    now = run.engine.collection(collection)
-    in_all = {"approved_in_all": now.approved_count, "pairs_in_all": now.faq_count}
-    run.out.record({"collection": collection, done: count, **in_all})
+def _print(run: Run, pairs: Sequence[FaqPair], duplicates: bool) -> None:
+    columns = DUPLICATE_COLUMNS if duplicates else COLUMNS
+    run.out.records([shapes.pair(faq) for faq in pairs], columns, empty="There are no such pairs.")

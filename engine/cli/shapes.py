@@ -53,6 +53,12 @@ def pair(faq: FaqPair) -> Record:
         "status": faq.status,
         "reason": faq.reason,
         "model": faq.model,
+        "parts": dict(faq.parts),
+        "origin": faq.origin,
+        "language": faq.language,
+        "place": None if faq.place is None else asdict(faq.place),
+        "document_id": faq.document_id,
+        "duplicate_of": faq.duplicate_of,
     }
 
 
