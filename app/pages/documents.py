@@ -25,10 +25,13 @@ def render() -> None:
     st.title("Documents & FAQ")
     st.caption("Each pair of question and answer comes with a verbatim quote from the page that it was made from.")
     _upload()
-    job_cards(("extract", "ingest"), extraction_details)
+    job_cards(("extract",), extraction_details)
+    job_cards(("ingest",), ended=False)
     collection = collection_picker("Look at", key="documents-collection")
     if collection is None:
-        empty_state("description", "No documents yet", "Hand over a PDF, DOCX, PPTX, XLSX, CSV, Markdown, HTML, text or EPUB file above.")
+        empty_state(
+            "description", "No documents yet", "Hand over a PDF, DOCX, PPTX, XLSX, CSV, MD, HTML, TXT or EPUB file above."
+        )
         return
     # Only the open tab is made: the keys of the review must not work where nobody sees it.
     review, documents, export = st.tabs(["Review", "Documents", "Export"], key="documents-tabs", on_change="rerun")
