@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections import Counter
 
 from engine.errors import DocumentError
 from engine.ingest.source import Source
@@ -18,6 +19,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MIN_KNOWN = 0.9
+_WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+"""Encodings whose files are full of zero bytes, and their bytes for each unit."""
 
 
 def decode(source: Source, data: bytes, declared: str | None = None) -> str:
@@ -33,8 +37,8 @@ def decode(source: Source, data: bytes, declared: str | None = None) -> str:
     """
     text = _decode_marked(source, data)
     if text is None:
-        if b"\0" in data:
-            raise _binary(source)
+        text = _decode_wide(source, data) if b"\0" in data else None
+    if text is None:
         text = _try(data, "utf-8") or (_try(data, declared) if declared else None) or _guess(source, data)
     sample = text[:_SAMPLE_BYTES]
     if sum(map(_is_control, sample)) > _MAX_CONTROL_SHARE * len(sample):
@@ -50,6 +54,41 @@ def _decode_marked(source: Source, data: bytes) -> str | None:
     if "\ufffd" in text:
         source.warnings.append("Some characters could not be decoded.")
     return text
+
+
+def _decode_wide(source: Source, data: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark: the reading in which the letters come from the fewest scripts.
+
+    Raises:
+        DocumentError: it is neither.
+    """
+    sample = data[: _SAMPLE_BYTES - _SAMPLE_BYTES % 4]
+    found: list[tuple[int, int, str]] = []
+    for rank, (encoding, width) in enumerate(_WIDE):
+        text = _try(sample[: len(sample) - len(sample) % width], encoding) if len(data) % width == 0 else None
+        if text and _is_written(text):
+            found.append((len({ord(character) >> 8 for character in text}), rank, encoding))
+    if not found:
+        raise _binary(source)
+    encoding = min(found)[2]
+    source.warnings.append(f"The encoding was guessed to be {encoding.upper()}.")
+    return data.decode(encoding, errors="replace")
+
+
+def _is_written(text: str) -> bool:
+    """Whether people write such text: hardly any control, private or unassigned characters, and Latin with one other script."""
+    scripts = Counter(map(_script, text))
+    odd = sum(not character.isspace() and unicodedata.category(character)[0] == "C" for character in text)
+    latin = scripts.pop(0, 0)
+    return odd == 0 and latin + max(scripts.values(), default=0) >= _MIN_KNOWN * len(text)
+
+
+def _script(character: str) -> int:
+    """A rough number for a character's script: 0 for Latin and punctuation, 1 for the many blocks of East Asia."""
+    block = ord(character) >> 8
+    if block < 0x03 or 0x1E <= block <= 0x20:
+        return 0
+    return 1 if 0x2E <= block <= 0xD7 or 0xF9 <= block <= 0xFF else block
 
 
 def _try(data: bytes, encoding: str) -> str | None:

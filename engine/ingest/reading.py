@@ -11,9 +11,11 @@ from pathlib import Path
 from engine.domain import Page
 from engine.errors import DocumentError
 from engine.ingest import media
+from engine.ingest.legibility import is_mojibake
 from engine.ingest.limits import Limits
 from engine.ingest.loaders import LOADERS
 from engine.ingest.source import Source
+from engine.ingest.text import numbered
 
 _HASH_BYTES = 1024 * 1024
 
@@ -130,13 +132,20 @@ def _sha256(path: Path) -> str:
 def _checked(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
     """The pages, as long as they keep the limits; an error in the end when there was no word on any of them."""
     characters, count, has_words = 0, 0, False
+    garbled: list[int] = []
     for count, page in enumerate(pages, start=1):
         source.check_page_count(count)
         characters += len(page.text)
         source.check_characters(characters)
         has_words = has_words or any(map(str.isalnum, page.text))
+        if is_mojibake(page.text) and source.media_type != media.PDF:  # PDFs have their own ways to be garbled
+            garbled.append(page.number)
         yield page
     if count == 0:
         raise DocumentError(f"{source.name} holds no pages with text.", hint="Check that the right file was chosen.")
     if not has_words:
         raise DocumentError(f"{source.name} holds no text.", hint="Check that the right file was chosen.")
+    if garbled:
+        source.warnings.append(
+            f"The text of {numbered('page', garbled)} looks garbled (Ã¤ for ä): save the original as UTF-8 and add that."
+        )

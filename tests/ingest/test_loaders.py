@@ -267,3 +267,34 @@ class TestEpub:
         locks = b'<encryption><EncryptedData><CipherReference URI="OEBPS/two.xhtml"/></EncryptedData></encryption>'
         with pytest.raises(DocumentError, match="copy protection"):
             read_document(copy_archive(epub, tmp_path / "b.epub", {"META-INF/encryption.xml": locks}))
+
+
+class TestEncodings:
+    TEXTS = (
+        "The shop opens at nine.\nTea costs 4 €.",
+        "Магазин открывается в девять.\nЧай стоит 4 €.",
+        "店は九時に開きます。\nお茶は四ユーロです。",
+    )
+
+    @pytest.mark.parametrize("text", TEXTS)
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32", "utf-8-sig"])
+    def test_unicode_with_and_without_a_mark(self, tmp_path: Path, text: str, encoding: str) -> None:
+        document = read_document(write(tmp_path, "a.txt", text.encode(encoding)))
+        assert "".join(document.pages[0].text.split()) == "".join(text.split())
+
+    @pytest.mark.parametrize(
+        "data", [b"\0" * 400, bytes(range(256)) * 4, b"PNG\0\x01\x02\x03\0" * 50, b"\0a" * 3 + b"\0\0" * 90]
+    )
+    def test_what_is_no_text_stays_refused(self, tmp_path: Path, data: bytes) -> None:
+        with pytest.raises(DocumentError, match="does not hold text"):
+            read_document(write(tmp_path, "a.txt", data))
+
+    def test_text_in_a_wrong_encoding_is_reported(self, tmp_path: Path) -> None:
+        text = "Die Straße ist für Züge gesperrt. Können Sie später kommen? Über die Brücke fährt die Tram.\n\n" * 3
+        document = read_document(write(tmp_path, "a.txt", text.encode().decode("cp1252", errors="replace")))
+        assert document.warnings == ("The text of page 1 looks garbled (Ã¤ for ä): save the original as UTF-8 and add that.",)
+
+    def test_sound_text_is_not_reported(self, tmp_path: Path) -> None:
+        assert (
+            read_document(write(tmp_path, "a.txt", "Die Straße ist für Züge gesperrt. Ägypten, Århus, Ñandú.")).warnings == ()
+        )

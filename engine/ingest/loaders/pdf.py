@@ -17,7 +17,7 @@ from engine.ingest.pdf.extraction import PdfFile
 from engine.ingest.pdf.furniture import find_furniture
 from engine.ingest.pdf.layout import NOMINAL_SIZE, Element, Line, PageLayout
 from engine.ingest.pdf.order import reading_order
-from engine.ingest.pdf.paragraphs import page_pieces
+from engine.ingest.pdf.paragraphs import carry_over, page_pieces
 from engine.ingest.pdf.recognition import read_layouts
 from engine.ingest.pdf.spool import layout_spool
 from engine.ingest.pdf.style import DocumentStyle, document_style, most_frequent
@@ -36,9 +36,21 @@ def load_pdf(source: Source) -> Iterator[Page]:
 
         furniture = find_furniture(layouts(), body)
         style = document_style(map(furniture.removed_from, layouts()), outline)
-        trail = HeadingTrail()
-        for layout in layouts():
-            yield _page(furniture.removed_from(layout), style, trail)
+        yield from _pages(map(furniture.removed_from, layouts()), style)
+
+
+def _pages(layouts: Iterator[PageLayout], style: DocumentStyle) -> Iterator[Page]:
+    """Each page once the next is known: a word may go on there."""
+    trail = HeadingTrail()
+    waiting: tuple[PageLayout, list[Element]] | None = None
+    for layout in layouts:
+        ordered = _ordered(layout, style)
+        if waiting is not None:
+            carry_over(waiting[1], ordered, style, waiting[0].number)
+            yield _page(*waiting, style, trail)
+        waiting = layout, ordered
+    if waiting is not None:
+        yield _page(*waiting, style, trail)
 
 
 def _fill(source: Source, spool: Spool[PageLayout]) -> tuple[list[tuple[int, str, int]], float]:
@@ -85,10 +97,13 @@ def _in_scale(layout: PageLayout, body: float) -> PageLayout:
     return replace(layout, elements=tuple(elements))
 
 
-def _page(layout: PageLayout, style: DocumentStyle, trail: HeadingTrail) -> Page:
+def _ordered(layout: PageLayout, style: DocumentStyle) -> list[Element]:
     def is_heading(element: Element) -> bool:
         return isinstance(element, Line) and element.size in style.levels
 
-    ordered = reading_order(layout.elements, is_heading)
+    return reading_order(layout.elements, is_heading)
+
+
+def _page(layout: PageLayout, ordered: list[Element], style: DocumentStyle, trail: HeadingTrail) -> Page:
     page = build_page(layout.number, page_pieces(ordered, style, layout.number), trail)
     return replace(page, width=layout.width, height=layout.height, source=layout.source)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from engine.domain import BoundingBox
 from engine.errors import DocumentError
+from engine.ingest.pdf.alignment import aligned_tables
 from engine.ingest.pdf.layout import Element, Line, PageLayout, Table
 from engine.ingest.pdf.rendering import marked_picture, render
 from engine.ingest.pdf.streams import check_streams
@@ -163,6 +164,9 @@ def _read_page(page: pymupdf.Page, number: int) -> PageLayout:
     drawn: list[_Drawn] = page.get_bboxlog()
     tables = _tables(page) if lines and _may_hold_tables(drawn) else []
     free = [line for line in lines if not any(_is_inside(line.bbox, table.bbox) for table in tables)]
+    for table, cells in aligned_tables(free):
+        tables.append(table)
+        free = [line for line in free if id(line) not in cells]
     elements: list[Element] = [*free, *tables]
     width, height = float(page.rect.width), float(page.rect.height)
     return PageLayout(number, width, height, tuple(elements), _pictured(drawn, width, height))

@@ -26,7 +26,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A ruled table: each row's text, and its place."""
+    """A table: each row's text, and its place."""
 
     bbox: BoundingBox
     rows: tuple[tuple[str, BoundingBox], ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from engine.domain import BlockKind, LineBox
@@ -65,6 +66,25 @@ def _join(lines: Sequence[str], compounds: frozenset[str]) -> tuple[str, list[tu
         text += line
         ends.append(len(text))
     return text, list(zip(starts, ends, strict=True))
+
+
+def carry_over(above: list[Element], below: list[Element], style: DocumentStyle, page: int) -> None:
+    """Put a word that was broken at the end of a page together, on that page. Changes both lists of elements in reading order.
+
+    Args:
+        above: of a page.
+        below: of the next one.
+        style: the looks of the document.
+        page: the number of the first of the two pages.
+    """
+    last, first = (above[-1], below[0]) if above and below else (None, None)
+    if not isinstance(last, Line) or not isinstance(first, Line):
+        return
+    word, _, rest = first.text.partition(" ")
+    if not _WORD_BREAK.search(last.text) or not word[0].islower() or style.level(last, page) or style.level(first, page + 1):
+        return
+    above[-1] = replace(last, text=join_lines([last.text, word], style.compounds))
+    below[:1] = [replace(first, text=rest)] if rest else []
 
 
 def _right_edges(elements: Sequence[Element]) -> dict[int, float]:
