@@ -134,6 +134,19 @@ class TestMishaps:
         assert document.pages[1].text == ""
         assert any("page 2" in warning.lower() for warning in document.warnings)
 
+    def test_a_picture_that_is_too_large_is_reported(
+        self, make_scan: MakeScan, fake_tesseract: FakeProgram, tmp_path: Path
+    ) -> None:
+        fake_tesseract("exit 1")
+        with pymupdf.open(make_scan(TEXT, TEXT.encode())) as document:
+            xref = document[1].get_images()[0][0]
+            document.xref_set_key(xref, "Width", "60000")
+            document.xref_set_key(xref, "Height", "60000")
+            document.save(tmp_path / "large.pdf")
+        document = read_document(tmp_path / "large.pdf")
+        assert "parcel" in document.pages[0].text
+        assert document.warnings == ("Text recognition failed on page 2; the text there is missing or garbled.",)
+
     def test_a_program_that_hangs_is_stopped(self, fake_tesseract: FakeProgram) -> None:
         fake_tesseract("exec tail -f /dev/null")
         with pytest.raises(OcrError, match="longer than"):

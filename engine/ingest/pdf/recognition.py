@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from engine.domain import BoundingBox
+from engine.errors import DocumentError
 from engine.ingest.legibility import is_garbled
 from engine.ingest.ocr import DPI, OcrError, OcrLine, find_tesseract, recognise
 from engine.ingest.pdf.extraction import PdfFile
@@ -72,8 +73,7 @@ def read_layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
             future, zoom = None, 1.0
             if _needs_recognition(layout):
                 if installed:
-                    picture, zoom = file.scan(number, DPI)
-                    future = pool.submit(recognise, picture)
+                    future, zoom = _recognised(file, number, pool)
                 else:
                     _note_unread(report, layout)
             elif not layout.text:
@@ -84,6 +84,17 @@ def read_layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
         while waiting:
             yield _settled(report, *waiting.popleft())
     report.warn(source)
+
+
+def _recognised(file: PdfFile, number: int, pool: ThreadPoolExecutor) -> tuple[Future[list[OcrLine]], float]:
+    """The lines of a page, some time from now, and the pixels to a point of the picture that they are found on."""
+    try:
+        picture, zoom = file.scan(number, DPI)
+    except DocumentError as exc:  # a page that cannot be drawn leaves the others as they are
+        failed = Future[list[OcrLine]]()
+        failed.set_exception(OcrError(exc.message))
+        return failed, 1.0
+    return pool.submit(recognise, picture), zoom
 
 
 def _needs_recognition(layout: PageLayout) -> bool:
