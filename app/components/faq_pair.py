@@ -93,20 +93,10 @@ def _links(pair: FaqPair, pairs: Sequence[FaqPair]) -> None:
     known = {other.id: other for other in pairs}
     better = known.get(pair.duplicate_of or "")
     if better is not None:
-        label = f"The better pair: {plain(shortened(better.question, MOST_CHARACTERS))}"
-        st.button(
-            label, shortcut="B", type="tertiary", icon=":material/link:", on_click=faq_actions.follow, args=(better.id, pair.id)
-        )
+        _link("The better pair", "link", better.id, pair.id)
+        st.caption(plain(better.question))
     elif came_from in known:
-        label = "Back to the pair before"
-        st.button(
-            label,
-            shortcut="B",
-            type="tertiary",
-            icon=":material/arrow_back:",
-            on_click=faq_actions.follow,
-            args=(came_from, None),
-        )
+        _link("Back to the pair before", "arrow_back", str(came_from), None)
     worse = [other for other in pairs if other.duplicate_of == pair.id]
     if worse:
         with st.expander(f"{counted(len(worse), 'other pair')} that ask{'s' if len(worse) == 1 else ''} the same"):
@@ -115,6 +105,11 @@ def _links(pair: FaqPair, pairs: Sequence[FaqPair]) -> None:
                 st.button(
                     label, key=f"worse-{other.id}", type="tertiary", on_click=faq_actions.follow, args=(other.id, pair.id)
                 )
+
+
+def _link(label: str, icon: str, to: str, came_from: str | None) -> None:
+    symbol = f":material/{icon}:"
+    st.button(label, shortcut="B", icon=symbol, on_click=faq_actions.follow, args=(to, came_from))
 
 
 def _editor(pair: FaqPair) -> None:

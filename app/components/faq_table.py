@@ -40,7 +40,7 @@ class FaqFilter:
     text: str = ""
     status: FaqStatus | None = None
     document: str | None = None
-    least_score: float = 0.0
+    scores: tuple[float, float] = (0.0, 1.0)
     kind: str = ANY
 
     def admits(self, pair: FaqPair) -> bool:
@@ -49,7 +49,7 @@ class FaqFilter:
         return (
             (self.status is None or pair.status is self.status)
             and (self.document is None or pair.document == self.document)
-            and pair.score >= self.least_score
+            and self.scores[0] <= pair.score <= self.scores[1]
             and KINDS[self.kind](pair)
             and all(word in searched for word in self.text.casefold().split())
         )
@@ -65,8 +65,8 @@ def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
         documents = sorted({pair.document for pair in pairs})
         name = st.selectbox("Document", [ALL_DOCUMENTS, *documents], key=f"{key}-document")
         kind = st.selectbox("Which pairs", list(KINDS), key=f"{key}-kind")
-        least = st.slider("Least score", 0.0, 1.0, 0.0, 0.05, key=f"{key}-score")
-    return FaqFilter(text or "", chosen, None if name == ALL_DOCUMENTS else name, least, kind)
+        scores = st.slider("Score", 0.0, 1.0, (0.0, 1.0), 0.05, key=f"{key}-score")
+    return FaqFilter(text or "", chosen, None if name == ALL_DOCUMENTS else name, scores, kind)
 
 
 def _status_control(pairs: Sequence[FaqPair], *, key: str) -> FaqStatus | None:

@@ -94,7 +94,7 @@ def test_log_tail(tmp_path: Path) -> None:
         (FaqFilter(status=FaqStatus.PENDING), 3),
         (FaqFilter(text="LEAVE 2?"), 1),
         (FaqFilter(document="handbook.pdf"), 4),
-        (FaqFilter(least_score=0.85), 2),
+        (FaqFilter(scores=(0.85, 1.0)), 2),
         (FaqFilter(text="nothing like it"), 0),
     ],
 )

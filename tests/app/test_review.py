@@ -170,6 +170,7 @@ def test_kinds_of_pairs_to_choose_from(handbook: list[FaqPair], duplicate: FaqPa
     def shown(kind: str) -> set[str]:
         return {pair.id for pair in pairs if FaqFilter(kind=kind).admits(pair)}
 
+    assert all(FaqFilter(scores=(0.5, 0.65)).admits(pair) is (pair.score <= 0.65) for pair in pairs)
     assert shown("Duplicates of a better pair") == {duplicate.id}
     assert shown("No duplicates") == {pair.id for pair in handbook}
     flagged = {pair.id for pair in pairs if pair.reason and pair.status is FaqStatus.PENDING}
@@ -208,7 +209,7 @@ def test_every_format_can_be_saved_and_is_explained(engine: Engine, handbook: li
     page.session_state["documents-tabs"] = "Export"
     page.run()
     assert {button.proto.label for button in page.get("download_button")} == {LABELS[form][0] for form in FORMATS}
-    assert any(text.value.startswith("2 pairs of 6") for text in page.caption)
+    assert any(text.value.startswith("5 pairs of 6") for text in page.caption)
     assert {name: sum(map(admits, handbook)) for name, admits in CHOICES.items()} == {
         "Approved": 2,
         "All but rejected": 5,
