@@ -22,6 +22,11 @@ _BOMS = (
 _MIN_KNOWN = 0.9
 _WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
 """Encodings whose files are full of zero bytes, and their bytes for each unit."""
+_WESTERN = "cp1252"
+_WESTERN_CHARACTERS = frozenset("äöüßÄÖÜàâæçèéêëîïôœùûÀÂÇÈÉÊËÎÔŒÙÛáíñóúÁÍÑÓÚ¿¡ìòÌÒãõÃÕåøÅØÆ€£§°©®«»„“”‘’‚–—…•·\u00a0")
+_MAX_ACCENTED = 0.25
+_CENTRAL_EUROPEAN = ("cp1250", "iso8859_2")
+"""Their letters stand where Western ones do, so that such a guess is left as it is."""
 
 
 def decode(source: Source, data: bytes, declared: str | None = None) -> str:
@@ -104,9 +109,21 @@ def _guess(source: Source, data: bytes) -> str:
     best = from_bytes(data[:_SAMPLE_BYTES]).best()
     if best is None:
         raise _binary(source)
-    text = data.decode(best.encoding, errors="replace")
-    source.warnings.append(f"The encoding was guessed to be {best.encoding}.")
-    return text
+    encoding = best.encoding
+    if encoding not in _CENTRAL_EUROPEAN and _is_western(data[:_SAMPLE_BYTES].decode(_WESTERN, errors="replace")):
+        encoding = _WESTERN
+    source.warnings.append(f"The encoding was guessed to be {encoding}.")
+    return data.decode(encoding, errors="replace")
+
+
+def _is_western(text: str) -> bool:
+    """Whether a text reads as one of a Western European language: few letters with accents, and only those of its languages.
+
+    Short texts are easily taken for Baltic, Turkish or those of an old Macintosh, whose encodings differ in a few letters.
+    """
+    letters = sum(map(str.isalpha, text))
+    foreign = [character for character in text if not character.isascii()]
+    return len(foreign) < _MAX_ACCENTED * letters and _WESTERN_CHARACTERS.issuperset(foreign)
 
 
 def _is_control(character: str) -> bool:

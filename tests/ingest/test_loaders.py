@@ -283,6 +283,22 @@ class TestEncodings:
         assert "".join(document.pages[0].text.split()) == "".join(text.split())
 
     @pytest.mark.parametrize(
+        ("encoding", "text"),
+        [
+            ("cp1252", "Prix: un café crème coûte 4 € à la brasserie de l’hôtel, déjà réservée."),
+            ("cp1252", "Die Straßenbahn fährt über die Brücke – für 4 €."),
+            ("cp1252", "El niño llegó mañana. ¿Cuánto cuesta? La señal está aquí."),
+            ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy. Dnes je otevřeno od devíti hodin."),
+            ("cp1251", "Магазин открывается в девять часов утра. Чай стоит четыре рубля."),
+            ("cp1254", "Mağaza saat dokuzda açılır. Çayın fiyatı dört lira. Şehir dışı kargo ücretlidir."),
+        ],
+    )
+    def test_one_byte_encodings(self, tmp_path: Path, encoding: str, text: str) -> None:
+        document = read_document(write(tmp_path, "a.txt", text.encode(encoding)))
+        assert document.pages[0].text == text
+        assert "encoding was guessed" in document.warnings[0]
+
+    @pytest.mark.parametrize(
         "data", [b"\0" * 400, bytes(range(256)) * 4, b"PNG\0\x01\x02\x03\0" * 50, b"\0a" * 3 + b"\0\0" * 90]
     )
     def test_what_is_no_text_stays_refused(self, tmp_path: Path, data: bytes) -> None:
