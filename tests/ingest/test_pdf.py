@@ -119,6 +119,15 @@ class TestLayout:
         assert texts(found, BlockKind.HEADING) == ["Terms", "Payment"]
         assert block_of(found, "You pay").heading_path == ("Terms", "Payment")
 
+    def test_lines_of_a_table_of_contents_are_no_headings(self, tmp_path: Path) -> None:
+        with pymupdf.open() as document:
+            page = document.new_page()
+            page.insert_text((72, 80), "Contents", fontsize=20)
+            page.insert_text((72, 120), "1 Payment . . . . . . . . . . . 4", fontsize=11, fontname="hebo")
+            page.insert_text((72, 150), "You pay within thirty days of the invoice, by bank transfer.", fontsize=11)
+            document.save(tmp_path / "a.pdf")
+        assert texts(read_document(tmp_path / "a.pdf").pages[0], BlockKind.HEADING) == ["Contents"]
+
     def test_bookmarks_name_headings(self, tmp_path: Path) -> None:
         with pymupdf.open() as document:
             page = document.new_page()

@@ -15,6 +15,8 @@ _MAX_HEADING = 150
 _MAX_BOLD_HEADING = 80
 _MAX_LEVEL = 6
 _MAX_COMPOUNDS = 50_000
+_LEADERS = re.compile(r"(?:[.·…_] ?){5}")
+"""What leads to the page number in a table of contents, or waits to be filled in."""
 _HYPHENATED = re.compile(r"\w+-\w+")
 
 
@@ -35,7 +37,7 @@ class DocumentStyle:
 
     def level(self, line: Line, page: int) -> int:
         """The heading level of a line; 0 when it is none."""
-        if not any(map(str.isalnum, line.text)):
+        if not any(map(str.isalnum, line.text)) or _LEADERS.search(line.text):
             return 0
         bookmarked = self.outline.get((page, line.text.casefold()))
         if bookmarked:
