@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from engine import requests
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from engine.agents import AgentDelta
     from engine.chat import ChatDelta
     from engine.compare import CompareEvent
+    from engine.faq.importing import Imported
     from engine.knowledge.proof import Proof
 
 ANSWER_TOKENS = 256
@@ -73,6 +75,18 @@ class Engine(Submission, ModelFiles):
         from engine.knowledge.proof import proof_of
 
         return proof_of(pair, self.repositories, self.documents)
+
+    def import_pairs(self, path: Path, collection: str) -> Imported:
+        """Take pairs from a CSV or JSONL file into a collection, made if absent; see `engine.faq.importing.import_pairs`.
+
+        Raises:
+            InputError: the file or the name makes no sense.
+            EmbeddingError: the encoder failed.
+        """
+        from engine.faq.importing import import_pairs
+
+        name = checked(requests.IngestionRequest, collection=collection).collection
+        return import_pairs(path, name, self.repositories, self.embedder)
 
     # --- answers -------------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,18 @@ def extract(
         run.out.note(str(result["notice"]))
 
 
+@command(group, "import")
+def import_pairs(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSONL: question, answer, and if known quote, document.")],
+    collection: CollectionOption,
+) -> None:
+    """Take pairs from a file into a collection (made if absent). They wait for review; what is there already is skipped."""
+    taken = run.engine.import_pairs(file, collection)
+    counts = {"imported": len(taken.new), "duplicates": len(taken.duplicates), "already_there": taken.known}
+    run.out.record({"collection": collection, **counts, "ids": [pair.id for pair in taken.new]})
+
+
 @command(group, "list")
 def list_pairs(
     run: Run,

@@ -43,14 +43,23 @@ def read_examples(path: Path) -> tuple[TrainingExample, ...]:
     Raises:
         InputError: the file is missing, too large, not UTF-8, or a line makes no sense.
     """
-    text = _read_text(path)
     try:
-        examples = _examples_from_rows(_csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text))
+        examples = _examples_from_rows(read_rows(path))
     except InputError as exc:
         raise InputError(f"{path.name}, {exc.message}", hint=exc.hint) from exc
     if not examples:
         raise InputError(f"{path.name} holds no examples.", hint=SHAPES_HINT)
     return tuple(examples)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Json]]]:
+    """(line number, row) of a data-set file: an object a line, or the columns of a CSV file by their names in lower case.
+
+    Raises:
+        InputError: the file is missing, too large, not UTF-8, or a line is not JSON or CSV.
+    """
+    text = _read_text(path)
+    return _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(text)
 
 
 def examples_from_row(row: Mapping[str, Json]) -> tuple[TrainingExample, ...]:

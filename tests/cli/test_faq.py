@@ -101,3 +101,13 @@ def test_each_format_is_exported_without_rejected_pairs(records: Records, tmp_pa
     (report,) = records("faq", "export", "--collection", "cards", "--format", kind, "--out", str(out), *options)
     assert report["count"] == 1
     assert "Café?" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.models
+def test_pairs_are_imported(records: Records, home: Any, tmp_path: Path, models_dir: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text('Question,Answer\nDo you wrap gifts?,"Yes, gladly."\n', encoding="utf-8")
+    (report,) = records("faq", "import", str(file), "--collection", "cards")
+    assert (report["imported"], report["duplicates"], report["already_there"]) == (1, 0, 0)
+    (shown,) = records("faq", "show", report["ids"][0], "--collection", "cards")
+    assert (shown["question"], shown["answer"], shown["origin"]) == ("Do you wrap gifts?", "Yes, gladly.", "imported")
