@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from engine.domain import BoundingBox
@@ -34,12 +35,21 @@ def page_picture(path: Path, page: int, boxes: Sequence[BoundingBox], *, width: 
     shown = name or path.name
     try:
         media_type = media.detect_media_type(path, path.name)
+        status = path.stat()
     except OSError as exc:
         raise DocumentError(f"{shown} cannot be read: {exc.strerror or exc}.", hint="Add the document again.") from exc
     if media_type != media.PDF:
         raise DocumentError(f"There are no page pictures of {shown}.", hint="Only PDF documents have pages to show.")
-    file = PdfFile(Source(path, shown, media_type, _LIMITS))
+    source = Source(path, shown, media_type, _LIMITS)
+    _check_once(path, shown, status.st_mtime_ns, status.st_size)
+    file = PdfFile(source, checked=True)
     try:
         return file.picture(page, boxes, width=width)
     finally:
         file.close()
+
+
+@lru_cache(maxsize=64)
+def _check_once(path: Path, name: str, modified_ns: int, size: int) -> None:
+    """Look at all of a file's streams, which takes half a second for 1,000 pages, when it is new or has changed."""
+    PdfFile(Source(path, name, media.PDF, _LIMITS)).close()

@@ -105,6 +105,19 @@ class TestRefusals:
         with pytest.raises(DocumentError, match="damaged"):
             page_picture(tmp_path / "a.pdf", 1, [])
 
+    def test_a_file_that_became_a_bomb_is_looked_at_again(self, sample_pdf: Path, tmp_path: Path) -> None:
+        path = tmp_path / "a.pdf"
+        path.write_bytes(sample_pdf.read_bytes())
+        assert page_picture(path, 1, [])
+        with pymupdf.open() as document:
+            page = document.new_page()
+            page.insert_text((72, 72), "Open.")
+            show = b"(" + b"a" * 90 + b") Tj "
+            document.update_stream(page.get_contents()[0], b"BT /helv 11 Tf " + show * 400_000 + b"ET")
+            document.save(path, deflate=True)
+        with pytest.raises(DocumentError, match="compression bomb"):
+            page_picture(path, 1, [])
+
     def test_pictures_that_would_fill_the_memory(self, tmp_path: Path) -> None:
         with pymupdf.open() as document:
             picture = pymupdf.Pixmap(pymupdf.csGRAY, pymupdf.IRect(0, 0, 20, 20))
