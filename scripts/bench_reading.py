@@ -3,7 +3,8 @@
     .venv/bin/python scripts/bench_reading.py [--quick] [--json FILE]
 
 The PDFs are made here: two pages in five in two columns, one in five with a ruled table, all with headings, running headers and
-page numbers. Each is read in a process of its own: page by page, and then taken into a collection, with passages and all.
+page numbers. Each is read in a process of its own: page by page, and then taken into a collection, with passages and all. Where
+Tesseract is installed, a scan is read as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,16 @@ def write_pdf(path: Path, pages: int) -> None:
             _write_page(document.new_page(), number)
             if number % 100 == 0:
                 pymupdf.TOOLS.store_shrink(100)
+        document.save(path, deflate=True)
+
+
+def write_scan(path: Path, pages: int) -> None:
+    """Write a PDF of pictures of text, at 200 dots per inch."""
+    with pymupdf.open() as document, pymupdf.open() as text:
+        for number in range(1, pages + 1):
+            _write_page(text.new_page(), number)
+            page = document.new_page()
+            page.insert_image(page.rect, pixmap=text[-1].get_pixmap(dpi=200, colorspace=pymupdf.csGRAY))
         document.save(path, deflate=True)
 
 
@@ -137,6 +149,10 @@ def main() -> None:
             for name, add in (("read", False), ("add", True)):
                 results[f"{name} {pages}"] = found = measure(path, add=add)
                 print(f"{name:5} {pages:5} pages: {json.dumps(found)}", flush=True)
+        if shutil.which("tesseract"):
+            write_scan(path := Path(folder) / "scan.pdf", 4 if arguments.quick else 20)
+            results["scan"] = found = measure(path, add=False)
+            print(f"scan: {json.dumps(found)}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
