@@ -134,6 +134,17 @@ class TestMishaps:
         assert document.pages[1].text == ""
         assert any("page 2" in warning.lower() for warning in document.warnings)
 
+    def test_a_program_that_always_fails_is_given_up(
+        self, make_scan: MakeScan, fake_tesseract: FakeProgram, tmp_path: Path
+    ) -> None:
+        fake_tesseract(f"echo page >> {tmp_path}/calls; exit 1")
+        document = read_document(make_scan(TEXT, *[TEXT.encode()] * 20))
+        assert len(document.pages) == 21
+        assert (tmp_path / "calls").read_text().count("page") < 20
+        assert document.warnings == (
+            "Text recognition failed on pages 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 …; the text there is missing or garbled.",
+        )
+
     def test_a_picture_that_is_too_large_is_reported(
         self, make_scan: MakeScan, fake_tesseract: FakeProgram, tmp_path: Path
     ) -> None:

@@ -18,6 +18,8 @@ from engine.ingest.text import numbered
 
 _AT_ONCE = 2
 """Pages that are recognised side by side; the rest of the machine may have models to run."""
+_MAX_FAILURES = 5
+"""After so many pages that failed the rest are not tried: each may take as long as it is given."""
 _PICTURE = 0.05
 """A page without words is a picture when at least this share of it is one; a logo on a blank page is none."""
 _SCAN = 0.5
@@ -42,6 +44,8 @@ class _Report:
 
     def warn(self, source: Source) -> None:
         for what, numbers in self.pages.items():
+            if not numbers:
+                continue
             words = _WORDS[what][len(numbers) > 1].format(numbered("page", numbers))
             source.warnings.append(words[0].upper() + words[1:])
 
@@ -73,7 +77,7 @@ def read_layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
             future, zoom = None, 1.0
             if _needs_recognition(layout):
                 if installed:
-                    future, zoom = _recognised(file, number, pool)
+                    future, zoom = _recognised(file, number, pool, tries_left=len(report.pages["failed"]) < _MAX_FAILURES)
                 else:
                     _note_unread(report, layout)
             elif not layout.text:
@@ -86,9 +90,13 @@ def read_layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
     report.warn(source)
 
 
-def _recognised(file: PdfFile, number: int, pool: ThreadPoolExecutor) -> tuple[Future[list[OcrLine]], float]:
+def _recognised(
+    file: PdfFile, number: int, pool: ThreadPoolExecutor, *, tries_left: bool
+) -> tuple[Future[list[OcrLine]], float]:
     """The lines of a page, some time from now, and the pixels to a point of the picture that they are found on."""
     try:
+        if not tries_left:
+            raise DocumentError("Text recognition failed too often.")
         picture, zoom = file.scan(number, DPI)
     except DocumentError as exc:  # a page that cannot be drawn leaves the others as they are
         failed = Future[list[OcrLine]]()
