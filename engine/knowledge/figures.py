@@ -257,6 +257,9 @@ def _spelled(words: str) -> list[int]:
         if word == "and":
             continue
         factor, value = MULTIPLIERS.get(word), NUMBER_WORDS.get(word, 0)
+        if factor and open_ and (current >= 100 if factor == 100 else current == 0):
+            found.append(total + current)  # "hundred hundred": two numbers, however many follow
+            total, current = 0, 0
         if factor == 100:
             current = max(current, 1) * 100
         elif factor:

@@ -118,3 +118,9 @@ def test_more_proof_never_supports_less_of_a_plain_number(answer: str, quote: st
 def test_thousands_may_be_grouped_in_any_way(value: int) -> None:
     forms = [f"{value:,}", f"{value:,}".replace(",", "."), f"{value:,}".replace(",", "\u202f"), f"{value:,}".replace(",", "’")]
     assert {frozenset(numbers(form)) for form in forms} == {frozenset({str(value)})}
+
+
+def test_endless_words_and_digits_are_no_error() -> None:
+    assert numbers("hundred " * 5000) == {"100"}
+    assert numbers("two million " * 5000) <= {"2000000", str(2000000 * 5000)}
+    assert len(next(iter(numbers("1" * 50_000)))) == 50_000
