@@ -133,11 +133,11 @@ def test_a_collection_counts_what_it_holds(repositories: Repositories) -> None:
     for _ in range(2):
         repositories.documents.add(document, pages, chunks, collection_id=collection.id)
     pair = make_pair(collection.id, document.id)
-    repositories.faqs.add([pair], finished_chunk=(collection.id, "c1"))
+    repositories.extraction.store(collection.id, [pair], finished=["c1"])
     repositories.faqs.set_status([pair.id], FaqStatus.APPROVED)
     found = repositories.collections.by_name("shop")
     assert (found.document_count, found.faq_count, found.approved_count) == (1, 1, 1)
-    assert repositories.faqs.extracted_chunks(collection.id) == {"c1"}
+    assert repositories.extraction.finished(collection.id) == {"c1"}
     assert repositories.documents.chunk_ids(collection.id) == {"c1"}
 
 

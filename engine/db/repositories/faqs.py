@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, update
 from sqlmodel import Session, col, select
 
 from engine.db.session import Database, folded
-from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
+from engine.db.tables import FaqChangeRow, FaqRow
 from engine.domain import FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
 from engine.errors import NotFoundError
 
@@ -23,23 +23,15 @@ _CHANGE_ORDER = col(FaqChangeRow.id)
 
 
 class FaqRepository:
-    """The pairs of all collections, and which chunks they were extracted from."""
+    """The pairs of all collections, and what reviewers did to them."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, pairs: Sequence[FaqPair], *, finished_chunk: tuple[str, str] | None = None) -> None:
-        """Store pairs; with `finished_chunk` = (collection, chunk), also that the chunk is done, in the same transaction."""
+    def add(self, pairs: Sequence[FaqPair]) -> None:
+        """Store pairs."""
         with self._db.write() as session:
             session.add_all(FaqRow(**asdict(pair)) for pair in pairs)
-            if finished_chunk is not None:
-                session.merge(ExtractedChunkRow(collection_id=finished_chunk[0], chunk_id=finished_chunk[1]))
-
-    def extracted_chunks(self, collection_id: str) -> set[str]:
-        """The chunks of a collection that extraction has been through."""
-        query = select(ExtractedChunkRow.chunk_id).where(ExtractedChunkRow.collection_id == collection_id)
-        with self._db.read() as session:
-            return set(session.exec(query))
 
     def list(self, collection_id: str, status: FaqStatus | None = None, ids: Sequence[str] | None = None) -> Sequence[FaqPair]:
         """The pairs of a collection in the order in which they were made, or those with a status or identifier."""
