@@ -47,6 +47,7 @@ SCALARS = {
 }
 """The types of numbers: their names, and their letters in `struct`."""
 _MOST_LANGUAGES = 500
+_CODE = 2
 _CODES = dict(SCALARS.values())
 
 
@@ -148,7 +149,8 @@ def array_numbers(path: Path, array: GgufArray) -> tuple[int | float | bool, ...
 
 
 def languages(path: Path) -> tuple[str, ...]:
-    """The languages that a model was trained for, as `general.languages` says; empty where it says nothing.
+    """The languages that a model was trained for, as `general.languages` says: ISO 639-1 codes. Empty where it says nothing, or
+    something that is no such code, as `multilingual` is: then nobody knows.
 
     Raises:
         ModelFileError: it is no GGUF, or a value in it is out of bounds.
@@ -156,7 +158,8 @@ def languages(path: Path) -> tuple[str, ...]:
     found = read_gguf(path).metadata.get("general.languages")
     if not isinstance(found, GgufArray) or found.kind != "string" or found.length > _MOST_LANGUAGES:
         return ()
-    return tuple(code.decode().lower()[:2] for code in array_strings(path, found) if code.isascii() and code.isalpha())
+    codes = [code.decode("utf-8", "replace").lower().replace("_", "-").partition("-")[0] for code in array_strings(path, found)]
+    return tuple(codes) if all(len(code) == _CODE and code.isalpha() for code in codes) else ()
 
 
 class _HeaderReader:

@@ -77,6 +77,25 @@ def test_the_languages_of_a_model_are_those_that_its_file_names(chat_gguf: Path,
     assert languages(silent) == ()
 
 
+@pytest.mark.parametrize(
+    ("named", "known"),
+    [
+        (["en", "pt-BR", "ZH_cn"], ("en", "pt", "zh")),
+        (["multilingual"], ()),
+        (["en", "multilingual"], ()),
+        (["est", "swe"], ()),
+        ([], ()),
+        (["", "ä1"], ()),
+    ],
+)
+def test_languages_that_are_no_codes_say_nothing(
+    tmp_path: Path, make_gguf: Callable[..., bytes], named: list[str], known: tuple[str, ...]
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(make_gguf({"general.architecture": "llama", "general.languages": named}))
+    assert languages(path) == known
+
+
 def test_the_table_of_types_agrees_with_the_gguf_package() -> None:
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
