@@ -198,6 +198,34 @@ def test_a_request_that_is_cancelled_need_not_wait_for_the_load_that_others_wait
 
 
 @pytest.mark.models
+def test_a_request_that_comes_after_a_load_was_given_up_gets_one_of_its_own(
+    chat_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_in, begun, cancel = _counting_submissions(monkeypatch), threading.Event(), CancelToken()
+    still_given_up: list[bool] = []
+
+    def weights(stop: Callable[[], bool]) -> Path:
+        if not begun.is_set():
+            begun.set()
+            while not stop():
+                continue
+            assert handed_in.acquire(timeout=30)  # the second request
+            still_given_up.append(stop())
+        return chat_gguf
+
+    model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(model.complete, HELLO, replace(FEW, cancel=cancel))
+        assert handed_in.acquire(timeout=30)
+        assert begun.wait(30)
+        cancel.cancel()
+        assert first.result(30).finish_reason is FinishReason.CANCELLED
+        assert pool.submit(model.complete, HELLO, FEW).result(30).usage.completion_tokens == 2
+    assert still_given_up == [True]
+    model.close()
+
+
+@pytest.mark.models
 def test_closing_a_model_ends_its_load(chat_gguf: Path) -> None:
     weights = SlowLoad(chat_gguf)
     model = LlamaCppModel(chat_gguf, context_tokens=512, weights=weights)

@@ -19,6 +19,7 @@ from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
 from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
+from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.llm.llamacpp.tokens import Vocabulary
 from engine.llm.llamacpp.weights import copies
 from engine.llm.llamacpp.weights.copies import WeightCopies
@@ -233,6 +234,15 @@ def test_what_takes_too_long_is_given_up_and_not_tried_again(fresh: Place, monke
 
 def test_nothing_is_decided_when_the_model_is_closed_meanwhile(fresh: Place) -> None:
     assert fresh.copies.served(fresh.model, "auto", lambda: True) == fresh.model
+    assert fresh.copies.record(fresh.model) is None
+    assert fresh.files == []
+
+
+def test_nothing_is_decided_when_somebody_asks_again_after_it_was_given_up(fresh: Place) -> None:
+    KnownFiles(fresh.cache / RECORD).digest(fresh.model)  # so that the copy is what is given up
+    given_up = iter([True])
+    assert fresh.copies.served(fresh.model, "auto", lambda: next(given_up, False)) == fresh.model
+    assert next(given_up, None) is None
     assert fresh.copies.record(fresh.model) is None
     assert fresh.files == []
 

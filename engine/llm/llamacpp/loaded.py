@@ -38,7 +38,7 @@ class LoadedModel:
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        watch = _Watch(stop)
+        watch = Watch(stop)
         callback = library.llama_progress_callback(watch.goes_on)  # must live for as long as the load takes
         params.progress_callback = callback
         self._users = self._pointer = 0
@@ -127,10 +127,11 @@ class LoadedAdapter:
             self._model.give_back()
 
 
-class _Watch:
-    """Remembers that a load is to be given up."""
+class Watch:
+    """Remembers that something is to be given up: whoever asks for it again meanwhile does not revive it."""
 
     def __init__(self, stop: Callable[[], bool]) -> None:
+        """Watch `stop`, which may take back its word."""
         self.thrown = False
         self._stop = stop
 

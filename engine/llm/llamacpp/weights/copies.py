@@ -17,6 +17,7 @@ from typing import cast
 
 from engine.domain import Json, utc_now
 from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
+from engine.llm.llamacpp.loaded import Watch
 from engine.llm.llamacpp.model_files.inspection import Inspection
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.llm.llamacpp.weights.formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
@@ -105,7 +106,7 @@ class WeightCopies:
         if setting == AS_IS:
             return model
         try:
-            return self._served(model, setting, stop)
+            return self._served(model, setting, Watch(stop).stopped)
         except NexusError as exc:
             logger.warning("%s is used as it is: %s", model.name, exc.message)
         except OSError as exc:
