@@ -240,6 +240,26 @@ def test_what_else_changed_since_is_not_undone(repositories: Repositories) -> No
     assert (restored.question, restored.score) == (pair.question, 0.1)
 
 
+@pytest.mark.parametrize("action", ["edit", "reopen"])
+def test_a_pair_that_was_displaced_meanwhile_has_no_link_once_undo_approves_it_again(
+    repositories: Repositories, action: str
+) -> None:
+    review, pair = FaqReview(repositories), add_pair(repositories)
+    review.approve([pair.id])
+    if action == "edit":
+        review.edit(pair.id, answer="For 60 days.")
+    else:
+        review.reopen([pair.id])
+    better = replace(pair, id=new_id(), score=1.0)
+    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id}, reason="It asks the same.")
+    assert repositories.faqs.get(pair.id).duplicate_of == better.id
+    undone = review.undo(pair.collection_id)
+    restored = repositories.faqs.get(pair.id)
+    assert (restored.status, restored.reason, restored.duplicate_of) == (FaqStatus.APPROVED, "", None)
+    assert undone is not None
+    assert undone.pairs == (restored,)
+
+
 def test_a_pair_that_is_gone_takes_its_history_along(repositories: Repositories) -> None:
     review, pair = FaqReview(repositories), add_pair(repositories)
     review.approve([pair.id])

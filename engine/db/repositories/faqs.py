@@ -165,7 +165,7 @@ class FaqRepository:
             restored: list[FaqPair] = []
             for record in found.all():
                 row = session.get_one(FaqRow, record.faq_id)  # its records go when a pair goes
-                pair = restore(_with_values(_to_pair(row), record.before))
+                pair = restore(_unlinked(_with_values(_to_pair(row), record.before), record.before))
                 _update(row, pair)
                 restored.append(pair)
                 session.delete(record)
@@ -236,6 +236,13 @@ def _with_values(pair: FaqPair, values: Mapping[str, JsonValue]) -> FaqPair:
     if "place" in restored:
         restored["place"] = _to_place(restored["place"])
     return replace(pair, **restored)
+
+
+def _unlinked(pair: FaqPair, restored: Mapping[str, JsonValue]) -> FaqPair:
+    """A pair without the link that it got since its record was made, where it is not rejected any more."""
+    if pair.duplicate_of is None or pair.status is FaqStatus.REJECTED:
+        return pair
+    return replace(pair, duplicate_of=None, reason=pair.reason if "reason" in restored else "")
 
 
 def _forget_old(session: Session, collection_id: str) -> None:
