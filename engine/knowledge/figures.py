@@ -57,6 +57,8 @@ _LOOSE_UNIT = re.compile(rf"(?<![^\W\d])(?:{_UNIT})(?!\w)", re.IGNORECASE)
 _SPACED = re.compile(r"(?<![\d.,:])\d{1,3}(?: \d{3})+(?!\d)")
 _ENGLISH_GROUPS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _OTHER_GROUPS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
+_PLAIN_LETTERS = str.maketrans("ſıİ", "siI")
+"""Letters that match "s" and "i" where case is ignored, and that `lower` does not turn into them."""
 _SIGNED_UNITS = frozenset({"°C", "°F", "degree", "%"})
 """Elsewhere a dash before a number is more often a bullet or a range."""
 
@@ -186,7 +188,7 @@ def _take(
 def _date(match: re.Match[str]) -> Date | None:
     parts = match.groupdict()
     year, day = int(parts["year"] or 0), int(parts["day"] or 0)
-    month = MONTHS.get(parts["month"].lower()) or int(parts["month"])
+    month = int(parts["month"]) if parts["month"].isdecimal() else MONTHS.get(parts["month"].lower(), 0)
     readings = {(year, month, day)}
     if parts.get("mark") == "/":
         readings.add((year, day, month))
@@ -215,8 +217,8 @@ def _number(match: re.Match[str]) -> list[Number]:
     """What one match says: mostly one number, several for "1,2,3" or "five six". The unit is the last one's."""
     parts = match.groupdict()
     values = _written(parts["digits"]) if parts["digits"] else [str(value) for value in _spelled(parts["words"])]
-    if parts["times"] and re.fullmatch(r"\d+(?:\.\d+)?", values[-1]):
-        values[-1] = _plain(Decimal(values[-1]) * MULTIPLIERS[parts["times"].lower()])
+    if (times := MULTIPLIERS.get((parts["times"] or "").lower())) and re.fullmatch(r"\d+(?:\.\d+)?", values[-1]):
+        values[-1] = _plain(Decimal(values[-1]) * times)
     units = units_written(parts["before"] or parts["after"] or "")
     if parts["sign"] and units & _SIGNED_UNITS:
         values[-1] = f"-{values[-1]}"
@@ -293,5 +295,5 @@ def _join_groups(text: str) -> str:
 
 
 def _plain_digits(text: str) -> str:
-    """A text with the digits of all scripts as 0 to 9, no longer and no shorter."""
-    return text if text.isascii() else re.sub(r"\d", lambda digit: str(int(digit.group())), text)
+    """A text with the digits of all scripts as 0 to 9 and with plain letters, no longer and no shorter."""
+    return text if text.isascii() else re.sub(r"\d", lambda digit: str(int(digit.group())), text.translate(_PLAIN_LETTERS))

@@ -124,3 +124,28 @@ def test_endless_words_and_digits_are_no_error() -> None:
     assert numbers("hundred " * 5000) == {"100"}
     assert numbers("two million " * 5000) <= {"2000000", str(2000000 * 5000)}
     assert len(next(iter(numbers("1" * 50_000)))) == 50_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("5 thouſand", {"5000"}), ("5 mıllion", {"5000000"}), ("5 mİllion", {"5000000"}), ("ſix or fıve", {"6", "5"})],
+)
+def test_letters_that_are_the_same_but_for_case_are_read_as_such(text: str, expected: set[str]) -> None:
+    assert numbers(text) == expected
+
+
+def test_months_may_have_a_long_s_or_a_dotless_i() -> None:
+    assert unsupported("3 August 1780 and 5 April", "3 Auguſt 1780, 5 aprıl") == []
+    assert unsupported("3 Auguſt 1780", "4 August 1780") == ["3 August 1780"]
+
+
+LETTERS = {"s": "sSſ", "i": "iIıİ", "k": "kK\u212a", "a": "aA", "å": "åÅ\u212b"}
+WORDS_OF_FIGURES = "August april six million thousand degrees kilos miles inches Kilograms billion pm 3 5 1780 of . ,"
+
+
+@given(st.data())
+def test_no_letter_that_stands_for_another_ends_in_an_error(data: st.DataObject) -> None:
+    words = " ".join(data.draw(st.lists(st.sampled_from(WORDS_OF_FIGURES.split()), max_size=8)))
+    text = "".join(data.draw(st.sampled_from(LETTERS.get(letter.lower(), letter))) for letter in words)
+    assert unsupported(text, text) == []
+    assert numbers(text) == numbers(words)
