@@ -86,6 +86,23 @@ class TestXlsx:
         path = make_xlsx({"Sheet1": row(*"ABCDE") + row(*cells)}, styles=styles)
         assert blocks(read_document(path)) == [(T, "A: 4.90 €; B: 2025-03-01; C: 25%; D: 0.3; E: 7")]
 
+    def test_numbers_of_texts_and_styles_may_have_zeros_in_front_or_lead_nowhere(self, make_xlsx: Make) -> None:
+        styles = '<cellXfs><xf numFmtId="0"/><xf numFmtId="9"/></cellXfs>'
+        cells = [
+            '<c t="s"><v>0000000009</v></c>',
+            '<c t="s"><v>00000000001</v></c>',
+            f'<c t="s"><v>{"9" * 5000}</v></c>',
+            '<c s="0000000009"><v>7</v></c>',
+            '<c s="0000000001"><v>0.5</v></c>',
+        ]
+        path = make_xlsx({"Sheet1": row(*"ABCDE") + row(*cells)}, shared=["<t>one</t>", "<t>two</t>"], styles=styles)
+        assert blocks(read_document(path)) == [(T, "B: two; D: 7; E: 50%")]
+
+    def test_numbers_without_an_end_stay_as_they_are_written(self, make_xlsx: Make) -> None:
+        cells = ["<c><v>1e400</v></c>", "<c><v>-1E400</v></c>", "<c><v>NaN</v></c>"]
+        path = make_xlsx({"Sheet1": row(*"ABC") + row(*cells)})
+        assert blocks(read_document(path)) == [(T, "A: 1e400; B: -1E400; C: NaN")]
+
     def test_dates_counted_from_1904(self, make_xlsx: Make) -> None:
         styles = '<cellXfs><xf numFmtId="14"/></cellXfs>'
         sheet = row("Day", "Note") + row('<c s="0"><v>44255</v></c>', "open")

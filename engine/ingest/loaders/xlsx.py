@@ -7,9 +7,10 @@ program which saved the file has computed is taken.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ _MAX_COLUMNS = 256
 _MAX_CELL = 32_767
 """Characters, by ECMA-376."""
 _MAX_SHARED_TEXTS = 2_000_000
+_INDEX_DIGITS = 9
+"""More than enough for what a workbook can hold, and few enough to be turned into a number at once."""
 _REFERENCE = re.compile(r"([A-Z]{1,3})\d*")
 _UNNAMED = re.compile(r"(?:sheet|tabelle|feuil|hoja|foglio|blad|arkusz|planilha|лист)\s?\d+", re.IGNORECASE)
 """What programs call a sheet that nobody named."""
@@ -48,18 +51,26 @@ class _Book:
     def shown(self, kind: str, style: str, value: str) -> str:
         """A cell's text, from its type, its style and what is stored."""
         if kind == "s":
-            return self.texts[int(value)] if value.isdecimal() and int(value[:9]) < len(self.texts) else ""
+            return _numbered(self.texts, value)
         if kind == "b":
             return "yes" if value.strip() == "1" else "no"
         if kind == "e":
             return ""
         if kind in ("", "n"):
-            code = self.codes[int(style)] if style.isdecimal() and int(style[:9]) < len(self.codes) else ""
             try:
-                return shown_number(float(value), code, from_1904=self.from_1904)
+                number = float(value)
             except ValueError:
                 return value
+            if math.isfinite(number):
+                return shown_number(number, _numbered(self.codes, style), from_1904=self.from_1904)
         return value
+
+
+def _numbered(items: Sequence[str], number: str) -> str:
+    """The item of a number, counted from 0; empty where there is none."""
+    digits = number.lstrip("0") or "0"
+    known = number.isdecimal() and len(digits) <= _INDEX_DIGITS and int(digits) < len(items)
+    return items[int(digits)] if known else ""
 
 
 def load_xlsx(source: Source) -> Iterator[Page]:
