@@ -77,6 +77,15 @@ def test_the_least_recently_used_make_room(tmp_path: Path) -> None:
     assert not store.save([4], STATE * 4)
 
 
+def test_what_killed_processes_left_unfinished_does_not_stay(tmp_path: Path) -> None:
+    old, now = tmp_path / f"a.{os.getpid()}.part", tmp_path / "b.1.part"
+    for path in (old, now):
+        path.write_bytes(STATE)
+    os.utime(old, (0, 0))
+    _store(tmp_path)
+    assert list(tmp_path.iterdir()) == [now]
+
+
 def test_a_folder_that_cannot_be_written_stores_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not _store(tmp_path / "file" / "folder").save([1], STATE)

@@ -10,7 +10,9 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,10 @@ from engine.llm.llamacpp.tokens import Token
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".prefix"
+_UNFINISHED = ".part"
+_STALE_S = 600.0
+"""Nobody still writes to an unfinished file that has not changed for so long: a whole one takes seconds. Of process numbers
+nothing can be said: they are given again, in containers the same ones at every start."""
 _LONGEST_LINE = 4096
 _TOKEN_BYTES = 4
 _PIECE = 8 << 20
@@ -52,7 +58,8 @@ class PrefixStore:
     """A folder of stored beginnings, limited in size. Used by one decode thread; other processes may share the folder."""
 
     def __init__(self, folder: Path, *, origin: str, limit_bytes: int) -> None:
-        """Look into a folder, which need not exist yet. Files of another origin and files that make no sense are left out.
+        """Look into a folder, which need not exist yet. Files of another origin and files that make no sense are left out;
+        what killed processes left unfinished is deleted.
 
         Args:
             folder: for these files alone; the least recently used are deleted from it.
@@ -62,6 +69,7 @@ class PrefixStore:
         self._folder = folder
         self._origin = hashlib.sha256(origin.encode()).hexdigest()
         self._limit = limit_bytes
+        _delete_stale(folder)
         self._stored = [found for path in sorted(folder.glob(f"*{_SUFFIX}")) if (found := self._look_at(path)) is not None]
 
     def best_for(self, tokens: Sequence[Token]) -> StoredPrefix | None:
@@ -110,7 +118,7 @@ class PrefixStore:
         if len(names) + len(state) > self._limit:
             return False
         path = self._folder / f"{hashlib.sha256(self._origin.encode() + names).hexdigest()[:32]}{_SUFFIX}"
-        temporary = path.with_suffix(f".{os.getpid()}.part")
+        temporary = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._make_room(len(names) + len(state))
@@ -168,6 +176,14 @@ class PrefixStore:
 def _pieces(data: bytes) -> Iterator[memoryview]:
     view = memoryview(data)
     return (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
+
+
+def _delete_stale(folder: Path) -> None:
+    """Delete what killed processes left unfinished."""
+    for path in folder.glob(f"*{_UNFINISHED}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
 
 
 def _delete(path: Path) -> None:
