@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.domain import Message
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
+from engine.llm.llamacpp.context import DecodingContext
 from engine.llm.llamacpp.prefixes import ParkedSequences, ParkingSpace, common_prefix
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple)
@@ -39,6 +40,14 @@ def test_the_least_recently_parked_make_room() -> None:
     assert parked.best_for((9,)) == ((), 0)
 
 
+def test_what_cannot_fit_drives_nothing_out() -> None:
+    parked = ParkedSequences(ParkingSpace(3))
+    for token in range(3):
+        parked.park((token,), b"x")
+    parked.park((9,), b"too long")
+    assert [parked.best_for((token,))[1] for token in (0, 1, 2, 9)] == [1, 1, 1, 0]
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), TOKENS, st.integers(1, 9)), max_size=20), st.integers(0, 2))
 def test_all_contexts_of_a_model_park_within_one_limit(entries: list[tuple], closed: int) -> None:
     space = ParkingSpace(20)
@@ -61,6 +70,27 @@ def test_the_least_recently_parked_make_room_whosever_they_are() -> None:
     assert [first.best_for((token,))[1] for token in range(3)] == [0, 0, 1]
     assert second.take((7,)) == b"xx"
     assert space.size == 1
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("limit", "read"), [(0, False), (1 << 30, True)])
+def test_what_cannot_be_parked_is_not_read(chat_gguf: Path, monkeypatch: pytest.MonkeyPatch, limit: int, read: bool) -> None:
+    sizes: list[tuple[int, int]] = []
+    read_state = DecodingContext.read_state
+
+    def reading(self: DecodingContext, sequence: int) -> bytes:
+        expected = self.state_size(sequence)
+        state = read_state(self, sequence)
+        sizes.append((len(state), expected))
+        return state
+
+    monkeypatch.setattr(DecodingContext, "read_state", reading)
+    model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=2, parked_bytes=limit)
+    for word in ("tea ", "sea ", "bee "):
+        model.complete([Message("user", word * 200)], GenerationParams(max_tokens=2))
+    model.close()
+    assert bool(sizes) is read
+    assert all(size == expected for size, expected in sizes)
 
 
 @pytest.mark.models

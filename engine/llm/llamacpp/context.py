@@ -148,11 +148,15 @@ class DecodingContext:
         self.cells.truncate(sequence, length)
         load_library().llama_memory_seq_rm(memory, sequence, length, -1)
 
+    def state_size(self, sequence: int) -> int:
+        """The bytes that `read_state` would give; they are not read."""
+        self._check_sequence(sequence)
+        return int(load_library().llama_state_seq_get_size(self._open_pointer(), sequence))
+
     def read_state(self, sequence: int) -> bytes:
         """The keys and values of a sequence, to be given to `restore`."""
-        self._check_sequence(sequence)
         library, pointer = load_library(), self._open_pointer()
-        buffer = (ctypes.c_uint8 * library.llama_state_seq_get_size(pointer, sequence))()
+        buffer = (ctypes.c_uint8 * self.state_size(sequence))()
         written = library.llama_state_seq_get_data(pointer, buffer, len(buffer), sequence)
         return bytes(memoryview(buffer)[:written])
 

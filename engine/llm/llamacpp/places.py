@@ -264,8 +264,8 @@ class Places:
         return self._context.cells.used_by(kept.slot for kept in self._kept)
 
     def _drop(self, kept: KeptSequence) -> None:
-        """Take a sequence out of the cache, and park it where that gives room."""
-        if self._stands_alone(kept):
+        """Take a sequence out of the cache, and park it where that gives room. What could not be parked is not even read."""
+        if self._stands_alone(kept) and self._parked.fits(self._context.state_size(kept.slot)):
             self._parked.park(kept.tokens, self._context.read_state(kept.slot))
         self._kept.remove(kept)
         self.free(kept.slot)

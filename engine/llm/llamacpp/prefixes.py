@@ -74,13 +74,17 @@ class ParkingSpace:
         self._limit = limit_bytes
         self._parked: dict[tuple[ParkedSequences, tuple[Token, ...]], int] = {}
 
+    def fits(self, size: int) -> bool:
+        """Whether there would be room for a state of so many bytes if nothing else were parked."""
+        return size <= self._limit
+
     def take_in(self, owner: ParkedSequences, tokens: tuple[Token, ...], size: int) -> bool:
-        """Make room for a state and count it. Whether it fits at all."""
+        """Make room for a state and count it. Whether it fits at all; if not, all others stay."""
+        if not self.fits(size):
+            return False
         while self._parked and self.size + size > self._limit:
             oldest, forgotten = next(iter(self._parked))
             oldest.take(forgotten)
-        if size > self._limit:
-            return False
         self._parked[owner, tokens] = size
         self.size += size
         return True
@@ -106,6 +110,10 @@ class ParkedSequences:
     def size(self) -> int:
         """Bytes of all states."""
         return sum(map(len, self._states.values()))
+
+    def fits(self, size: int) -> bool:
+        """Whether a state of so many bytes can be parked at all."""
+        return self._space.fits(size)
 
     def park(self, tokens: tuple[Token, ...], state: bytes) -> None:
         """Keep a state, and drop those parked longest ago that do not fit beside it."""
