@@ -59,6 +59,18 @@ def require_space(folder: Path, size: int) -> None:
         )
 
 
+def prepare(folder: Path, size: int) -> None:
+    """Make a folder ready for `size` more bytes: it is there, without what killed processes left unfinished in it.
+
+    Raises:
+        StorageError: the bytes do not fit.
+        OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder)
+    require_space(folder, size)
+
+
 @contextmanager
 def incoming(folder: Path) -> Iterator[Path]:
     """A path in `folder` for something unfinished; whatever is left there at the end of the block is removed."""
@@ -66,19 +78,29 @@ def incoming(folder: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        _remove(path)
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove files that processes have left unfinished which were killed."""
+    """Remove files and folders that processes have left unfinished which were killed."""
     for path in folder.glob(f"{INCOMING}*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink()
+            if time.time() - _last_changed(path) > _STALE_S:
+                _remove(path)
+
+
+def _last_changed(path: Path) -> float:
+    """When a file was written to, or the newest file in a folder: the folder itself does not change while one is filled."""
+    inside = list(path.rglob("*")) if path.is_dir() and not path.is_symlink() else []
+    return max(entry.lstat().st_mtime for entry in [path, *inside])
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 Copied = Callable[[int], None]

@@ -20,7 +20,7 @@ from engine.model_registry.describe import (
     is_encoder_part,
 )
 from engine.model_registry.file_hashes import FileHashes
-from engine.model_registry.files import Copied, copy_stream, disk_errors, incoming, put_in_place, require_space
+from engine.model_registry.files import Copied, copy_stream, disk_errors, incoming, prepare, put_in_place
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.hub import Hub, HuggingFaceHub
 from engine.model_registry.pull import check_names, download, files_to_pull, pulled_name
@@ -134,8 +134,7 @@ class ModelRegistry:
         info = self.check_addable(source)
         source = info.path
         with disk_errors(f"{source.name} cannot be added"):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            require_space(self._folder, info.size)
+            prepare(self._folder, info.size)
             with incoming(self._folder) as unfinished:
                 _copy(source, unfinished, copied)
                 put_in_place(unfinished, self._folder / _target_name(source))
@@ -186,9 +185,8 @@ class ModelRegistry:
         name = pulled_name(repo, files)
         self._check_name(name)
         with disk_errors(f"{name} cannot be stored"):
-            self._folder.mkdir(parents=True, exist_ok=True)
             size = sum(entry.size for entry in files)
-            require_space(self._folder, size)
+            prepare(self._folder, size)
             announce(name, size)
             with incoming(self._folder) as unfinished:
                 finished = download(self._hub, repo, files, unfinished)

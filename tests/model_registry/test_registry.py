@@ -256,6 +256,44 @@ class TestAdd:
             registry.add(write_gguf("tiny.gguf", tmp_path))
 
 
+class TestLeftovers:
+    """Of processes that were killed while they copied or downloaded."""
+
+    @pytest.fixture
+    def left(self, folder: Path) -> Path:
+        """A file and a folder from long ago, a file from now, and a folder that is still downloaded into."""
+        for name in ("old/a.gguf", "busy/.cache/a.gguf"):
+            (folder / f".incoming-{name}").parent.mkdir(parents=True)
+            (folder / f".incoming-{name}").write_bytes(b"GGUF")
+        for name in ("file", "now"):
+            (folder / f".incoming-{name}").write_bytes(b"GGUF")
+        for name in ("old/a.gguf", "old", "file", "busy/.cache", "busy"):
+            os.utime(folder / f".incoming-{name}", (0, 0))
+        return folder
+
+    def test_adding_removes_what_nobody_works_on(
+        self, registry: ModelRegistry, left: Path, tmp_path: Path, write_gguf: WriteGguf
+    ) -> None:
+        registry.add(write_gguf("tiny.gguf", tmp_path))
+        assert sorted(leftovers(left)) == [".incoming-busy", ".incoming-now"]
+
+    def test_so_does_pulling(self, left: Path, tmp_path: Path, write_gguf: WriteGguf) -> None:
+        write_gguf("tiny.gguf", tmp_path / "hub" / "owner" / "name")
+        ModelRegistry(left, FolderHub(tmp_path / "hub")).pull("owner/name", offline=False)
+        assert sorted(leftovers(left)) == [".incoming-busy", ".incoming-now"]
+
+    def test_what_a_link_points_to_stays(
+        self, registry: ModelRegistry, folder: Path, tmp_path: Path, write_gguf: WriteGguf
+    ) -> None:
+        precious = write_encoder(tmp_path / "precious")
+        folder.mkdir()
+        (folder / ".incoming-link").symlink_to(precious)
+        os.utime(folder / ".incoming-link", (0, 0), follow_symlinks=False)
+        registry.add(write_gguf("tiny.gguf", tmp_path))
+        assert leftovers(folder) == []
+        assert (precious / "model.safetensors").is_file()
+
+
 class TestCheck:
     """What may not be given to llama.cpp does not get into the folder."""
 
