@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from engine import requests
 from engine.domain import Job, JobState
 from engine.errors import ConflictError, NexusError
+from engine.model_registry.describe import plain_name
 from engine.requests import StagedFile, checked
 from engine.wiring import Wiring
 
@@ -162,14 +163,21 @@ class Submission(Wiring):
         return self._unfinished("optimise", name=info.name) or self._submit("optimise", request, lock="gpu")
 
     def add_model_later(self, source: Path) -> Job:
-        """Submit a job that copies a GGUF file or an encoder's folder into the models folder.
+        """Submit a job that copies a GGUF file or an encoder's folder into the models folder; one for this file is enough.
 
         Raises:
+            ConflictError: another file of that name is being added.
             NexusError: as `ModelRegistry.check_addable` raises.
         """
         path = str(self.registry.check_addable(source).path)
         request = checked(requests.AddModelRequest, name=Path(path).name, path=path)
-        return self._unfinished("add-model", path=path) or self._submit("add-model", request)
+        if (same := self._unfinished("add-model", path=path)) is not None:
+            return same
+        names = {plain_name(str(job.payload.get("name"))) for job in self.jobs.unfinished("add-model")}
+        if plain_name(request.name) in names:
+            hint = "Rename the file, or stop the other job first."
+            raise ConflictError(f"Another model named {request.name} is being added.", hint=hint)
+        return self._submit("add-model", request)
 
     def _unfinished(self, kind: str, **payload: str) -> Job | None:
         """A job with this in its payload that waits or runs."""

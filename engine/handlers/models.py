@@ -10,6 +10,8 @@ from engine.domain import Json, ModelInfo
 from engine.errors import CancelledError, ConflictError, ModelError
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
+from engine.model_registry.describe import is_encoder_part
+from engine.model_registry.file_hashes import FileHashes, file_stamp
 from engine.model_registry.files import Copied
 from engine.observability.tracing import traced
 from engine.requests import AddModelRequest, OptimiseRequest
@@ -75,9 +77,36 @@ def _added_before(parts: Parts, context: JobContext, request: AddModelRequest) -
     """The model of this name, if it is there because of this job: its process may have gone away after the last step.
 
     Raises:
-        ConflictError: it was there before.
+        CancelledError: someone stopped the job.
+        ConflictError: it was there before, or another job has added another file.
     """
     found = parts.registry.info(request.name)
-    if datetime.fromtimestamp(found.path.stat().st_ctime, UTC) < context.job.created_at:
+    before = datetime.fromtimestamp(found.path.stat().st_ctime, UTC) < context.job.created_at
+    if before or not _is_copy(found.path, Path(request.path), context):
         raise ConflictError(f"There is a model named {found.name} already.", hint="Remove it first, or rename the file.")
     return found
+
+
+def _is_copy(found: Path, source: Path, context: JobContext) -> bool:
+    """Whether a model has the sizes and SHA-256 of another's files."""
+    hashes = FileHashes()
+
+    def stopped() -> bool:
+        context.check()
+        return False
+
+    def same(part: str) -> bool:
+        pair = (found / part, source / part)
+        sizes = {file_stamp(file)[0] for file in pair}
+        return len(sizes) == 1 and len({hashes.sha256(file, stopped) for file in pair}) == 1
+
+    parts = _parts_of(found)
+    return parts == _parts_of(source) and all(map(same, parts))
+
+
+def _parts_of(model: Path) -> list[str]:
+    """The files of a model, by their paths in its folder; of a single file that is empty."""
+    if not model.is_dir():
+        return [""]
+    names = (file.relative_to(model).as_posix() for file in model.rglob("*") if file.is_file())
+    return sorted(filter(is_encoder_part, names))

@@ -70,6 +70,11 @@ def is_encoder_folder(folder: Path) -> bool:
     return all((folder / name).is_file() for name in ENCODER_FILES)
 
 
+def plain_name(name: str) -> str:
+    """How names are compared: without the ending, in lower case."""
+    return name.lower().removesuffix(".gguf")
+
+
 def is_encoder_part(name: str) -> bool:
     """Whether a file, by its path inside a folder, belongs to an encoder. Pickled weights do not."""
     return _ENCODER_PART.fullmatch(name) is not None

@@ -18,6 +18,7 @@ from engine.model_registry.describe import (
     is_chat_model,
     is_encoder_folder,
     is_encoder_part,
+    plain_name,
 )
 from engine.model_registry.file_hashes import FileHashes
 from engine.model_registry.files import Copied, copy_stream, disk_errors, incoming, prepare, put_in_place
@@ -67,7 +68,7 @@ class ModelRegistry:
             check: what a GGUF file must pass before it is taken in.
             hashes: remembers the hashes of files; by default for as long as this registry lives.
         """
-        self._defaults = frozenset(_plain(name) for name in defaults)
+        self._defaults = frozenset(plain_name(name) for name in defaults)
         self._check = check
         self._folder = models_dir.absolute()
         self._hub = hub or HuggingFaceHub()
@@ -91,9 +92,9 @@ class ModelRegistry:
             NotFoundError: there is no such model; the hint names similar ones.
             ModelFileError: there is, but its file cannot be used.
         """
-        wanted = _plain(name)
+        wanted = plain_name(name)
         for path, entry in self._entries():
-            if _plain(path.name) == wanted and entry is not None:
+            if plain_name(path.name) == wanted and entry is not None:
                 if isinstance(entry, ModelFileError):
                     raise ModelFileError(entry.message, hint=entry.hint)
                 return replace(entry, sha256=self._hashes.known(_weights(entry)))
@@ -148,11 +149,11 @@ class ModelRegistry:
             ConflictError: it is the default chat model or the default encoder.
             StorageError: it may not be deleted.
         """
-        wanted = _plain(name)
+        wanted = plain_name(name)
         if wanted in self._defaults:
             hint = "Name another one in NEXUS_DEFAULT_MODEL or NEXUS_DEFAULT_ENCODER first."
             raise ConflictError(f"{name} is a default model, so it is not removed.", hint=hint)
-        path = next((path for path, entry in self._entries() if _plain(path.name) == wanted and entry is not None), None)
+        path = next((path for path, entry in self._entries() if plain_name(path.name) == wanted and entry is not None), None)
         if path is None:
             raise self._not_found(name)
         with disk_errors(f"{path.name} cannot be removed"):
@@ -241,13 +242,13 @@ class ModelRegistry:
                 f"{name!r} cannot be the name of a model.",
                 hint="Use letters, digits, dots, dashes and underscores, at most 120.",
             )
-        if any(_plain(path.name) == _plain(name) for path, _ in self._entries()):
+        if any(plain_name(path.name) == plain_name(name) for path, _ in self._entries()):
             raise ConflictError(f"There is a model named {name} already.", hint="Remove it first, or rename the file.")
 
     def _not_found(self, name: str) -> NotFoundError:
         names = [model.name for model in self.list()]
-        plain = {_plain(known): known for known in names}
-        near = [plain[match] for match in difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.4)]
+        plain = {plain_name(known): known for known in names}
+        near = [plain[match] for match in difflib.get_close_matches(plain_name(name), plain, n=3, cutoff=0.4)]
         if near:
             hint = f"Did you mean {' or '.join(near)}?"
         else:
@@ -273,11 +274,6 @@ def _looks_like_model(path: Path) -> bool:
 
 def _weights(info: ModelInfo) -> Path:
     return info.path / "model.safetensors" if info.kind == "encoder" else info.path
-
-
-def _plain(name: str) -> str:
-    """How names are compared: without the ending, in lower case."""
-    return name.lower().removesuffix(".gguf")
 
 
 def _target_name(source: Path) -> str:

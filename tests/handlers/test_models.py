@@ -71,6 +71,36 @@ def test_what_another_put_there_meanwhile_is_not_taken_for_the_copy(engine: Engi
     assert ended.error["code"] == "conflict"
 
 
+@pytest.fixture
+def namesake(chat_gguf: Path, tmp_path: Path) -> Path:
+    """Another model with the name and the size of the default one."""
+    path = tmp_path / "elsewhere" / chat_gguf.name
+    path.parent.mkdir()
+    data = bytearray(chat_gguf.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+def test_of_two_files_of_one_name_only_the_one_that_was_added_is_said_to_be(
+    engine: Engine, chat_gguf: Path, namesake: Path
+) -> None:
+    jobs = [
+        engine.jobs.submit("add-model", {"name": path.name, "path": str(path)}) for path in (chat_gguf, namesake, chat_gguf)
+    ]
+    first, second, again = [run(engine, job) for job in jobs]
+    assert [first.state, second.state, again.state] == [JobState.SUCCEEDED, JobState.FAILED, JobState.SUCCEEDED]
+    assert second.error
+    assert second.error["code"] == "conflict"
+
+
+def test_a_second_file_of_a_name_that_is_being_added_is_refused(engine: Engine, chat_gguf: Path, namesake: Path) -> None:
+    job = engine.add_model_later(chat_gguf)
+    with pytest.raises(ConflictError, match="being added"):
+        engine.add_model_later(namesake)
+    assert engine.jobs.list() == [job]
+
+
 def test_a_copy_that_is_stopped_leaves_nothing(
     engine: Engine, chat_gguf: Path, stopped_when: Callable[[str], list[str]]
 ) -> None:
