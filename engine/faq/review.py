@@ -152,7 +152,7 @@ class FaqReview:
         return count
 
     def _requoted(self, pair: FaqPair, quote: str) -> FaqPair:
-        """The pair with another quote, as the page has it, and its place."""
+        """The pair with another quote, as the page has it, its place and the passage that it is in."""
         if pair.document_id is None:
             raise InputError("this pair was not made from a document, so it cannot have a quote")
         page = self._page(pair.document_id, pair.page)
@@ -161,7 +161,13 @@ class FaqReview:
             raise InputError(
                 f"the quote is not on page {pair.page} of {pair.document}", hint="Copy it from the page, word for word."
             )
-        return replace(pair, quote=page.text[place.start : place.end], place=place)
+        chunk_id = self._chunk_at(pair.document_id, page.number, place.start)
+        return replace(pair, quote=page.text[place.start : place.end], place=place, chunk_id=chunk_id)
+
+    def _chunk_at(self, document_id: str, number: int, offset: int) -> str | None:
+        """The passage that an offset into a page is in; None where it is in none."""
+        chunks = self._documents.chunks([document_id])
+        return next((chunk.id for chunk in chunks if chunk.page == number and chunk.start <= offset < chunk.end), None)
 
     def _page_text(self, document_id: str, number: int | None) -> str:
         return self._page(document_id, number).text

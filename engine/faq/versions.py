@@ -51,9 +51,9 @@ def succession(
 ) -> Succession:
     """Move the pairs of an old version to a new one.
 
-    A pair of a passage that the new version still has stays as it is. One whose passage has changed waits for review if its
-    quote is still somewhere in the document. Where the quote is gone, a pair that was approved waits for review and any other
-    is rejected.
+    A pair of a passage that the new version still has, with its quote, stays as it is. One whose passage has changed waits
+    for review if its quote is still somewhere in the document. Where the quote is gone, a pair that was approved waits for
+    review and any other is rejected.
 
     Args:
         document: the new version.
@@ -80,8 +80,10 @@ def succession(
         old = old_by_id.get(pair.chunk_id or "")
         target = heir.get(old.id) if old is not None else None
         if old is not None and target is not None:
-            moved.append(_unchanged(pair, document, old, target, place))
-            continue
+            stands = _unchanged(pair, document, old, target, place)
+            if stands.place is not None or (pair.place is None and pair.status is FaqStatus.REJECTED):
+                moved.append(stands)
+                continue
         pair_now = _changed(pair, document, search.find(pair.quote), chunks, place)
         moved.append(pair_now)
         if pair.status is not FaqStatus.REJECTED:

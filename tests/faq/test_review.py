@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from engine.db.repositories import Repositories
 from engine.db.repositories.faqs import KEPT_ACTIONS
 from engine.db.session import Database
-from engine.domain import Document, FaqPair, FaqStatus, Page, new_id, utc_now
+from engine.domain import Chunk, Document, FaqPair, FaqStatus, Page, new_id, utc_now
 from engine.errors import ConflictError, InputError, NotFoundError
 from engine.faq.review import FaqReview, unsupported_figures
 
@@ -183,6 +183,23 @@ def test_a_new_quote_has_a_new_place(repositories: Repositories) -> None:
     assert edited.place is not None
     assert PAGE[edited.place.start : edited.place.end] == edited.quote
     assert repositories.faqs.get(pair.id) == edited
+
+
+def test_a_new_quote_moves_a_pair_to_its_passage_and_undo_moves_it_back(repositories: Repositories) -> None:
+    cut = PAGE.index("\n")
+    document, page = Document("e" * 64, "more.md", "text/markdown", 9, 1, utc_now()), Page(1, PAGE)
+    parts = [(0, cut), (cut + 1, len(PAGE))]
+    chunks = [
+        Chunk(f"c{at}", document.id, at, 1, start, end, PAGE[start:end], (f"Part {at}",))
+        for at, (start, end) in enumerate(parts)
+    ]
+    repositories.documents.add(document, [page], chunks)
+    review, pair = FaqReview(repositories), add_pair(repositories, document_id=document.id, chunk_id="c1")
+    assert review.edit(pair.id, quote="Returns are free").chunk_id == "c1"
+    review.edit(pair.id, quote="arrive within 3 days", answer="3 days")
+    assert repositories.faqs.get(pair.id).chunk_id == "c0"
+    review.undo(pair.collection_id)
+    assert repositories.faqs.get(pair.id).chunk_id == "c1"
 
 
 def test_undo_takes_back_whole_actions_the_newest_first(repositories: Repositories) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain import Chunk, Document, FaqPair, FaqStatus, Place, utc_now
-from engine.faq.versions import fingerprint, succession
+from engine.faq.versions import GONE, Succession, fingerprint, succession
 
 SENTENCES = [f"Part {letter} costs {number} euros." for number, letter in enumerate("abcdef")]
 VERSIONS = st.lists(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=3, unique=True), max_size=6)
@@ -78,6 +82,46 @@ def test_every_pair_has_one_place_in_the_new_version_or_is_flagged(
             assert now.reason
             assert (now.place is not None) == stands
             assert now.status is (FaqStatus.PENDING if stands or was.status is FaqStatus.APPROVED else FaqStatus.REJECTED)
+
+
+def one_page(document_id: str, *texts: str) -> list[Chunk]:
+    """All chunks on one page, a blank between them."""
+    starts = [sum(len(text) + 1 for text in texts[:at]) for at in range(len(texts))]
+    return [
+        Chunk(f"{document_id}-{at}", document_id, at, 1, start, start + len(text), text)
+        for at, (start, text) in enumerate(zip(starts, texts, strict=True))
+    ]
+
+
+def next_version(old: Sequence[Chunk], new: Sequence[Chunk], pairs: Sequence[FaqPair]) -> Succession:
+    page = " ".join(chunk.text for chunk in new)
+
+    def place(_: int, quote: str, near: int) -> Place | None:
+        at = page.find(quote)
+        return None if at < 0 else Place(at, at + len(quote))
+
+    document = Document("new", "d.md", "text/markdown", 1, 1, utc_now())
+    return succession(document, new, old_chunks=old, pairs=pairs, finished=(), place=place)
+
+
+def test_an_approved_pair_whose_quote_is_gone_is_flagged_though_its_passage_stands() -> None:
+    old = one_page("old", "Delivery takes 3 days.", "Returns cost 5 euros.")
+    new = one_page("new", "Delivery takes 3 days.", "Returns cost 9 euros.")
+    delivery = pair_of(old[0], "Delivery takes 3 days.", 1, FaqStatus.APPROVED)
+    requoted = replace(delivery, id="p2", quote="Returns cost 5 euros.", answer="5 euros.", place=Place(23, 44))
+    done = next_version(old, new, [delivery, requoted])
+    kept, now = done.pairs
+    assert (kept.status, kept.chunk_id) == (FaqStatus.APPROVED, "new-0")
+    assert (now.status, now.reason, now.chunk_id, now.place) == (FaqStatus.PENDING, GONE, None, None)
+    assert done.flagged == ("p2",)
+
+
+@pytest.mark.parametrize("place", [None, Place(0, 22)])
+def test_a_rejected_pair_that_never_had_a_place_keeps_its_reason(place: Place | None) -> None:
+    old, new = one_page("old", "Delivery takes 3 days."), one_page("new", "Delivery takes 3 days.", "And more.")
+    pair = pair_of(old[0], "Delivery takes 3 days.", 1, FaqStatus.REJECTED)
+    (now,) = next_version(old, new, [replace(pair, quote="Delivery is free.", place=place, reason="Weak.")]).pairs
+    assert (now.status, now.reason) == (FaqStatus.REJECTED, "Weak." if place is None else GONE)
 
 
 def test_a_fingerprint_hangs_on_headings_and_words_not_on_place_or_white_space() -> None:

@@ -18,7 +18,7 @@ from engine.errors import NotFoundError
 KEPT_ACTIONS = 100
 """So many actions of reviewers can be undone in a collection."""
 _MOST_IDS = 500
-_PLAIN = ("question", "answer", "quote", "page", "score", "reason", "duplicate_of")
+_PLAIN = ("question", "answer", "quote", "page", "score", "reason", "duplicate_of", "chunk_id")
 _CHANGE_ORDER = col(FaqChangeRow.id)
 
 
