@@ -36,7 +36,8 @@ def optimise(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         context.progress(CONVERTING_SHARE * share, "Converting" if share < 1.0 else "Measuring")
 
     try:
-        record = parts.weights.optimise(parts.registry.path(request.name), request.form, report)
+        path = parts.registry.path(request.name)
+        record = parts.weights.optimise(path, request.form, report, lambda: context.cancel.cancelled)
     except CancelledError as exc:
         context.check()
         raise ModelError(exc.message, hint=exc.hint) from exc  # it was its own time limit: nobody stopped the job

@@ -135,9 +135,18 @@ def test_a_conversion_that_is_stopped_leaves_nothing(
     job = engine.optimise_later(added, "q8_0")
     assert engine.optimise_later(added).id == job.id
     assert run(engine, job).state is JobState.ABORTED
-    assert said == ["Reading the model file", "Converting", "Converting"]  # the last one ends it
+    assert said == ["Reading the model file", "Converting"]
     assert folder_of(engine) == [".optimised", f"{added}.gguf"]
     assert engine.weights.record(engine.registry.path(added)) is None
+
+
+def test_a_conversion_can_be_stopped_while_the_model_is_read(
+    engine: Engine, added: str, stopped_when: Callable[[str], list[str]]
+) -> None:
+    said = stopped_when("Reading")
+    assert run(engine, engine.optimise_later(added, "q8_0")).state is JobState.ABORTED
+    assert said == ["Reading the model file"]
+    assert folder_of(engine) == [".optimised", f"{added}.gguf"]
 
 
 class Played:
@@ -146,7 +155,10 @@ class Played:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
-    def optimise(self, model: Path, form: str | None, report: Callable[[float], None]) -> WeightRecord:
+    def optimise(
+        self, model: Path, form: str | None, report: Callable[[float], None], stop: Callable[[], bool]
+    ) -> WeightRecord:
+        assert not stop()
         for share in (0.0, 0.5, 1.0):
             report(share)
         if self.error is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.domain import Message
-from engine.errors import ConflictError, InputError, StorageError
+from engine.errors import CancelledError, ConflictError, InputError, StorageError
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.context import ContextShape, DecodingContext, Row
@@ -245,6 +245,23 @@ def test_nothing_is_decided_when_somebody_asks_again_after_it_was_given_up(fresh
     assert next(given_up, None) is None
     assert fresh.copies.record(fresh.model) is None
     assert fresh.files == []
+
+
+def test_reading_a_model_can_be_given_up(fresh: Place) -> None:
+    reads_on = iter([False, False])
+    with pytest.raises(CancelledError):
+        fresh.copies.optimise(fresh.model, "q8_0", stop=lambda: next(reads_on, True))
+    assert KnownFiles(fresh.cache / RECORD).recall(fresh.model) is None
+    assert fresh.files == []
+
+
+def test_looking_for_a_copy_can_be_given_up(copied: Place) -> None:
+    known = KnownFiles(copied.cache / RECORD)
+    assert copied.copies.served(copied.model, "auto", lambda: True) == copied.model
+    assert known.recall(copied.model) is None
+    known.digest(copied.model)
+    assert copied.copies.served(copied.model, "auto", lambda: True) == copied.model  # while the copy is tried
+    assert copied.copies.served(copied.model) != copied.model
 
 
 def test_no_copy_is_made_where_memory_or_the_size_of_the_model_speaks_against_it(

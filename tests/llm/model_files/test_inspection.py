@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain import Message
-from engine.errors import ModelError, ModelFileError
+from engine.errors import CancelledError, ModelError, ModelFileError
 from engine.llm.base import GenerationParams
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.long_runs import LONGEST_RUN, cut_long_runs
@@ -73,6 +73,15 @@ def test_closing_ends_a_trial_at_once(path: Path, stub: Stub, tmp_path: Path) ->
     thread.join(10)
     assert time.monotonic() - before < 2
     assert "closed" in errors[0].message
+
+
+def test_a_trial_that_nobody_waits_for_is_ended_at_once(path: Path, stub: Stub, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    program = f"import pathlib, sys; pathlib.Path({str(started)!r}).touch(); sys.stdin.read()"
+    guard = Inspection(path, KnownFiles(None), trial=stub(program))
+    with pytest.raises(CancelledError):
+        guard.require_model_unless(started.exists)
+    Inspection(path, KnownFiles(None)).require_model_unless(lambda: False)
 
 
 def test_a_sound_file_is_tried_once_and_again_after_a_change(path: Path, stub: Stub, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-from engine.errors import AdapterError, ModelError, ModelFileError
+from engine.errors import AdapterError, CancelledError, ModelError, ModelFileError
 from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
 from engine.llm.llamacpp.model_files.known_files import KnownFiles
 from engine.llm.llamacpp.model_files.model_check import check_model_file, mark_checked, parts_by_name
@@ -28,6 +29,7 @@ LEAST_LIMIT_S = 60.0
 """A trial of a small model may take so long, on a machine that is busy with other work."""
 BYTES_PER_S = 10_000_000
 """The slowest that a model is read from a disk; larger ones may take longer by this."""
+_POLL_S = 0.05
 
 _IN_MEMORY = KnownFiles(None)
 """Shared by all models of this process that were given no record of their own."""
@@ -76,6 +78,26 @@ class Inspection:
         """
         files = parts_by_name(self._path)
         self._require(self._path, files, self._inspect_model)
+
+    def require_model_unless(self, stop: Callable[[], bool]) -> None:
+        """Make sure that the model is sound, unless that is given up: then this is closed. Raises as `require_model` does, and:
+
+        Args:
+            stop: whether nobody waits any more; asked on this thread, several times a second.
+
+        Raises:
+            CancelledError: it was given up.
+        """
+        with ThreadPoolExecutor(1, "nexus-inspection") as thread:
+            done = thread.submit(self.require_model)
+            try:
+                while not wait([done], _POLL_S).done:
+                    if stop():
+                        raise CancelledError(f"{self._path.name} was not checked to its end, since nobody waited for it.")
+                done.result()
+            finally:
+                if not done.done():
+                    self.close()
 
     def require_adapter(self, adapter: Path) -> None:
         """Make sure that an adapter is sound and works with the model. Raises as `require_model` does, and:

@@ -5,7 +5,6 @@ A copy is made by a child process (`requantise`) and appears whole or not at all
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import shutil
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from engine.domain import Json, utc_now
+from engine.domain import Json
 from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
 from engine.llm.llamacpp.loaded import Watch
 from engine.llm.llamacpp.model_files.inspection import Inspection
@@ -26,11 +25,12 @@ from engine.llm.llamacpp.weights.record import (
     copy_name,
     delete_copies,
     delete_record,
+    new_record,
     read_records,
     write_record,
 )
 from engine.llm.llamacpp.weights.requantise_process import run_requantise
-from engine.llm.llamacpp.weights.speed import Speed, gains, speed_from_json
+from engine.llm.llamacpp.weights.speed import gains, speed_from_json
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.files import incoming, remove_stale, require_space
 from engine.model_registry.gguf_file import GgufHeader, read_gguf
@@ -81,16 +81,17 @@ class WeightCopies:
         self._known = KnownFiles(cache_dir / RECORD)
         self._machine = machine
 
-    def record(self, model: Path) -> WeightRecord | None:
+    def record(self, model: Path, stop: Stop = lambda: False) -> WeightRecord | None:
         """What was decided for a model; None where nothing was. A file that has changed since is another model.
 
         Raises:
             ModelFileError: the model cannot be read.
+            CancelledError: `stop` said so while it was read.
         """
         named = list(self._named(model))
         if not named:
             return None
-        digest = self._known.digest(model)
+        digest = self._digest(model, stop)
         return next((record for record in named if record.source_sha256 == digest), None)
 
     def served(self, model: Path, setting: str = AUTO, stop: Stop = lambda: False) -> Path:
@@ -113,7 +114,9 @@ class WeightCopies:
             logger.warning("%s is used as it is: %s", model.name, exc)
         return model
 
-    def optimise(self, model: Path, form: str | None = None, report: Report = lambda _: None) -> WeightRecord:
+    def optimise(
+        self, model: Path, form: str | None = None, report: Report = lambda _: None, stop: Stop = lambda: False
+    ) -> WeightRecord:
         """Make and measure a copy, because a person asks. Without a format the fastest is made, and kept if it is worth it.
 
         Raises:
@@ -121,7 +124,7 @@ class WeightCopies:
             ConflictError: the model is in the fastest format already.
             StorageError: the copy does not fit or may not be written.
             ModelFileError: the model cannot be converted.
-            CancelledError: it took far too long.
+            CancelledError: it took far too long, or `stop` said so.
         """
         if form is not None and form not in FILE_TYPES:
             raise InputError(f"{form!r} is no weight format.", hint=f"Choose one of {', '.join(FILE_TYPES)}.")
@@ -133,7 +136,7 @@ class WeightCopies:
         if header.integer("split.count") > 1:
             raise ConflictError(f"{model.name} is in several parts.", hint="Only models in one file are converted.")
         seconds = max(60.0, header.parameters / 1e6)
-        return self._make(model, header, chosen, _Limits(seconds, measure_s=3.0, keep=form is not None, report=report))
+        return self._make(model, header, chosen, _Limits(seconds, 3.0, keep=form is not None, stop=stop, report=report))
 
     def restore(self, model: Path) -> WeightRecord:
         """Delete the copy of a model and remember to use it as it is.
@@ -144,7 +147,7 @@ class WeightCopies:
         """
         old = self.record(model)
         self.remove(model)
-        record = _record(model, self._known.digest(model), AS_IS, "chosen by a person", {} if old is None else old.speeds)
+        record = new_record(model, self._known.digest(model), AS_IS, "chosen by a person", {} if old is None else old.speeds)
         write_record(self._folder_for(model), record)
         return record
 
@@ -159,14 +162,15 @@ class WeightCopies:
                 delete_record(folder, record.source_sha256)
 
     def _served(self, model: Path, setting: str, stop: Stop) -> Path:
-        record = self.record(model)
+        record = self.record(model, stop)
         wanted = record.format if setting == AUTO and record is not None else setting
         if record is not None and wanted == record.format:
             copy = self._copy_of(model, record)
             if wanted == AS_IS:
                 return model
             if copy is not None:
-                Inspection(copy, self._known).require_model()  # a file that was put there by somebody else is tried first
+                # a file that was put there by somebody else is tried first
+                Inspection(copy, self._known).require_model_unless(stop)
                 return copy
         header = read_gguf(model)
         form = wanted if wanted != AUTO else self._fastest(header.commonest_type())
@@ -192,11 +196,11 @@ class WeightCopies:
             return self._make(model, header, form, limits)
         except (ModelFileError, CancelledError) as exc:
             if not limits.stop():
-                write_record(self._folder_for(model), _record(model, self._known.digest(model), AS_IS, exc.message, {}))
+                write_record(self._folder_for(model), new_record(model, self._known.digest(model), AS_IS, exc.message, {}))
             raise
 
     def _make(self, model: Path, header: GgufHeader, form: str, limits: _Limits) -> WeightRecord:
-        folder, digest = self._folder_for(model), self._known.digest(model)
+        folder, digest = self._folder_for(model), self._digest(model, limits.stop)
         target = folder / copy_name(digest, form)
         remove_stale(folder)
         with incoming(folder) as unfinished:
@@ -214,9 +218,16 @@ class WeightCopies:
         self._forget_earlier(model, digest)
         write_record(folder, record)
         if record.format != AS_IS:  # measured, so it was loaded by a process of its own
-            self._known.remember(self._known.digest(target))
+            with suppress(CancelledError):  # the copy is whole; it is tried when it is used
+                self._known.remember(self._digest(target, limits.stop))
         logger.info("%s is used %s: %s", model.name, record.format, record.reason)
         return record
+
+    def _digest(self, file: Path, stop: Stop) -> str:
+        try:
+            return self._known.digest(file, stop)
+        except InterruptedError:
+            raise CancelledError(f"{file.name} was not read to its end, since nobody waited for it.") from None
 
     def _forget_earlier(self, model: Path, digest: str) -> None:
         """Delete the copies of files that had this name before."""
@@ -276,20 +287,7 @@ def _judged(model: Path, digest: str, form: str, reply: Mapping[str, Json], *, k
     gain = gains(before, after)
     worth_it = gain["among_many"] >= MIN_GAIN and gain["alone"] >= MIN_GAIN_ALONE
     reason = f"{form} is {gain['among_many']:.2f} × as fast with many requests at once, {gain['alone']:.2f} × with a single one"
-    record = _record(model, digest, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
+    record = new_record(model, digest, form if keep or worth_it else AS_IS, reason, {AS_IS: before, form: after})
     if record.format == AS_IS:
         return record
     return record.with_copy(cast(int, reply["size"]), str(reply["sha256"]))
-
-
-def _record(model: Path, digest: str, form: str, reason: str, speeds: Mapping[str, Speed]) -> WeightRecord:
-    return WeightRecord(
-        source_name=model.name,
-        source_size=model.stat().st_size,
-        source_sha256=digest,
-        format=form,
-        reason=reason,
-        llama_cpp=importlib.metadata.version("llama_cpp_python"),
-        made_at=utc_now().isoformat(),
-        speeds=speeds,
-    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from engine.domain import Json
+from engine.domain import Json, utc_now
 from engine.llm.llamacpp.weights.formats import AS_IS, FILE_TYPES
 from engine.llm.llamacpp.weights.speed import Speed, gains, speed_from_json
 from engine.model_registry.files import disk_errors, incoming
@@ -51,6 +52,20 @@ class WeightRecord:
         """The record as plain data."""
         values: dict[str, Json] = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "speeds"}
         return values | {"speeds": {name: speed.to_json() for name, speed in self.speeds.items()}}
+
+
+def new_record(model: Path, digest: str, form: str, reason: str, speeds: Mapping[str, Speed]) -> WeightRecord:
+    """What was decided just now, with the speeds that were measured."""
+    return WeightRecord(
+        source_name=model.name,
+        source_size=model.stat().st_size,
+        source_sha256=digest,
+        format=form,
+        reason=reason,
+        llama_cpp=importlib.metadata.version("llama_cpp_python"),
+        made_at=utc_now().isoformat(),
+        speeds=speeds,
+    )
 
 
 def copy_name(source_sha256: str, form: str) -> str:
