@@ -10,7 +10,9 @@ import pytest
 from engine.domain import BlockKind
 from engine.errors import DocumentError
 from engine.ingest import Limits, LoadedDocument, read_document
+from engine.ingest.loaders import pptx
 from engine.ingest.number_formats import shown_number
+from engine.ingest.structure import Piece
 
 H, P, L, T = BlockKind.HEADING, BlockKind.PARAGRAPH, BlockKind.LIST_ITEM, BlockKind.TABLE_ROW
 Make = Callable[..., Path]
@@ -27,6 +29,14 @@ def text_cell(text: str, place: str = "") -> str:
 
 def row(*cells: str) -> str:
     return "<row>" + "".join(cell if cell.startswith("<") else text_cell(cell) for cell in cells) + "</row>"
+
+
+def with_changes(path: Path, new_path: Path, changes: dict[str, tuple[str, str]]) -> Path:
+    """A copy of an archive in which a text of some parts is replaced by another."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(new_path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).decode().replace(*changes.get(name, ("", ""))))
+    return new_path
 
 
 class TestXlsx:
@@ -128,6 +138,11 @@ class TestXlsx:
         path = make_xlsx({"Sheet1": sheet}, shared=[f"<t>{'word ' * 5000}</t>"])
         with pytest.raises(DocumentError, match="more than 1,000,000 characters"):
             read_document(path, limits=replace(Limits(), max_characters=1_000_000))
+
+    def test_a_sheet_that_is_listed_twice_is_read_once(self, make_xlsx: Make, tmp_path: Path) -> None:
+        path = make_xlsx({"One": row("a", "b") + row("c", "d"), "Two": row("e", "f") + row("g", "h")})
+        twice = with_changes(path, tmp_path / "b.xlsx", {"xl/_rels/workbook.xml.rels": ("sheet2.xml", "sheet1.xml")})
+        assert blocks(read_document(twice)) == [(H, "One"), (T, "a: c; b: d")]
 
     @pytest.mark.parametrize("missing", ["xl/workbook.xml", "xl/worksheets/sheet1.xml"])
     def test_missing_parts(self, make_xlsx: Make, tmp_path: Path, missing: str) -> None:
@@ -259,6 +274,55 @@ class TestPptx:
                     new.writestr(name, old.read(name))
         with pytest.raises(DocumentError, match="missing"):
             read_document(tmp_path / "b.pptx")
+
+
+class TestPptxReferences:
+    RELATIONS = "ppt/slides/_rels/slide{}.xml.rels"
+
+    def diagrams(self, path: Path, listed: dict[str, int], diagram: str) -> Path:
+        """Give slides (by the names of their files) relationships to one diagram, so many to each."""
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            for slide, count in listed.items():
+                relation = '<Relationship Id="{}" Type="x/diagramData" Target="../diagrams/data1.xml"/>'
+                inside = "".join(relation.format(f"d{n}") for n in range(count))
+                archive.writestr(self.RELATIONS.format(slide), f'<Relationships xmlns="x">{inside}</Relationships>')
+            archive.writestr("ppt/diagrams/data1.xml", diagram)
+        return path
+
+    def points(self, *texts: str) -> str:
+        found = "".join(f"<pt><t><p><r><t>{text}</t></r></p></t></pt>" for text in texts)
+        return f"<dataModel><ptLst>{found}</ptLst></dataModel>"
+
+    def test_a_diagram_is_read_once_however_often_it_is_referred_to(self, make_pptx: Make, slide_shape: Shape) -> None:
+        path = self.diagrams(
+            make_pptx([slide_shape("One."), slide_shape("Two.")]), {"1": 3, "2": 3}, self.points("Order", "Pay")
+        )
+        assert blocks(read_document(path)) == [(P, "One."), (L, "- Order"), (L, "- Pay"), (P, "Two.")]
+
+    def test_characters_are_counted_while_a_slide_is_read(
+        self, make_pptx: Make, slide_shape: Shape, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[str] = []
+
+        def piece(kind: BlockKind, text: str) -> Piece:
+            made.append(text)
+            return Piece(kind, text)
+
+        monkeypatch.setattr(pptx, "Piece", piece)
+        path = self.diagrams(make_pptx([slide_shape("One.")]), {"1": 1}, self.points(*["word " * 100] * 1000))
+        with pytest.raises(DocumentError, match="more than 5,000 characters"):
+            read_document(path, limits=replace(Limits(), max_characters=5_000))
+        assert len(made) < 20
+
+    def test_characters_of_all_slides_count(self, make_pptx: Make, slide_shape: Shape) -> None:
+        path = make_pptx([slide_shape("word " * 100)] * 20)
+        with pytest.raises(DocumentError, match="more than 5,000 characters"):
+            read_document(path, limits=replace(Limits(), max_characters=5_000))
+
+    def test_a_slide_that_is_listed_twice_is_read_once(self, make_pptx: Make, tmp_path: Path, slide_shape: Shape) -> None:
+        path = make_pptx([slide_shape("One."), slide_shape("Two.")])
+        twice = with_changes(path, tmp_path / "b.pptx", {"ppt/_rels/presentation.xml.rels": ("slide1.xml", "slide2.xml")})
+        assert [page.text for page in read_document(twice).pages] == ["One."]
 
 
 def add_inside(part: bytes, markup: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from engine.domain import BlockKind, Page
@@ -22,6 +22,8 @@ _TITLES = ("title", "ctrTitle")
 _FURNITURE = ("sldNum", "dt", "ftr", "hdr", "sldImg")
 """Placeholders that say the same on every slide."""
 _BODIES = ("body", "obj")
+_READ_ALONG = ("diagramData", "notesSlide")
+"""Kinds of parts that are read with a slide, once: many references to a large one could fill the memory."""
 _MAX_REPEATED = 200
 """A longer text in a cell over several rows stands in the first of them alone: repeating it could fill the memory."""
 
@@ -30,13 +32,16 @@ def load_pptx(source: Source) -> Iterator[Page]:
     """The slides of a presentation, numbered as in the file; slides without text stay, empty, so that the numbers hold."""
     hidden: list[int] = []
     empty: list[int] = []
+    read: set[str] = set()
+    characters = 0
     with open_archive(source) as archive:
         refuse_document_types(source, archive)
         for number, part in enumerate(_slides(source, archive), start=1):
             slide = parse_part(source, archive, part)
             shown = slide.get("show", "1") not in ("0", "false")
-            pieces = _slide_pieces(source, archive, part, slide) if shown else ()
-            page = build_page(number, pieces, HeadingTrail())
+            pieces = _slide_pieces(source, archive, part, slide, read) if shown else ()
+            page = build_page(number, _counted(source, pieces, characters), HeadingTrail())
+            characters += sum(block.end - block.start for block in page.blocks)
             if not page.text:
                 (empty if shown else hidden).append(number)
             yield page
@@ -47,25 +52,37 @@ def load_pptx(source: Source) -> Iterator[Page]:
 
 
 def _slides(source: Source, archive: zipfile.ZipFile) -> Iterator[str]:
-    """The slides' parts in the order in which they are shown."""
+    """The slides' parts in the order in which they are shown, each once."""
     parts = relationships(source, archive, _PRESENTATION)
+    targets: dict[str, None] = {}
     for slide in parse_part(source, archive, _PRESENTATION).iterfind("{*}sldIdLst/{*}sldId"):
         reference = next((value for key, value in slide.attrib.items() if local(key) == "id" and "}" in key), "")
         if reference not in parts:
             raise source.damaged("one of its slides is missing")
-        yield parts[reference].target
+        targets[parts[reference].target] = None
+    yield from targets
 
 
-def _slide_pieces(source: Source, archive: zipfile.ZipFile, part: str, slide: Element) -> Iterator[Piece]:
+def _counted(source: Source, pieces: Iterable[Piece], characters: int) -> Iterator[Piece]:
+    """Pieces, until the document with its characters so far holds more than it may."""
+    for piece in pieces:
+        characters += len(piece.text)
+        source.check_characters(characters)
+        yield piece
+
+
+def _slide_pieces(source: Source, archive: zipfile.ZipFile, part: str, slide: Element, read: set[str]) -> Iterator[Piece]:
+    """A slide's blocks, with those of its diagrams and notes. Adds the parts of these to `read`, and skips what is there."""
     shapes = list(_shapes(slide))
     for shape in sorted(shapes, key=lambda shape: _placeholder(shape) not in _TITLES):
         yield from _shape_pieces(shape)
     for related in relationships(source, archive, part).values():
-        if related.target not in archive.namelist():
+        if related.kind not in _READ_ALONG or related.target in read or related.target not in archive.namelist():
             continue
+        read.add(related.target)
         if related.kind == "diagramData":
             yield from _diagram_pieces(parse_part(source, archive, related.target))
-        elif related.kind == "notesSlide":
+        else:
             for shape in _shapes(parse_part(source, archive, related.target)):
                 if _placeholder(shape) in _BODIES:
                     yield from (Piece(BlockKind.PARAGRAPH, text) for _, text in _paragraphs(shape))

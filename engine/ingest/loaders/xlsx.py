@@ -99,7 +99,8 @@ def _pieces(source: Source, archive: zipfile.ZipFile) -> Iterator[Piece]:
 
 
 def _sheets(source: Source, workbook: Element, parts: Mapping[str, Relationship]) -> Iterator[tuple[str, str]]:
-    """Title (empty where nobody gave one) and part of each sheet that is shown; charts have no cells."""
+    """Title (empty where nobody gave one) and part, once, of each sheet that is shown; charts have no cells."""
+    read: set[str] = set()
     sheets = workbook.findall("{*}sheets/{*}sheet")
     for sheet in sheets:
         name = clean(sheet.get("name", ""))
@@ -108,7 +109,8 @@ def _sheets(source: Source, workbook: Element, parts: Mapping[str, Relationship]
             raise source.damaged(f"its sheet {name!r} is missing")
         if sheet.get("state", "visible") != "visible":
             source.warnings.append(f"The hidden sheet “{name}” was left out.")
-        elif part.kind == "worksheet":
+        elif part.kind == "worksheet" and part.target not in read:
+            read.add(part.target)
             yield ("" if len(sheets) == 1 and _UNNAMED.fullmatch(name) else name), part.target
 
 
