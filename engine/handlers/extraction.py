@@ -19,6 +19,7 @@ from engine.handlers.pages import PageTexts
 from engine.handlers.pair_keeping import PairKeeper
 from engine.handlers.parts import Parts
 from engine.handlers.versions import NewVersion, take_over
+from engine.ingest import PageCallback
 from engine.jobs import JobContext
 from engine.observability.tracing import span, traced
 from engine.requests import ExtractionRequest
@@ -89,9 +90,9 @@ def _read(parts: Parts, context: JobContext, request: ExtractionRequest, collect
     documents: list[Document] = []
     try:
         for number, file in enumerate(request.files):
-            context.progress(READING_SHARE * number / len(request.files), f"Reading {file.name}")
+            on_page = _page_progress(context, file.name, READING_SHARE * number / len(request.files), len(request.files))
             with span("document.read", document=file.name):
-                document = parts.documents.add(parts.uploads.path(file), collection.id, file.name)
+                document = parts.documents.add(parts.uploads.path(file), collection.id, file.name, on_page=on_page)
             parts.metrics.document("ok", document.page_count)
             documents.append(document)
     except CancelledError:
@@ -105,6 +106,19 @@ def _read(parts: Parts, context: JobContext, request: ExtractionRequest, collect
             raise DocumentError(exc.message, hint=hint.strip()) from exc
         raise
     return documents
+
+
+def _page_progress(context: JobContext, name: str, begun: float, files: int) -> PageCallback:
+    """Reports each page of one of the files, and stops there if someone asked the job to."""
+    context.progress(begun, f"Reading {name}")
+
+    def tell(page: int, of: int | None) -> None:
+        read = 0.0 if of is None else (page - 1) / of
+        context.progress(
+            begun + READING_SHARE * read / files, f"Reading {name}: page {page}" + ("" if of is None else f" of {of}")
+        )
+
+    return tell
 
 
 def _undo(

@@ -13,6 +13,7 @@ from engine.ingest.pictures import page_picture
 from engine.ingest.quotes import locate_quote, place_of
 from engine.ingest.reading import LoadedDocument, OpenedDocument, open_document, read_document
 from engine.ingest.sentences import split_sentences
+from engine.ingest.source import PageCallback
 from engine.ingest.spool import page_spool
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Limits",
     "LoadedDocument",
     "OpenedDocument",
+    "PageCallback",
     "chunk_pages",
     "cut_pages",
     "estimate_tokens",

@@ -25,6 +25,8 @@ DPI = 300
 """Dots per inch that Tesseract's documentation recommends."""
 TIMEOUT_S = 120.0
 """For a page; a dense one takes some 10 s on a slow core."""
+BUDGET_S = 2 * 3600.0
+"""For all pages of a document: some 1400 dense ones on two slow cores. A hostile one must not keep the machine for days."""
 _MIN_CONFIDENCE = 20
 """Of 100. What Tesseract itself does not believe is mostly dirt and edges of pictures."""
 _MAX_LANGUAGES = 4
@@ -34,6 +36,10 @@ _PROPERTY = re.compile(r"(bbox|x_size|x_wconf)((?: -?[\d.]+)+)")
 
 class OcrError(Exception):
     """A page could not be recognised; the message says why."""
+
+
+class OcrBudgetError(OcrError):
+    """A page was not tried: its document has used up its time."""
 
 
 @dataclass(frozen=True, slots=True)

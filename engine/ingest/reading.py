@@ -14,7 +14,7 @@ from engine.ingest import media
 from engine.ingest.legibility import is_mojibake
 from engine.ingest.limits import Limits
 from engine.ingest.loaders import LOADERS
-from engine.ingest.source import Source
+from engine.ingest.source import PageCallback, Source
 from engine.ingest.text import numbered
 
 _HASH_BYTES = 1024 * 1024
@@ -48,17 +48,19 @@ class OpenedDocument:
     size: int
     _source: Source
 
-    def pages(self, copy: Path | None = None) -> Iterator[Page]:
+    def pages(self, copy: Path | None = None, *, on_page: PageCallback | None = None) -> Iterator[Page]:
         """Read the pages, one after the other; no more than one of them is held in memory.
 
         Args:
             copy: a copy of the file to read instead.
+            on_page: is told of each page; what it raises ends the reading. Hours may go by before the first page comes out
+                (a scan), but not before it is told.
 
         Raises:
             DocumentError: the file cannot be read: encrypted, damaged, a ZIP bomb, too long, or without text. Some pages may
                 have come before that.
         """
-        source = self._source if copy is None else replace(self._source, path=copy)
+        source = replace(self._source, path=copy or self._source.path, on_page=on_page or self._source.on_page)
         return _checked(source, LOADERS[self.media_type](source))
 
     @property
@@ -134,6 +136,8 @@ def _checked(source: Source, pages: Iterator[Page]) -> Iterator[Page]:
     characters, count, has_words = 0, 0, False
     garbled: list[int] = []
     for count, page in enumerate(pages, start=1):
+        if source.media_type != media.PDF:
+            source.on_page(count, None)
         source.check_page_count(count)
         characters += len(page.text)
         source.check_characters(characters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,16 +11,27 @@ from engine.domain import Page
 from engine.errors import DocumentError
 from engine.ingest.limits import Limits
 
+PageCallback = Callable[[int, int | None], None]
+"""Is told at each page which one it is, from 1, and of how many where that is known. What it raises ends the reading."""
+
+
+def _untold(number: int, of: int | None) -> None:
+    """Nobody wants to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of a known media type. Loaders read it, and note in `warnings` what the person should know."""
+    """A file of a known media type. Loaders read it, and note in `warnings` what the person should know.
+
+    `on_page` is told of each page; a PDF, where a single page may take minutes, does so itself.
+    """
 
     path: Path
     name: str
     media_type: str
     limits: Limits
     warnings: list[str] = field(default_factory=list)
+    on_page: PageCallback = _untold
 
     def read_bytes(self) -> bytes:
         """The whole file.

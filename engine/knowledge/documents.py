@@ -18,7 +18,16 @@ from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.domain import Document, utc_now
 from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
-from engine.ingest import SUPPORTED_SUFFIXES, Limits, OpenedDocument, cut_pages, open_document, page_spool, safe_name
+from engine.ingest import (
+    SUPPORTED_SUFFIXES,
+    Limits,
+    OpenedDocument,
+    PageCallback,
+    cut_pages,
+    open_document,
+    page_spool,
+    safe_name,
+)
 from engine.observability.tracing import traced
 
 log = logging.getLogger(__name__)
@@ -26,7 +35,9 @@ log = logging.getLogger(__name__)
 SPACE_FACTOR = 4
 """Free space that a document must find, in multiples of its size: for the original, its text, chunks, vectors and keywords."""
 LEFTOVER_AGE_S = 3600.0
-"""No document takes so long to be taken in: an older file that no row knows was left behind."""
+"""An older file that no row knows was left behind: what is being read is touched more often, however long that takes."""
+TOUCH_EVERY_S = 60.0
+"""How often the copy that is being read is marked as in use, where pages come that fast."""
 _STAGING = ".incoming-"
 _ORIGINAL = re.compile(r"[0-9a-f]{64}")
 _COPY_BYTES = 1024 * 1024
@@ -41,13 +52,14 @@ class DocumentLibrary:
         self._folder = settings.documents_dir
 
     @traced("documents.add")
-    def add(self, path: Path, collection_id: str, name: str | None = None) -> Document:
+    def add(self, path: Path, collection_id: str, name: str | None = None, *, on_page: PageCallback | None = None) -> Document:
         """Take a document into a collection: all of it, or nothing.
 
         Args:
             path: the file; it is copied and may go away afterwards.
             collection_id: the collection that is to hold it.
             name: the name to show, where the file has another one.
+            on_page: is told of each page that is read; what it raises ends the reading, and nothing is kept.
 
         Returns:
             The document. The same content twice is one document, under the name that it had first.
@@ -62,7 +74,7 @@ class DocumentLibrary:
         opened = open_document(path, name=shown, limits=Limits.from_settings(self._settings))
         with _disk_errors(self._folder), self._staged(path, opened) as staged, page_spool() as pages:
             # The copy is read, since nobody writes to that; before the database is written to, since reading takes its time.
-            for page in opened.pages(staged):
+            for page in opened.pages(staged, on_page=_in_use(staged, on_page)):
                 pages.add(page)
             for warning in opened.warnings:
                 log.warning("%s: %s", shown, warning)
@@ -144,6 +156,21 @@ class DocumentLibrary:
                 path.unlink(missing_ok=True)
 
         self._repositories.documents.if_absent(document_id, unlink)
+
+
+def _in_use(staged: Path, on_page: PageCallback | None) -> PageCallback:
+    """Keeps a staged copy from looking like a leftover while its pages are read."""
+    touched = time.monotonic()
+
+    def tell(number: int, of: int | None) -> None:
+        nonlocal touched
+        if time.monotonic() - touched >= TOUCH_EVERY_S:
+            touched = time.monotonic()
+            os.utime(staged)
+        if on_page is not None:
+            on_page(number, of)
+
+    return tell
 
 
 def _modified(path: Path) -> float:

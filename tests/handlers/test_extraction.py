@@ -11,7 +11,9 @@ import pytest
 from engine.container import Engine
 from engine.domain import Completion, FaqStatus, Job, JobState
 from engine.errors import ConflictError, InputError, ModelError, NotFoundError
+from engine.handlers.extraction import READING_SHARE
 from engine.ingest import locate_quote
+from engine.jobs import worker
 from engine.llm.base import Request
 from engine.llm.fake import FakeChatModel
 
@@ -326,8 +328,8 @@ def test_a_job_that_is_stopped_while_it_reads_can_go_on(engine: Engine) -> None:
     job = engine.extract([upload("faq.md", WRITTEN), upload("terms.md", TERMS)], "shop")
     add = engine.documents.add
 
-    def add_then_cancel(*args: object) -> object:
-        document = add(*args)
+    def add_then_cancel(*args: object, **options: object) -> object:
+        document = add(*args, **options)
         for context in engine.worker._running.values():
             context.cancel.cancel()
         return document
@@ -339,6 +341,32 @@ def test_a_job_that_is_stopped_while_it_reads_can_go_on(engine: Engine) -> None:
     done = run(engine, job)
     assert done.state is JobState.SUCCEEDED, done.error
     assert engine.collection("shop").document_count == 2
+
+
+def test_a_job_can_be_stopped_between_two_pages(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "REPORT_EVERY_S", 0.0)
+    job = engine.extract([upload("faq.md", WRITTEN), upload("terms.pdf", pdf_of(TERMS_PAGE, pages=20))], "shop")
+    report = engine.jobs.report
+    told: list[tuple[float, str]] = []
+
+    def report_then_cancel(job_id: str, owner: str, fraction: float, message: str) -> None:
+        told.append((fraction, message))
+        report(job_id, owner, fraction, message)
+        if "page 3" in message:
+            for context in engine.worker._running.values():
+                context.cancel.cancel()
+
+    monkeypatch.setattr(engine.jobs, "report", report_then_cancel)
+    assert run(engine, job).state is JobState.ABORTED
+    assert [message for _, message in told][-3:] == [f"Reading terms.pdf: page {number} of 20" for number in (1, 2, 3)]
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert READING_SHARE / 2 < fractions[-1] < READING_SHARE
+    assert [document.name for document in engine.repositories.documents.list()] == ["faq.md"]
+    assert len(files_in(engine.settings.documents_dir)) == 1
+    monkeypatch.undo()
+    engine.jobs.resume(job.id)
+    assert run(engine, job).state is JobState.SUCCEEDED
 
 
 def test_a_document_that_is_added_again_is_read_afresh(engine: Engine) -> None:

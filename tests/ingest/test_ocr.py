@@ -1,5 +1,6 @@
 """Pages that are pictures, and pages whose text is garbage: read by Tesseract where it is installed, reported where not."""
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,11 @@ import pymupdf
 import pytest
 
 from engine.domain import BlockKind
-from engine.errors import DocumentError
-from engine.ingest import place_of, read_document
+from engine.errors import CancelledError, DocumentError
+from engine.ingest import open_document, place_of, read_document
 from engine.ingest.legibility import is_garbled
 from engine.ingest.ocr import OcrError, recognise
+from engine.ingest.pdf import recognition
 
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract-ocr is not installed")
 TEXT = "The parcel arrives within 3 days. Returns are free of charge for 45 days after that."
@@ -144,6 +146,31 @@ class TestMishaps:
         assert document.warnings == (
             "Text recognition failed on pages 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 …; the text there is missing or garbled.",
         )
+
+    def test_a_document_has_only_so_much_time(
+        self, make_scan: MakeScan, fake_tesseract: FakeProgram, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake_tesseract("exit 1")
+        looks = itertools.count(step=recognition.BUDGET_S / 2.5)  # each look at the clock finds so much time gone
+        monkeypatch.setattr(recognition, "monotonic", lambda: next(looks))
+        document = read_document(make_scan(TEXT, *[TEXT.encode()] * 4))
+        assert document.warnings == (
+            "Text recognition failed on pages 2, 3; the text there is missing or garbled.",
+            "Text recognition ran out of time (2 hours a document) before pages 4, 5; the text there is missing or garbled. "
+            "Split the document and add its parts.",
+        )
+
+    def test_reading_can_be_stopped(self, make_scan: MakeScan, fake_tesseract: FakeProgram, tmp_path: Path) -> None:
+        fake_tesseract(f"echo page >> {tmp_path}/calls; exec cat > /dev/null")
+
+        def stop(number: int, of: int | None) -> None:
+            assert of == 21
+            if number == 3:
+                raise CancelledError("the job was stopped")
+
+        with pytest.raises(CancelledError):
+            list(open_document(make_scan(TEXT, *[TEXT.encode()] * 20)).pages(on_page=stop))
+        assert (tmp_path / "calls").read_text().count("page") < 10
 
     def test_a_picture_that_is_too_large_is_reported(
         self, make_scan: MakeScan, fake_tesseract: FakeProgram, tmp_path: Path

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pymupdf
 import pytest
 
 from engine.config import Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
 from engine.domain import Collection
-from engine.errors import ConflictError, DocumentError, NotFoundError, StorageError
+from engine.errors import CancelledError, ConflictError, DocumentError, NotFoundError, StorageError
 from engine.knowledge import documents as documents_module
 from engine.knowledge.documents import DocumentLibrary
 
@@ -83,6 +84,33 @@ class TestAdd:
         assert "/" not in document.name
         assert "<" not in document.name
         assert stored_files(settings) == [f"{document.id}.md"]
+
+    def test_a_document_that_takes_long_to_read_is_no_leftover(
+        self,
+        library: DocumentLibrary,
+        repositories: Repositories,
+        settings: Settings,
+        museum: Collection,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Another process starts, and tidies up, at each page; hours lie between two of them."""
+        monkeypatch.setattr(documents_module, "TOUCH_EVERY_S", 0.0)
+        with pymupdf.open() as pdf:
+            for words in ("The museum opens at nine.", "A day ticket costs 12 euros.", "Dogs stay outside."):
+                pdf.new_page().insert_text((72, 72), words)
+            pdf.save(tmp_path / "long.pdf")
+        pages: list[tuple[int, int | None]] = []
+
+        def hours_pass(number: int, of: int | None) -> None:
+            pages.append((number, of))
+            assert DocumentLibrary(repositories, settings).remove_leftovers() == 0
+            for staged in settings.documents_dir.glob(".incoming-*"):
+                os.utime(staged, (0, 0))
+
+        document = library.add(tmp_path / "long.pdf", museum.id, on_page=hours_pass)
+        assert pages[:3] == [(1, 3), (2, 3), (3, 3)]
+        assert stored_files(settings) == [f"{document.id}.pdf"]
 
     def test_unknown_collection(self, library: DocumentLibrary, settings: Settings, handbook: Path) -> None:
         with pytest.raises(NotFoundError):
@@ -163,6 +191,20 @@ class TestFaults:
             connection.execute("CREATE TRIGGER spoil AFTER INSERT ON document BEGIN INSERT INTO guard VALUES ('none'); END")
         with pytest.raises(ConflictError, match="refers to something"):
             library.add(handbook, museum.id)
+
+    @pytest.mark.parametrize("name", ["handbook.md", "handbook.pdf"])
+    def test_stopped_while_it_is_read(
+        self, library: DocumentLibrary, museum: Collection, handbook: Path, tmp_path: Path, name: str
+    ) -> None:
+        with pymupdf.open() as pdf:
+            pdf.new_page().insert_text((72, 72), TEXT)
+            pdf.save(tmp_path / "handbook.pdf")
+
+        def stop(number: int, of: int | None) -> None:
+            raise CancelledError("the job was stopped")
+
+        with pytest.raises(CancelledError):
+            library.add(tmp_path / name, museum.id, on_page=stop)
 
     def test_file_changes_while_it_is_read(
         self, library: DocumentLibrary, museum: Collection, handbook: Path, monkeypatch: pytest.MonkeyPatch

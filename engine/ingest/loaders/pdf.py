@@ -36,7 +36,9 @@ def load_pdf(source: Source) -> Iterator[Page]:
 
         furniture = find_furniture(layouts(), body)
         style = document_style(map(furniture.removed_from, layouts()), outline)
-        yield from _pages(map(furniture.removed_from, layouts()), style)
+        for page in _pages(map(furniture.removed_from, layouts()), style):
+            source.on_page(len(spool), len(spool))  # all were told before, one by one; this can be stopped too
+            yield page
 
 
 def _pages(layouts: Iterator[PageLayout], style: DocumentStyle) -> Iterator[Page]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from engine.domain import BoundingBox
 from engine.errors import DocumentError
 from engine.ingest.legibility import is_garbled
-from engine.ingest.ocr import DPI, OcrError, OcrLine, find_tesseract, recognise
+from engine.ingest.ocr import BUDGET_S, DPI, OcrBudgetError, OcrError, OcrLine, find_tesseract, recognise
 from engine.ingest.pdf.extraction import PdfFile
 from engine.ingest.pdf.layout import NOMINAL_SIZE, Line, PageLayout
 from engine.ingest.source import Source
@@ -57,6 +59,11 @@ _WORDS = {
     "garbled": (f"The text of {{}} is garbled in the file; {_INSTALL} it read.",) * 2,
     "unread": ("The picture on {} could not be read: no words were recognised.",) * 2,
     "failed": ("Text recognition failed on {}; the text there is missing or garbled.",) * 2,
+    "late": (
+        f"Text recognition ran out of time ({BUDGET_S / 3600:g} hours a document) before {{}}; the text there is missing or "
+        "garbled. Split the document and add its parts.",
+    )
+    * 2,
     "hard": ("{} was hard to read (OCR): expect wrong words.", "{} were hard to read (OCR): expect wrong words."),
     "ocr": (
         "{} was read from a picture (OCR): check names and numbers.",
@@ -67,42 +74,69 @@ _WORDS = {
 
 
 def read_layouts(source: Source, file: PdfFile) -> Iterator[PageLayout]:
-    """The layout of each page, recognised from its picture where that is needed and can be done. Warns in the end."""
+    """The layout of each page, recognised from its picture where that is needed and can be done. Warns in the end.
+
+    The source is told of each page before it is waited for; what that raises ends the work, but for the pages under way.
+    """
     report = _Report()
+    deadline = monotonic() + BUDGET_S
     installed = find_tesseract() is not None
     waiting: deque[tuple[PageLayout, Future[list[OcrLine]] | None, float]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ocr") as pool:
+
+    def settled() -> PageLayout:
+        layout, future, zoom = waiting.popleft()
+        source.on_page(layout.number, file.page_count)
+        return _settled(report, layout, future, zoom)
+
+    with _pool() as pool:
         for number in range(1, file.page_count + 1):
             layout = file.layout(number)
             future, zoom = None, 1.0
             if _needs_recognition(layout):
                 if installed:
-                    future, zoom = _recognised(file, number, pool, tries_left=len(report.pages["failed"]) < _MAX_FAILURES)
+                    tries_left = len(report.pages["failed"]) < _MAX_FAILURES
+                    future, zoom = _recognised(file, number, pool, tries_left=tries_left, deadline=deadline)
                 else:
                     _note_unread(report, layout)
             elif not layout.text:
                 report.note("blank", number)
             waiting.append((layout, future, zoom))
             while waiting and (waiting[0][1] is None or len(waiting) > 2 * _AT_ONCE):
-                yield _settled(report, *waiting.popleft())
+                yield settled()
         while waiting:
-            yield _settled(report, *waiting.popleft())
+            yield settled()
     report.warn(source)
 
 
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads that recognise; when the reading ends early, pages that wait for one are dropped."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ocr") as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 def _recognised(
-    file: PdfFile, number: int, pool: ThreadPoolExecutor, *, tries_left: bool
+    file: PdfFile, number: int, pool: ThreadPoolExecutor, *, tries_left: bool, deadline: float
 ) -> tuple[Future[list[OcrLine]], float]:
     """The lines of a page, some time from now, and the pixels to a point of the picture that they are found on."""
+    if not tries_left:
+        return _failed(OcrError("text recognition failed too often")), 1.0
+    if monotonic() >= deadline:
+        return _failed(OcrBudgetError("text recognition ran out of time")), 1.0
     try:
-        if not tries_left:
-            raise DocumentError("Text recognition failed too often.")
         picture, zoom = file.scan(number, DPI)
     except DocumentError as exc:  # a page that cannot be drawn leaves the others as they are
-        failed = Future[list[OcrLine]]()
-        failed.set_exception(OcrError(exc.message))
-        return failed, 1.0
+        return _failed(OcrError(exc.message)), 1.0
     return pool.submit(recognise, picture), zoom
+
+
+def _failed(error: OcrError) -> Future[list[OcrLine]]:
+    failed = Future[list[OcrLine]]()
+    failed.set_exception(error)
+    return failed
 
 
 def _needs_recognition(layout: PageLayout) -> bool:
@@ -128,9 +162,9 @@ def _settled(report: _Report, layout: PageLayout, future: Future[list[OcrLine]] 
     garbled = is_garbled(layout.text)
     try:
         found = future.result()
-    except OcrError:
+    except OcrError as exc:
         if garbled or not had_words:
-            report.note("failed", layout.number)
+            report.note("late" if isinstance(exc, OcrBudgetError) else "failed", layout.number)
         return layout
     text = "\n".join(line.text for line in found)
     enough = _CLEARLY_MORE * len(layout.text) if had_words and not garbled else 0
