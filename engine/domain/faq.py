@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from engine.domain.documents import BoundingBox
 
+DUPLICATE_REASON = "It asks the same as a better pair."
+"""Why a pair that lost against a better one is stored as rejected; its `duplicate_of` names the better one."""
+
 
 class FaqStatus(StrEnum):
     """Where a pair stands in review."""

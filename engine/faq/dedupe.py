@@ -17,9 +17,6 @@ from engine.faq.words import content_stems, names, numbers, stem, words
 NEAR = 0.9
 """Cosine (MiniLM) from which two questions are taken for one, unless they differ in a name, a number or one telling word."""
 
-DUPLICATE_REASON = "It asks the same as a better pair."
-"""Why a pair that lost against a better one is stored as rejected; its `duplicate_of` names the better one."""
-
 _SLOTS = 2
 """Questions of one pattern differ in so many words at most: "price for plan Basic", "price for plan Pro"."""
 _LEAST_ROOM = 256

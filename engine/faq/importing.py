@@ -8,11 +8,11 @@ from pathlib import Path
 
 from engine.csv_export import cell_text
 from engine.db.repositories import Repositories
-from engine.domain import Document, FaqPair, FaqStatus, Json, Page, new_id, utc_now
+from engine.domain import DUPLICATE_REASON, Document, FaqPair, FaqStatus, Json, Page, new_id, utc_now
 from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import InputError
-from engine.faq.dedupe import DUPLICATE_REASON, DuplicateIndex
+from engine.faq.dedupe import DuplicateIndex
 from engine.faq.review import MAX_ANSWER, MAX_QUESTION, problem_of
 from engine.ingest import place_of
 from engine.training.dataset_files import MAX_ROWS, read_rows

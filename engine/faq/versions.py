@@ -23,13 +23,14 @@ class Succession:
     """What takes the place of an old version's passages and pairs.
 
     `pairs` are all pairs of the old version as they are in the new one, `finished` the new chunks that need not be asked, and
-    `flagged` the pairs whose passage is another one now, which a person should look at. `unchanged` and `changed` count
-    the new version's chunks.
+    `flagged` the pairs whose passage is another one now, which a person should look at. `gone` are the pairs whose quote the
+    new version lacks. `unchanged` and `changed` count the new version's chunks.
     """
 
     pairs: tuple[FaqPair, ...]
     finished: tuple[str, ...]
     flagged: tuple[str, ...]
+    gone: tuple[str, ...]
     unchanged: int
     changed: int
 
@@ -89,7 +90,8 @@ def succession(
         if pair.status is not FaqStatus.REJECTED:
             flagged.append(pair.id)
     unchanged = sum(len(news) for mark, news in new.items() if news[0].id in kept)
-    return Succession(tuple(moved), tuple(done), tuple(flagged), unchanged, len(chunks) - unchanged)
+    gone = tuple(pair.id for pair in moved if pair.reason == GONE and pair.chunk_id is None)
+    return Succession(tuple(moved), tuple(done), tuple(flagged), gone, unchanged, len(chunks) - unchanged)
 
 
 def _by_fingerprint(chunks: Sequence[Chunk]) -> dict[str, list[Chunk]]:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.domain import Collection, Document, FaqPair, FaqStatus, Json
+from engine.domain import DUPLICATE_REASON, Collection, Document, FaqPair, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.faq.curation import faq_pairs
-from engine.faq.dedupe import DUPLICATE_REASON, DuplicateIndex
+from engine.faq.dedupe import DuplicateIndex
 from engine.faq.types import ScoredPair
 from engine.faq.versions import GONE, STANDS
 from engine.faq.words import words

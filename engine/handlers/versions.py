@@ -70,7 +70,7 @@ def _replace(parts: Parts, collection: Collection, old: Document, document: Docu
             finished=stored.extraction.finished(collection.id),
             place=PageTexts(stored.documents, document).place,
         )
-        stored.extraction.succeed(collection.id, change.pairs, change.finished)
+        stored.extraction.succeed(collection.id, change.pairs, change.finished, gone=change.gone)
         parts.documents.remove(old.id, collection.id)
     return NewVersion(old.name, change.unchanged, change.changed, len(change.flagged))
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from engine.db.repositories import Repositories
 from engine.db.repositories.faqs import KEPT_ACTIONS
 from engine.db.session import Database
-from engine.domain import Chunk, Document, FaqPair, FaqStatus, Page, new_id, utc_now
+from engine.domain import DUPLICATE_REASON, Chunk, Document, FaqPair, FaqStatus, Page, new_id, utc_now
 from engine.errors import ConflictError, InputError, NotFoundError
 from engine.faq.review import FaqReview, unsupported_figures
 
@@ -284,6 +284,19 @@ def test_a_pair_that_is_gone_takes_its_history_along(repositories: Repositories)
     repositories.documents.add(document, [Page(1, PAGE)], [], collection_id=pair.collection_id)
     repositories.collections.remove_document(pair.collection_id, "d" * 64)
     assert review.undo(pair.collection_id) is None
+
+
+def test_pairs_that_lost_against_one_of_a_removed_document_wait_for_review_again(repositories: Repositories) -> None:
+    document = Document("e" * 64, "more.md", "text/markdown", 9, 1, utc_now())
+    better = add_pair(repositories)
+    repositories.documents.add(document, [Page(1, PAGE)], [])
+    lost = {"document_id": document.id, "status": FaqStatus.REJECTED, "duplicate_of": better.id}
+    duplicate = add_pair(repositories, **lost, reason=DUPLICATE_REASON)
+    decided = add_pair(repositories, **lost, reason="Rejected in review.")
+    unlinked = add_pair(repositories, **{**lost, "duplicate_of": None}, reason=DUPLICATE_REASON)
+    repositories.collections.remove_document(better.collection_id, "d" * 64)
+    revived = replace(duplicate, status=FaqStatus.PENDING, reason="", duplicate_of=None)
+    assert list(repositories.faqs.list(better.collection_id)) == [revived, decided, unlinked]
 
 
 def test_only_the_newest_actions_are_remembered(repositories: Repositories) -> None:

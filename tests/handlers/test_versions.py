@@ -7,7 +7,7 @@ import io
 import pytest
 
 from engine.container import Engine
-from engine.domain import FaqPair, FaqStatus, Job, JobState
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus, Job, JobState
 from engine.errors import ConflictError
 from engine.ingest import locate_quote
 
@@ -92,6 +92,22 @@ def test_pairs_of_vanished_passages_are_rejected_or_flagged(engine: Engine, revi
         "Parking": (FaqStatus.REJECTED, "Rejected in review."),
     }
     assert len(engine.repositories.documents.list()) == 1
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_pair_that_lost_against_one_whose_passage_is_gone_waits_for_review_again(engine: Engine, approved: bool) -> None:
+    other = {"Hours": ENTRIES["Hours"]}
+    extract(engine, text_of({"Returns": ENTRIES["Returns"]}))
+    (better,) = engine.faqs("shop")
+    if approved:
+        engine.review.approve([better.id])
+    extract(engine, text_of({"Returns": ENTRIES["Returns"]} | {"Parking": ENTRIES["Parking"]}), name="more.md")
+    (lost,) = (pair for pair in engine.faqs("shop") if pair.duplicate_of == better.id)
+    assert lost.reason == DUPLICATE_REASON
+    extract(engine, text_of(other))
+    revived = engine.repositories.faqs.get(lost.id)
+    assert (revived.status, revived.reason, revived.duplicate_of) == (FaqStatus.PENDING, "", None)
+    assert engine.repositories.faqs.get(better.id).reason == GONE
 
 
 def test_a_quote_that_still_stands_in_a_changed_passage_is_found_and_its_pair_flagged(engine: Engine) -> None:

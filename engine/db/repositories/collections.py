@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
+from engine.db.repositories.faqs import release_duplicates
 from engine.db.session import Database
 from engine.db.tables import (
     AdapterRow,
@@ -68,7 +69,10 @@ class CollectionRepository:
             return [_to_collection(session, row) for row in session.exec(select(CollectionRow).order_by(CollectionRow.name))]
 
     def remove_document(self, collection_id: str, document_id: str) -> None:
-        """Take a document out of a collection, with the pairs that were made from it."""
+        """Take a document out of a collection, with the pairs that were made from it.
+
+        What was rejected because one of those asks the same waits for review again.
+        """
         with self._db.write() as session:
             link = session.get(CollectionDocumentRow, (collection_id, document_id))
             if link is not None:
@@ -80,8 +84,11 @@ class CollectionRepository:
                 )
             )
             pairs = select(FaqRow).where(FaqRow.collection_id == collection_id, FaqRow.document_id == document_id)
-            for row in session.exec(pairs):
+            rows = session.exec(pairs).all()
+            for row in rows:
                 session.delete(row)
+            session.flush()
+            release_duplicates(session, [row.id for row in rows])
 
     def set_status(self, collection_id: str, status: CollectionStatus) -> None:
         """Say where the vector index stands."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
+from engine.db.repositories.faqs import release_duplicates
 from engine.db.session import Database
 from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
 from engine.domain import FaqPair, FaqStatus
@@ -56,10 +57,18 @@ class ExtractionRepository:
             _finish(session, collection_id, finished)
         return gone
 
-    def succeed(self, collection_id: str, pairs: Sequence[FaqPair], finished: Sequence[str]) -> None:
+    def succeed(
+        self, collection_id: str, pairs: Sequence[FaqPair], finished: Sequence[str], *, gone: Sequence[str] = ()
+    ) -> None:
         """Store pairs as they are in the new version of their document, and which of its chunks need not be asked.
 
         What reviewers did to them before cannot be undone any more: it would bring back places of the old version.
+
+        Args:
+            collection_id: where the pairs belong.
+            pairs: all pairs of the old version.
+            finished: the new version's chunks that need not be asked.
+            gone: the pairs whose quote it lacks. What was rejected because one of them asks the same waits for review again.
         """
         ids = [pair.id for pair in pairs]
         with self._db.write() as session:
@@ -73,6 +82,8 @@ class ExtractionRepository:
                     row.page, row.heading = pair.page, pair.heading
                     row.status, row.reason = pair.status, pair.reason
                     row.place = None if pair.place is None else asdict(pair.place)
+            session.flush()
+            release_duplicates(session, gone)
             _finish(session, collection_id, finished)
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from engine.db.session import Database, folded
 from engine.db.tables import FaqChangeRow, FaqRow
-from engine.domain import FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
 from engine.errors import NotFoundError
 
 KEPT_ACTIONS = 100
@@ -170,6 +170,14 @@ class FaqRepository:
                 restored.append(pair)
                 session.delete(record)
         return action, restored
+
+
+def release_duplicates(session: Session, ids: Sequence[str]) -> None:
+    """Let the pairs that were rejected because these are better wait for review again: these are gone, or prove nothing."""
+    lost = and_(col(FaqRow.status) == FaqStatus.REJECTED, col(FaqRow.reason) == DUPLICATE_REASON)
+    for some in _batches(ids):
+        linked = col(FaqRow.duplicate_of).in_(some)
+        session.execute(update(FaqRow).where(linked, lost).values(status=FaqStatus.PENDING, reason="", duplicate_of=None))
 
 
 def _conditions(query: FaqQuery) -> list[ColumnElement[bool]]:
