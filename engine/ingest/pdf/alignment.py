@@ -33,6 +33,9 @@ _MAX_STEP = 2.5
 _NEXT_LINE = 1.6
 """Heights of a line within which a line without a first cell may belong to the row above."""
 
+_MAX_STARTS = 20
+"""Rows from which a table is looked for where those that stand below each other are none, so that long pages take no time."""
+
 _Row = list[Line]
 _Cells = dict[int, Line]
 
@@ -64,7 +67,7 @@ def aligned_tables(lines: Sequence[Line]) -> list[tuple[Table, frozenset[int]]]:
     """The tables, from top to bottom, each with the identities (`id`) of the lines that are its cells."""
     rows = _rows(lines)
     found: list[tuple[Table, frozenset[int]]] = []
-    at = 0
+    at = reach = starts = 0
     while at < len(rows):
         run = _follow(rows, at)
         table = _table(run)
@@ -72,7 +75,9 @@ def aligned_tables(lines: Sequence[Line]) -> list[tuple[Table, frozenset[int]]]:
             found.append((table, frozenset(id(line) for cells in run for line in cells.values())))
             at += len(run)
         else:
-            at += 1
+            starts = 1 if at >= reach else starts + 1
+            reach = max(reach, at + len(run))
+            at = at + 1 if starts < _MAX_STARTS else max(reach, at + 1)
     return found
 
 

@@ -55,7 +55,7 @@ def _join(lines: Sequence[str], compounds: frozenset[str]) -> tuple[str, list[tu
     starts: list[int] = []
     ends: list[int] = []
     for line in lines:
-        head = _WORD_BREAK.search(text, max(0, len(text) - _LONGEST_WORD))
+        head = _broken_word(text)
         tail = re.match(r"\w+", line)
         if head is None or tail is None:
             text += " " if text else ""
@@ -66,6 +66,11 @@ def _join(lines: Sequence[str], compounds: frozenset[str]) -> tuple[str, list[tu
         text += line
         ends.append(len(text))
     return text, list(zip(starts, ends, strict=True))
+
+
+def _broken_word(text: str) -> re.Match[str] | None:
+    """The word that a text breaks off in, at its end."""
+    return _WORD_BREAK.search(text, max(0, len(text) - _LONGEST_WORD))
 
 
 def carry_over(above: list[Element], below: list[Element], style: DocumentStyle, page: int) -> None:
@@ -81,7 +86,7 @@ def carry_over(above: list[Element], below: list[Element], style: DocumentStyle,
     if not isinstance(last, Line) or not isinstance(first, Line):
         return
     word, _, rest = first.text.partition(" ")
-    if not _WORD_BREAK.search(last.text) or not word[0].islower() or style.level(last, page) or style.level(first, page + 1):
+    if not _broken_word(last.text) or not word[0].islower() or style.level(last, page) or style.level(first, page + 1):
         return
     above[-1] = replace(last, text=join_lines([last.text, word], style.compounds))
     below[:1] = [replace(first, text=rest)] if rest else []
