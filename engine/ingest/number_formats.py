@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 BUILT_IN = {
     1: "0",
@@ -49,6 +50,8 @@ _FIRST_SOUND_DAY = 61
 _MAX_DAYS = 2_958_466
 """One after 31 December 9999."""
 _MAX_DECIMALS = 15
+_ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
+"""A half goes away from zero, as spreadsheet programs show it; the precision is enough for all digits of the largest number."""
 _MAX_THOUSANDS = 5
 """Commas behind the digits, each of which divides by a thousand."""
 
@@ -80,7 +83,7 @@ def _plain(value: float) -> str:
 def _with_units(value: float, digits: str, tokens: list[re.Match[str]]) -> str:
     around: list[str] = []
     percent = any(token["literal"] == "%" for token in tokens)
-    number = _digits(abs(value) * (100 if percent else 1), digits)
+    number = _digits(abs(Decimal(repr(value))) * (100 if percent else 1), digits)
     for token in tokens:
         if token["digits"]:
             around.append(number)
@@ -90,12 +93,13 @@ def _with_units(value: float, digits: str, tokens: list[re.Match[str]]) -> str:
     return f"-{text}" if value < 0 and any(character in "123456789" for character in number) and text[0] != "-" else text
 
 
-def _digits(value: float, digits: str) -> str:
+def _digits(value: Decimal, digits: str) -> str:
     thousands = min(len(digits) - len(digits.rstrip(",")), _MAX_THOUSANDS)
     whole, _, decimals = digits.rstrip(",").partition(".")
     optional = len(decimals) - len(decimals.rstrip("#?"))
     places = min(len(decimals), _MAX_DECIMALS)
-    text = f"{value / 1000**thousands:{',' if ',' in whole else ''}.{places}f}"
+    rounded = value.scaleb(-3 * thousands).quantize(Decimal(1).scaleb(-places), context=_ROUNDING)
+    text = f"{rounded:{',' if ',' in whole else ''}.{places}f}"
     for _ in range(min(optional, places)):
         text = text.removesuffix("0")
     return text.removesuffix(".")
