@@ -84,10 +84,11 @@ def test_what_cannot_be_parked_is_not_read(chat_gguf: Path, monkeypatch: pytest.
         sizes.append((len(state), expected))
         return state
 
+    monkeypatch.setattr("engine.llm.llamacpp.places.CELLS_KEPT", 50)
     monkeypatch.setattr(DecodingContext, "read_state", reading)
     model = LlamaCppModel(chat_gguf, context_tokens=512, max_sequences=2, parked_bytes=limit)
     for word in ("tea ", "sea ", "bee "):
-        model.complete([Message("user", word * 200)], GenerationParams(max_tokens=2))
+        model.complete([Message("user", word * 60)], GenerationParams(max_tokens=2))
     model.close()
     assert bool(sizes) is read
     assert all(size == expected for size, expected in sizes)
