@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.domain import Collection, Document
+from engine.domain import Collection, Document, FaqPair
 from engine.faq.versions import succession
 from engine.handlers.pages import PageTexts
 from engine.handlers.parts import Parts
@@ -61,18 +61,25 @@ def take_over(
 def _replace(parts: Parts, collection: Collection, old: Document, document: Document) -> NewVersion:
     stored = parts.repositories
     with span("faq.new_version", document=document.name):
-        pairs = [pair for pair in stored.faqs.list(collection.id) if pair.document_id == old.id]
-        change = succession(
-            document,
-            stored.documents.chunks([document.id]),
-            old_chunks=stored.documents.chunks([old.id]),
-            pairs=pairs,
-            finished=stored.extraction.finished(collection.id),
-            place=PageTexts(stored.documents, document).place,
-        )
-        stored.extraction.succeed(collection.id, change.pairs, change.finished, gone=change.gone)
+        chunks, old_chunks = stored.documents.chunks([document.id]), stored.documents.chunks([old.id])
+        finished = stored.extraction.finished(collection.id)
+        place = PageTexts(stored.documents, document).place
+        pairs = _pairs_of(parts, collection, old)
+        flagged = 0
+        while True:
+            change = succession(document, chunks, old_chunks=old_chunks, pairs=pairs, finished=finished, place=place)
+            # Finding the places takes its time: what was reviewed meanwhile is moved again, as it is now.
+            left = stored.extraction.succeed(collection.id, change.pairs, change.finished, read=pairs, gone=change.gone)
+            flagged += sum(faq_id not in left for faq_id in change.flagged)
+            if not left:
+                break
+            pairs = [pair for pair in _pairs_of(parts, collection, old) if pair.id in left]
         parts.documents.remove(old.id, collection.id)
-    return NewVersion(old.name, change.unchanged, change.changed, len(change.flagged))
+    return NewVersion(old.name, change.unchanged, change.changed, flagged)
+
+
+def _pairs_of(parts: Parts, collection: Collection, document: Document) -> list[FaqPair]:
+    return [pair for pair in parts.repositories.faqs.list(collection.id) if pair.document_id == document.id]
 
 
 def _digest(parts: Parts, file: StagedFile) -> str:

@@ -136,6 +136,35 @@ def test_what_was_decided_on_an_old_version_cannot_be_undone_on_the_new_one(
     assert engine.faqs("shop") == before
 
 
+def test_a_review_made_while_the_places_are_looked_for_is_kept(engine: Engine, reviewed: dict[str, FaqPair]) -> None:
+    extraction = engine.repositories.extraction
+    succeed, stored = extraction.succeed, []
+
+    def after_a_review(*given: object, **named: object) -> object:
+        if not stored:
+            engine.review.reject([reviewed["Hours"].id], "Outdated.")
+            engine.review.approve([reviewed["Repairs"].id])
+            engine.review.edit(reviewed["Returns"].id, answer="For 45 days.", quote="free for 45 days")
+        stored.append(given)
+        return succeed(*given, **named)
+
+    extraction.succeed = after_a_review  # type: ignore[method-assign]
+    changed = ENTRIES | {"Hours": ("When does the shop open?", "The shop opens at ten.")}
+    job = extract(engine, text_of(changed))
+    assert (job.result["unchanged"], job.result["to_look_at"]) == (3, 0), "the only changed pair is rejected by now"
+    (document,) = engine.repositories.documents.list()
+    now = {heading: engine.repositories.faqs.get(pair.id) for heading, pair in reviewed.items()}
+    assert {pair.document_id for pair in now.values()} == {document.id}
+    assert {heading: (pair.status, pair.answer) for heading, pair in now.items()} == {
+        "Hours": (FaqStatus.REJECTED, "The shop opens at nine."),
+        "Returns": (FaqStatus.APPROVED, "For 45 days."),
+        "Repairs": (FaqStatus.APPROVED, "A repair costs 29 euros."),
+        "Parking": (FaqStatus.REJECTED, "Guests park behind the hall."),
+    }
+    page = engine.repositories.documents.page(document.id, now["Returns"].page)
+    assert page.text[now["Returns"].place.start : now["Returns"].place.end] == "free for 45 days"
+
+
 def test_files_of_one_job_are_no_versions_of_each_other(engine: Engine) -> None:
     parts = [text_of({heading: entry}) for heading, entry in ENTRIES.items()]
     job = extract(engine, *parts)

@@ -58,33 +58,58 @@ class ExtractionRepository:
         return gone
 
     def succeed(
-        self, collection_id: str, pairs: Sequence[FaqPair], finished: Sequence[str], *, gone: Sequence[str] = ()
-    ) -> None:
+        self,
+        collection_id: str,
+        pairs: Sequence[FaqPair],
+        finished: Sequence[str],
+        *,
+        read: Sequence[FaqPair],
+        gone: Sequence[str] = (),
+    ) -> set[str]:
         """Store pairs as they are in the new version of their document, and which of its chunks need not be asked.
 
         What reviewers did to them before cannot be undone any more: it would bring back places of the old version.
 
         Args:
             collection_id: where the pairs belong.
-            pairs: all pairs of the old version.
+            pairs: the pairs of the old version, moved to the new one.
             finished: the new version's chunks that need not be asked.
+            read: the same pairs as they were when they were moved.
             gone: the pairs whose quote it lacks. What was rejected because one of them asks the same waits for review again.
+
+        Returns:
+            The pairs that were left as they are, because they were changed after they had been read.
         """
-        ids = [pair.id for pair in pairs]
+        before = {pair.id: _reviewed(pair) for pair in read}
+        left: set[str] = set()
         with self._db.write() as session:
-            for start in range(0, len(ids), _MOST_NAMED):
-                named = ids[start : start + _MOST_NAMED]
-                session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(named)))
             for pair in pairs:
                 row = session.get(FaqRow, pair.id)
-                if row is not None:
-                    row.document_id, row.document, row.chunk_id = pair.document_id, pair.document, pair.chunk_id
-                    row.page, row.heading = pair.page, pair.heading
-                    row.status, row.reason = pair.status, pair.reason
-                    row.place = None if pair.place is None else asdict(pair.place)
+                if row is None:
+                    continue
+                if _reviewed(row) != before[pair.id]:
+                    left.add(pair.id)
+                    continue
+                row.document_id, row.document, row.chunk_id = pair.document_id, pair.document, pair.chunk_id
+                row.page, row.heading = pair.page, pair.heading
+                row.status, row.reason = pair.status, pair.reason
+                row.place = None if pair.place is None else asdict(pair.place)
             session.flush()
-            release_duplicates(session, gone)
+            _forget_changes(session, [pair.id for pair in pairs if pair.id not in left])
+            release_duplicates(session, [faq_id for faq_id in gone if faq_id not in left])
             _finish(session, collection_id, finished)
+        return left
+
+
+def _reviewed(pair: FaqPair | FaqRow) -> tuple[str | None, ...]:
+    """What a review, or a better pair, changes of a pair."""
+    return pair.status, pair.question, pair.answer, pair.quote, pair.reason, pair.duplicate_of
+
+
+def _forget_changes(session: Session, ids: Sequence[str]) -> None:
+    for start in range(0, len(ids), _MOST_NAMED):
+        named = ids[start : start + _MOST_NAMED]
+        session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(named)))
 
 
 def _displace(session: Session, old: str, better: str, reason: str) -> bool:
