@@ -113,9 +113,10 @@ def main_job(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Main
 
 
 def taught(job: MainJob) -> list[dict]:
-    """The pairs that the adapter was trained on."""
+    """The pairs that the adapter was trained on: those that were approved and not held out."""
     held_out = job.printed["finetune"][-1]["card"]["held_out"]
-    return [pair for pair in job.nexus.run("faq", "list", "--collection", "kettles") if pair["id"] not in held_out]
+    pairs = job.nexus.run("faq", "list", "--collection", "kettles")
+    return [pair for pair in pairs if pair["status"] == "approved" and pair["id"] not in held_out]
 
 
 @pytest.fixture(scope="session")
