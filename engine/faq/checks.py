@@ -58,13 +58,15 @@ def rejection_of(candidate: Candidate, page_text: str) -> str:
 
     Pairs that the document has word for word need only be on the page.
     """
-    further = _QUESTION if candidate.english else _FOREIGN_QUESTION
+    further = _ROW_QUESTION if candidate.row is not None else _QUESTION if candidate.english else _FOREIGN_QUESTION
     checks = _PROOF if candidate.origin is Origin.WRITTEN else (*_PROOF, *further)
     return next((reason for check in checks if (reason := check(candidate, page_text))), "")
 
 
 def grounded_share(candidate: Candidate) -> float:
     """The share of the question's content words that the quote or the headings have, in 0…1."""
+    if candidate.row is not None:
+        return 1.0  # the other words are those of the question's pattern
     asked = content_stems(candidate.question)
     known = content_stems(" ".join((candidate.quote, *candidate.chunk.heading_path)))
     return len(asked & known) / len(asked) if asked else 0.0
@@ -116,10 +118,15 @@ def _nothing_added(candidate: Candidate, _page_text: str) -> str:
     return "" if numbers(candidate.question) <= numbers(known) else "The question has a number that the quote lacks."
 
 
-def _grammatical(candidate: Candidate, _page_text: str) -> str:
+def _paired(candidate: Candidate, _page_text: str) -> str:
     question = candidate.question
     paired = question.count("(") == question.count(")") and question.count('"') % 2 == 0
-    return "" if paired and not _BROKEN.search(question) else "The question is not a whole sentence."
+    return "" if paired else "The question is not a whole sentence."
+
+
+def _grammatical(candidate: Candidate, page_text: str) -> str:
+    question = candidate.question
+    return "" if not _paired(candidate, page_text) and not _BROKEN.search(question) else "The question is not a whole sentence."
 
 
 def _stands_alone(candidate: Candidate, _page_text: str) -> str:
@@ -189,3 +196,5 @@ _QUESTION: tuple[_Check, ...] = (
     _well_worded,
 )
 _FOREIGN_QUESTION: tuple[_Check, ...] = (_foreign_shape, _foreign_language, _no_repetition, _nothing_added)
+_ROW_QUESTION: tuple[_Check, ...] = (_shape, _paired, _no_repetition, _nothing_added)
+"""A question to a row is one of a few patterns around the row's own words: what it asks for is in the row."""

@@ -12,8 +12,9 @@ import numpy as np
 from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.faq.checks import DOUBTFUL, grounded_share, rejection_of
-from engine.faq.types import Candidate, Origin, ScoredPair, ScoreParts
-from engine.faq.units import sentences_of
+from engine.faq.row_rules import fact_cells
+from engine.faq.types import Candidate, Origin, RowFact, ScoredPair, ScoreParts
+from engine.faq.units import is_row, sentences_of
 from engine.faq.words import content_stems, words
 
 MIN_RELEVANCE = 0.4
@@ -25,6 +26,8 @@ MIN_LEAD = 0.0
 MIN_MODEL_SCORE = 0.65
 """Least score of a question that a model worded. Read by hand on the even articles of XQuAD: below it, most questions of the
 default model ask for something that the quote does not say."""
+
+AMBIGUOUS = "Several rows of the document answer this question, each in another way."
 
 _FULL_LEAD = 0.15
 """A lead that counts in full."""
@@ -57,6 +60,7 @@ class Curator:
         self._embedder = embedder
         self._pages = pages
         self._sentences = list(dict.fromkeys(sentence for chunk in chunks for sentence in sentences_of(chunk)))
+        self._row_facts = _row_facts(chunks)
         self._vectors: Vectors | None = None
 
     def curate(self, candidates: Sequence[Candidate]) -> list[ScoredPair]:
@@ -104,14 +108,17 @@ class Curator:
     def _judge(self, candidate: Candidate, relevance: float, lead: float) -> ScoredPair:
         parts = ScoreParts(
             relevance=_unit(relevance),
-            lead=_unit(lead / _FULL_LEAD),
+            # Which of a table's rows is nearest is chance; what counts for a row is that no other answers.
+            lead=_unit(lead / _FULL_LEAD) if candidate.row is None else 1.0,
             grounded=grounded_share(candidate),
             form=form_of(candidate),
             fact=candidate.fact,
             wording=wording_of(candidate),
         )
         reason = rejection_of(candidate, self._pages.get(candidate.chunk.page, ""))
-        if not reason and candidate.origin is not Origin.WRITTEN:
+        if not reason and candidate.row is not None:
+            reason = AMBIGUOUS if len(self._row_facts.get(candidate.row, ())) > 1 else ""
+        elif not reason and candidate.origin is not Origin.WRITTEN:
             reason = _rejected_by_meaning(relevance, lead)
         if not reason and candidate.origin is Origin.MODEL and score_of(parts) < MIN_MODEL_SCORE:
             reason = DOUBTFUL
@@ -179,6 +186,17 @@ def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str,
             parts={name: round(value, 4) for name, value in asdict(pair.parts).items()},
             origin=candidate.origin.value,
         )
+
+
+def _row_facts(chunks: Sequence[Chunk]) -> dict[RowFact, set[str]]:
+    """What the rows of a document tell: the different values of each fact."""
+    facts: dict[RowFact, set[str]] = {}
+    for chunk in chunks:
+        if ": " in chunk.text:
+            for row in filter(is_row, sentences_of(chunk)):
+                for fact, value in fact_cells(row, chunk.heading_path):
+                    facts.setdefault(fact, set()).add(" ".join(value.split()).casefold())
+    return facts
 
 
 def _rejected_by_meaning(relevance: float, lead: float) -> str:

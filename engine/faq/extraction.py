@@ -17,7 +17,7 @@ from engine.domain import Chunk, Completion
 from engine.errors import CancelledError
 from engine.faq.checks import rejection_of
 from engine.faq.language import language_of
-from engine.faq.prompts import AGAIN, FIRST, ONE_MORE, Openers, question_requests, topic_of
+from engine.faq.prompts import AGAIN, FIRST, ONE_MORE, Openers, question_requests
 from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
 from engine.faq.types import Candidate, Origin, Unit, UnitKind, Wording
@@ -163,8 +163,9 @@ def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
         for question in sentence_questions(unit.text, chunk.text) if unit.quote_start == unit.start else ():
             yield _candidate(question, unit.quote, unit, chunk, Origin.RULE)
         return
-    for column, (question, answer) in enumerate(row_questions(unit.text, topic_of(chunk))):
-        yield _candidate(question, answer, unit, chunk, Origin.RULE, part=f" column {column}")
+    for asked in row_questions(unit.text, chunk.heading_path, chunk.text):
+        found = _candidate(asked.question, asked.answer, unit, chunk, Origin.RULE, part=f" column {asked.column}")
+        yield replace(found, row=asked.fact)
 
 
 def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[tuple[int, list[Candidate]]]:

@@ -55,6 +55,14 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
+class RowFact:
+    """What a question that a rule made of a row asks for, as the row has it, in small letters: `label` of `subject`."""
+
+    subject: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A proposed pair, not yet checked.
 
@@ -74,6 +82,8 @@ class Candidate:
     wording: Wording | None = None
     english: bool = True
     """Whether the quote is English, which the finer checks of a question are made for."""
+    row: RowFact | None = None
+    """What is asked of a table row; such a question is built from the row's own words, and checked by them."""
 
 
 @dataclass(frozen=True, slots=True)

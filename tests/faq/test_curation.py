@@ -11,8 +11,9 @@ from engine.embedding.base import Embedder
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
 from engine.faq.checks import rejection_of
-from engine.faq.curation import WEIGHTS, Curator, faq_pairs, score_of
+from engine.faq.curation import AMBIGUOUS, WEIGHTS, Curator, faq_pairs, score_of
 from engine.faq.prompts import EXAMPLES
+from engine.faq.row_rules import row_questions
 from engine.faq.types import Candidate, Origin, ScoreParts, Wording
 
 MakeChunk = Callable[..., Chunk]
@@ -186,3 +187,31 @@ class TestWithMiniLm:
 
 def test_no_candidates_give_no_pairs(chunk: Chunk) -> None:
     assert Curator(HashingEmbedder(), [chunk], {3: PAGE}).curate([]) == []
+
+
+ROWS = "Delivery: Standard; Time: 5 days; Price: 4 EUR\nDelivery: Express; Time: next day; Price: 9 EUR"
+
+
+def _of_rows(text: str, make: MakeChunk) -> list[tuple[str, str]]:
+    chunk = make(text, "Delivery")
+    candidates = [
+        Candidate(asked.question, asked.answer, row, chunk, Origin.RULE, 0.9, f"{asked.question} {row}", row=asked.fact)
+        for row in text.splitlines()
+        for asked in row_questions(row, chunk.heading_path)
+    ]
+    return [
+        (pair.candidate.question, pair.reason) for pair in Curator(HashingEmbedder(), [chunk], {1: text}).curate(candidates)
+    ]
+
+
+def test_a_question_to_a_row_passes_whatever_row_is_nearest_to_it(chunk_of: MakeChunk) -> None:
+    found = dict(_of_rows(ROWS, chunk_of))
+    assert len(found) == 4
+    assert set(found.values()) == {""}
+
+
+def test_a_question_that_two_rows_answer_in_two_ways_is_rejected(chunk_of: MakeChunk) -> None:
+    found = _of_rows(f"{ROWS}\nDelivery: Standard; Time: 5 days; Price: 6 EUR", chunk_of)
+    reasons = [reason for question, reason in found if question == "How much does Standard delivery cost?"]
+    assert reasons == [AMBIGUOUS, AMBIGUOUS]
+    assert [reason for question, reason in found if question == "How long does Standard delivery take?"] == ["", ""]

@@ -30,7 +30,7 @@ def test_rows_and_written_pairs_need_no_model_and_sentences_do(chunk_of: MakeChu
     assert index == 0
     assert {(c.origin, c.question) for c in candidates} == {
         (Origin.WRITTEN, "Is it loud?"),
-        (Origin.RULE, "What is the price for plan Basic?"),
+        (Origin.RULE, "How much does the Basic plan cost?"),
         (Origin.MODEL, "How long must I hold the power button?"),
     }
     assert all(FACT in request.messages[-1].content for request in model.requests)

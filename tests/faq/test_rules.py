@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
 
 
@@ -72,30 +71,3 @@ def test_what_no_rule_fits_is_left_to_the_model(sentence: str) -> None:
 def test_any_text_gives_questions_or_nothing(sentence: str) -> None:
     for question in sentence_questions(sentence):
         assert question.endswith("?")
-
-
-def test_a_row_is_asked_about_by_its_columns() -> None:
-    assert list(row_questions("Plan: Basic; Price: 5 EUR; Opening hours: 9 to 5", "Prices")) == [
-        ("What is the price for plan Basic?", "Price: 5 EUR"),
-        ("What are the opening hours for plan Basic?", "Opening hours: 9 to 5"),
-    ]
-
-
-def test_a_subject_that_names_its_own_kind_is_not_doubled() -> None:
-    assert next(row_questions("Room: Family room; Rate: 180 euros", ""))[0] == "What is the rate for Family room?"
-
-
-def test_a_single_label_is_asked_about_with_its_topic() -> None:
-    assert list(row_questions("Opening hours: 9:00 to 17:00", "Lisbon office")) == [
-        ("What are the opening hours for Lisbon office?", "9:00 to 17:00")
-    ]
-
-
-def test_a_semicolon_inside_a_value_stays_in_it() -> None:
-    questions = dict(row_questions("Part: A1; Colours: red; blue; Weight: 2 kg", ""))
-    assert questions["What are the colours for part A1?"] == "Colours: red; blue"
-
-
-@given(st.text(alphabet=st.sampled_from("aB: ;1."), max_size=80))
-def test_answers_to_any_row_are_spans_of_it(row: str) -> None:
-    assert all(answer in row for _, answer in row_questions(row, "topic"))
