@@ -81,6 +81,8 @@ def _is_noun_phrase(name: str) -> bool:
     found = words(name)
     if not found or len(found) > _MAX_LABEL_WORDS or _UNFIT.search(name) or not name[0].isalpha():
         return False
+    if found[-1].lower().endswith("ed") and found[-1].lower() not in known.STATES | known.ATTRIBUTES:
+        return False  # "last updated"
     trailing = found[-1].lower() in STOP_WORDS - {"time"}
     if trailing and not (len(found) == 2 and found[0].lower() in known.TRAILING):
         return False
@@ -262,7 +264,7 @@ def _answers(value: str) -> bool:
 def _of(noun: str, subject: Subject) -> str:
     head = noun.split()[-1]
     own = head in known.ATTRIBUTES | known.CONTACT_NOUNS or head in known.PERSONS
-    own = own and subject.kind != head and not (subject.kind in known.PLACES and head in known.PRICES)
+    own = own and subject.kind != head and (head not in known.PRICES or (subject.solid and subject.kind not in known.PLACES))
     return f"{subject.preposition or ('of' if own else 'for')} {subject.phrase}"
 
 

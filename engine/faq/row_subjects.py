@@ -34,7 +34,8 @@ class Subject:
 def subject_column(cells: Sequence[Cell]) -> int | None:
     """Which cell says what a row is about: the first, unless that is only a number, a date or a code; None where none is."""
     first = cells[0]
-    nameless = known.ORDINALS.fullmatch(first.label) or is_figure(first.value)
+    coded = kind_of(first.label) in known.CODED
+    nameless = known.ORDINALS.fullmatch(first.label) or (is_figure(first.value) and not coded)
     if not nameless:
         return 0
     named = [i for i, cell in enumerate(cells) if i and is_text(cell.value)]
@@ -47,7 +48,12 @@ def subject_column(cells: Sequence[Cell]) -> int | None:
 def describe(label: str, value: str, context: str) -> Subject | None:
     """The phrase for what a cell names; None where it is too long or senseless."""
     value = " ".join(value.split()).rstrip(".,:;")
-    if not value or len(value) > _MAX_SUBJECT or len(value.split()) > _MAX_WORDS or "?" in value or '"' in value:
+    if (
+        not value
+        or len(value) > _MAX_SUBJECT
+        or len(value.split()) > _MAX_WORDS
+        or any(mark in value or mark in label for mark in '?"')
+    ):
         return None
     kind = kind_of(label)
     moment = _moment(kind, value)
@@ -60,7 +66,8 @@ def describe(label: str, value: str, context: str) -> Subject | None:
         return Subject(f"the {value}" if known.WITH_THE.match(value) else value, True, kind=kind)
     if kind == "model" and is_code(value.split()[0]):
         return Subject(f"the {value}", True, kind=kind)
-    if kind in known.CODED or (is_code(value) and kind not in known.COUNT_KINDS):
+    coded = kind in known.CODED and (any(map(str.isdigit, value)) or is_code(value))
+    if coded or kind == "age" or (is_code(value) and kind not in known.COUNT_KINDS):
         return Subject(f"{_kind_words(label, context)} {value}", False, kind=kind)
     if kind in known.MASS_KINDS:
         return Subject(small if _has_kind(value, kind) else f"{small} {kind}", True, kind=kind)

@@ -56,6 +56,8 @@ DELIVERY = "Delivery: Standard; Time: 3 to 5 working days; Price: 4.90 euros; Tr
         ("Topic: Power bank; Can I bring it on board?: Yes", {"Can I bring a power bank on board?": "Yes"}),
         ("Room: Twin; Price (summer): 90 EUR", {"How much does the Twin room cost (summer)?": "90 EUR"}),
         ("Part: A1; Colours: red; blue", {"What are the colours of part A1?": "red; blue"}),
+        ("Zone: 1; Day ticket: 8 EUR", {"What is the day ticket for zone 1?": "8 EUR"}),
+        ("Age: 6 to 12; Price: 5 EUR", {"What is the price for age 6 to 12?": "5 EUR"}),
         ("Code: E1; Meaning: No water", {"What does code E1 mean?": "No water"}),
     ],
 )
@@ -72,6 +74,7 @@ def test_a_row_is_asked_about_as_customers_ask(row: str, asked: dict[str, str]) 
         "Kids and Parents: This Service is not intended for use by children under 13",
         "Produkt: Lampe; Preis: 5 EUR",
         "Step 1: 5 minutes",
+        "Policy: Returns; Last updated: 5 May 2024",
         "They are: two exceptions",
         "column 1: a; column 2: 5",
     ],
