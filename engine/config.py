@@ -53,7 +53,9 @@ class Settings(BaseSettings):
 
     max_document_mb: float = Field(100.0, gt=0, description="A larger document is refused.")
     max_pages: int = Field(5000, ge=1, description="A document with more pages is refused.")
-    chunk_tokens: int = Field(220, ge=32, description="Aim for the size of a chunk, in tokens of about four characters.")
+    chunk_tokens: int = Field(
+        220, ge=32, description="Aim for the size of a chunk, in tokens of the default model; estimated for a provider's."
+    )
 
     cloud_concurrency: int = Field(4, ge=1, le=64, description="Requests to one provider at the same time.")
     budget_usd: float | None = Field(None, ge=0, description="US dollars that providers may cost in a calendar month (UTC).")

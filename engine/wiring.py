@@ -204,8 +204,9 @@ class Wiring:
     def documents(self) -> DocumentLibrary:
         """Documents and the collections that hold them."""
         from engine.knowledge.documents import DocumentLibrary
+        from engine.knowledge.sizing import ModelSizings
 
-        return DocumentLibrary(self.repositories, self.settings)
+        return DocumentLibrary(self.repositories, self.settings, ModelSizings(self.model))
 
     @part
     def index(self) -> KnowledgeIndex:

@@ -47,6 +47,11 @@ def _add_proof(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS ix_faq_duplicate_of ON faq (duplicate_of)")
 
 
+def _add_sizes(connection: Connection) -> None:
+    """In whose tokens a document's chunks are sized; those of before were estimated."""
+    _add_column(connection, "document", "sized_by", "VARCHAR NOT NULL DEFAULT ''")
+
+
 def _add_column(connection: Connection, table: str, column: str, declared: str) -> None:
     """Add a column unless it is there. The names are this module's own."""
     present = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
@@ -54,7 +59,13 @@ def _add_column(connection: Connection, table: str, column: str, declared: str) 
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_all, _create_keyword_search, _create_spending, _add_proof)
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create_all,
+    _create_keyword_search,
+    _create_spending,
+    _add_proof,
+    _add_sizes,
+)
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""
 

@@ -45,6 +45,7 @@ class DocumentRow(SQLModel, table=True):
     page_count: int
     created_at: datetime = Field(sa_column=_time())
     warnings: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]"))
+    sized_by: str = Field("", sa_column_kwargs={"server_default": ""})
 
 
 class PageRow(SQLModel, table=True):

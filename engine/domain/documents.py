@@ -65,7 +65,8 @@ class Page:
 class Document:
     """A document that was taken in. `id` is the SHA-256 of its bytes, so that the same file twice is one document.
 
-    `warnings` say what the person should know although the document could be read, such as pages without text.
+    `warnings` say what the person should know although the document could be read, such as pages without text. `sized_by` is
+    the model in whose tokens its chunks are sized; empty where they are estimated.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Document:
     page_count: int
     created_at: datetime
     warnings: tuple[str, ...] = ()
+    sized_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Lives here: finding out what a file is, refusing what is hostile or broken with 
 pictures of pages. Not here: where documents and chunks are stored, embedding, and anything that needs a model.
 """
 
-from engine.ingest.chunking import chunk_pages, cut_pages, estimate_tokens
+from engine.ingest.chunking import TokenCounter, chunk_pages, cut_pages, estimate_tokens
 from engine.ingest.limits import Limits
 from engine.ingest.media import SUPPORTED_SUFFIXES
 from engine.ingest.names import safe_name
@@ -14,7 +14,7 @@ from engine.ingest.quotes import locate_quote, place_of
 from engine.ingest.reading import LoadedDocument, OpenedDocument, open_document, read_document
 from engine.ingest.sentences import split_sentences
 from engine.ingest.source import PageCallback
-from engine.ingest.spool import page_spool
+from engine.ingest.spool import chunk_spool, page_spool
 
 __all__ = [
     "SUPPORTED_SUFFIXES",
@@ -22,7 +22,9 @@ __all__ = [
     "LoadedDocument",
     "OpenedDocument",
     "PageCallback",
+    "TokenCounter",
     "chunk_pages",
+    "chunk_spool",
     "cut_pages",
     "estimate_tokens",
     "locate_quote",

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.domain import Block, BlockKind, Chunk, Page
 from engine.ingest.sentences import split_sentences
@@ -17,6 +18,16 @@ _NOT_LATIN = re.compile(r"[\u0370-\u1dff\ua000-\uabff]")
 _SLACK = 2
 """A chunk may be this many times the target to keep a table row or list item whole, or a heading with what it heads."""
 _WHOLE = frozenset({BlockKind.TABLE_ROW, BlockKind.LIST_ITEM})
+_LONGEST_TOKEN = 32
+"""Characters. Few tokens are longer, so that a text with more than this for each token allowed is looked at no further."""
+
+
+class TokenCounter(Protocol):
+    """Counts the tokens of a text, always the same for the same text."""
+
+    def __call__(self, text: str, /) -> int:
+        """How many there are."""
+        ...
 
 
 @dataclass(slots=True)
@@ -41,7 +52,9 @@ def estimate_tokens(text: str) -> int:
     return dense - (-other // 2) - (-(len(text) - dense - other) // _CHARACTERS_PER_TOKEN)
 
 
-def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) -> list[Chunk]:
+def chunk_pages(
+    document_id: str, pages: Iterable[Page], *, target_tokens: int, count: TokenCounter = estimate_tokens
+) -> list[Chunk]:
     """Cut pages into chunks of about `target_tokens`.
 
     A chunk never crosses a page and starts anew at each heading. Blocks stay whole where they fit; longer ones are cut between
@@ -51,14 +64,17 @@ def chunk_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) 
     Args:
         document_id: becomes part of each chunk's identifier, which is the same each time the same document is cut alike.
         pages: the document's pages.
-        target_tokens: the size to aim for, in tokens as `estimate_tokens` counts them.
+        target_tokens: the size to aim for, in tokens as `count` counts them.
+        count: counts the tokens of a text, such as a model's tokenizer.
     """
-    return list(cut_pages(document_id, pages, target_tokens=target_tokens))
+    return list(cut_pages(document_id, pages, target_tokens=target_tokens, count=count))
 
 
-def cut_pages(document_id: str, pages: Iterable[Page], *, target_tokens: int) -> Iterator[Chunk]:
+def cut_pages(
+    document_id: str, pages: Iterable[Page], *, target_tokens: int, count: TokenCounter = estimate_tokens
+) -> Iterator[Chunk]:
     """As `chunk_pages`, one by one."""
-    cutter = _Cutter(max(1, target_tokens))
+    cutter = _Cutter(max(1, target_tokens), count)
     index = 0
     for page in pages:
         for span in cutter.spans(page):
@@ -75,8 +91,9 @@ def _chunk(document_id: str, index: int, page: Page, span: _Span) -> Chunk:
 class _Cutter:
     """Cuts one page at a time."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, count: TokenCounter) -> None:
         self._target = target
+        self._count = count
 
     def spans(self, page: Page) -> Iterator[_Span]:
         """The chunks of a page, in order."""
@@ -125,7 +142,9 @@ class _Cutter:
             stack += [_trim(text, cut, high), _trim(text, low, cut)]
 
     def _fits(self, text: str, start: int, end: int, limit: int) -> bool:
-        return end - start <= 1 or estimate_tokens(text[start:end]) <= limit
+        if end - start > limit * _LONGEST_TOKEN:
+            return False
+        return end - start <= 1 or self._count(text[start:end]) <= limit
 
 
 def _cut_point(text: str, low: int, high: int, sentences: Sequence[int]) -> int:

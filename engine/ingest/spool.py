@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
-from engine.domain import Block, BlockKind, Json, LineBox, Page
+from engine.domain import Block, BlockKind, Chunk, Json, LineBox, Page
 
 T = TypeVar("T")
 _IN_MEMORY_BYTES = 1024 * 1024
@@ -52,6 +52,22 @@ class Spool(Generic[T]):
 def page_spool() -> Spool[Page]:
     """A spool of pages."""
     return Spool(_packed, _unpacked)
+
+
+def chunk_spool() -> Spool[Chunk]:
+    """A spool of chunks."""
+    return Spool(_packed_chunk, _unpacked_chunk)
+
+
+def _packed_chunk(chunk: Chunk) -> Json:
+    path: list[Json] = list(chunk.heading_path)
+    return [chunk.id, chunk.document_id, chunk.index, chunk.page, chunk.start, chunk.end, chunk.text, path]
+
+
+def _unpacked_chunk(packed: Json) -> Chunk:
+    *values, path = cast("tuple[str, str, int, int, int, int, str, list[str]]", packed)
+    identifier, document_id, index, page, start, end, text = cast("tuple[str, str, int, int, int, int, str]", tuple(values))
+    return Chunk(identifier, document_id, index, page, start, end, text, tuple(path))
 
 
 def _packed(page: Page) -> Json:

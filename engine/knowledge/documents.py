@@ -10,24 +10,27 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.domain import Document, utc_now
+from engine.domain import Document, Page, utc_now
 from engine.errors import DocumentError, NexusError, NotFoundError, StorageError
 from engine.ingest import (
     SUPPORTED_SUFFIXES,
     Limits,
     OpenedDocument,
     PageCallback,
+    chunk_spool,
     cut_pages,
     open_document,
     page_spool,
     safe_name,
 )
+from engine.ingest.spool import Spool
+from engine.knowledge.sizing import Sizing, Sizings, estimated
 from engine.observability.tracing import traced
 
 log = logging.getLogger(__name__)
@@ -46,9 +49,11 @@ _COPY_BYTES = 1024 * 1024
 class DocumentLibrary:
     """The documents of one home. Any number of threads and processes may add and remove at the same time."""
 
-    def __init__(self, repositories: Repositories, settings: Settings) -> None:
+    def __init__(self, repositories: Repositories, settings: Settings, sizings: Sizings = estimated) -> None:
+        """`sizings` says in whose tokens chunks are sized."""
         self._repositories = repositories
         self._settings = settings
+        self._sizings = sizings
         self._folder = settings.documents_dir
 
     @traced("documents.add")
@@ -72,21 +77,23 @@ class DocumentLibrary:
         self._repositories.collections.get(collection_id)
         shown = safe_name(name or path.name)
         opened = open_document(path, name=shown, limits=Limits.from_settings(self._settings))
-        with _disk_errors(self._folder), self._staged(path, opened) as staged, page_spool() as pages:
+        sizing = self._sizing(shown, collection_id)
+        with _disk_errors(self._folder), self._staged(path, opened) as staged, page_spool() as pages, chunk_spool() as chunks:
             # The copy is read, since nobody writes to that; before the database is written to, since reading takes its time.
-            for page in opened.pages(staged, on_page=_in_use(staged, on_page)):
-                pages.add(page)
+            read = _kept(opened.pages(staged, on_page=_in_use(staged, on_page)), pages)
+            for chunk in cut_pages(opened.id, read, target_tokens=self._settings.chunk_tokens, count=sizing.count):
+                chunks.add(chunk)
             for warning in opened.warnings:
                 log.warning("%s: %s", shown, warning)
             document = Document(
-                opened.id, shown, opened.media_type, opened.size, len(pages), utc_now(), warnings=opened.warnings
+                opened.id, shown, opened.media_type, opened.size, len(pages), utc_now(), opened.warnings, sizing.model
             )
             target = self._folder / f"{document.id}{_suffix(shown)}"
             try:
                 return self._repositories.documents.add(
                     document,
                     pages,
-                    cut_pages(document.id, pages, target_tokens=self._settings.chunk_tokens),
+                    chunks,
                     collection_id=collection_id,
                     before_commit=lambda: _move(staged, target),
                 )
@@ -137,6 +144,11 @@ class DocumentLibrary:
                 removed += 1
         return removed
 
+    def _sizing(self, name: str, collection_id: str) -> Sizing:
+        """In whose tokens to size a document: a new version in those of the old one, so that what is unchanged is cut alike."""
+        versions = [document for document in self._repositories.documents.list(collection_id) if document.name == name]
+        return self._sizings(versions[-1].sized_by if versions else None)
+
     @contextmanager
     def _staged(self, path: Path, opened: OpenedDocument) -> Iterator[Path]:
         """A copy of the original under a passing name, brought to the disk; gone at the end unless it was moved away."""
@@ -156,6 +168,13 @@ class DocumentLibrary:
                 path.unlink(missing_ok=True)
 
         self._repositories.documents.if_absent(document_id, unlink)
+
+
+def _kept(pages: Iterable[Page], spool: Spool[Page]) -> Iterator[Page]:
+    """The pages, each put into the spool as it goes by."""
+    for page in pages:
+        spool.add(page)
+        yield page
 
 
 def _in_use(staged: Path, on_page: PageCallback | None) -> PageCallback:

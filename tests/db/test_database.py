@@ -280,7 +280,13 @@ def test_a_file_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE faq_change")
         connection.execute("DROP INDEX ix_faq_duplicate_of")
-        for table, column in [("document", "warnings"), ("page", "width"), ("page", "height"), ("page", "source")]:
+        for table, column in [
+            ("document", "warnings"),
+            ("document", "sized_by"),
+            ("page", "width"),
+            ("page", "height"),
+            ("page", "source"),
+        ]:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         for column in ["place", "parts", "duplicate_of", "language", "origin"]:
             connection.execute(f"ALTER TABLE faq DROP COLUMN {column}")

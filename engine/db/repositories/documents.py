@@ -151,6 +151,7 @@ def _from_document(document: Document) -> DocumentRow:
         page_count=document.page_count,
         created_at=document.created_at,
         warnings=list(document.warnings),
+        sized_by=document.sized_by,
     )
 
 
