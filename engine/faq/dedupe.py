@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +10,14 @@ import numpy as np
 
 from engine.domain import FaqPair, FaqStatus
 from engine.embedding.base import Embedder, Vectors
-from engine.faq.words import content_stems, names, numbers, stem, words
+from engine.faq.wordings import Wording, Wordings, normal_question, same_question, with_room
+
+__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "same_question"]
 
 NEAR = 0.9
 """Cosine (MiniLM) from which two questions are taken for one, unless they differ in a name, a number or one telling word."""
 
-_SLOTS = 2
-"""Questions of one pattern differ in so many words at most: "price for plan Basic", "price for plan Pro"."""
 _LEAST_ROOM = 256
-_SIGN = re.compile(r"(?<!\S)[-−](?=\d)")
-_MEANING = frozenset("#%&@/")
-"""Punctuation, by Unicode's categories, that makes another word: "C#" and "C"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,8 @@ class DuplicateIndex:
     """The pairs that are kept, and which of them asks what a new one asks.
 
     The normalised text of the questions is compared first, then the cosine of their embeddings (`NEAR`) with what
-    `same_question` says of the words that differ. Adding a pair costs one matrix-vector product. Of a cluster the best is
+    `same_question` says of the words that differ. Adding a pair costs one matrix-vector product, and as many comparisons
+    of words, all at once, as questions are near. Of a cluster the best is
     kept: an approved pair before a pending one, then the higher score, then the one that was there first. Rejected pairs
     compare with nothing. Not safe for several threads at once.
     """
@@ -57,10 +53,11 @@ class DuplicateIndex:
         self._better = {pair.id: pair.duplicate_of for pair in stored if pair.duplicate_of is not None}
         self._pairs: list[FaqPair | None] = []
         self._rows: dict[str, list[int]] = defaultdict(list)
+        self._wordings = Wordings()
         kept = [pair for pair in stored if pair.status is not FaqStatus.REJECTED]
         self._vectors: Vectors = np.zeros((len(kept) + _LEAST_ROOM, embedder.dimension), dtype=np.float32)
         for pair, vector in zip(kept, embedder.embed([pair.question for pair in kept]), strict=True):
-            self._keep(pair, vector)
+            self._keep(pair, vector, self._read(pair))
 
     def add(self, pair: FaqPair) -> Verdict:
         """Compare a new pair with those that are kept, and keep it if it is the best of those that ask the same.
@@ -70,8 +67,8 @@ class DuplicateIndex:
         """
         if pair.status is FaqStatus.REJECTED:
             return Verdict()
-        vector = self._embedder.embed([pair.question])[0]
-        same = self._same(pair, vector)
+        vector, wording = self._embedder.embed([pair.question])[0], self._read(pair)
+        same = self._same(pair, vector, wording)
         if same:
             best = max(same, key=lambda other: _rank(same[other]))
             if _rank(same[best]) >= _rank(pair) or same[best].status is FaqStatus.APPROVED:
@@ -79,7 +76,7 @@ class DuplicateIndex:
                 return Verdict(duplicate_of=same[best].id)
         for row, worse in same.items():
             self._drop(row, worse, pair)
-        self._keep(pair, vector)
+        self._keep(pair, vector, wording)
         return Verdict(displaced=tuple(worse.id for worse in same.values()))
 
     def best(self, faq_id: str) -> str:
@@ -90,23 +87,30 @@ class DuplicateIndex:
             faq_id = better
         return faq_id
 
-    def _same(self, pair: FaqPair, vector: Vectors) -> dict[int, FaqPair]:
+    def same(self, pair: FaqPair) -> list[FaqPair]:
+        """The kept pairs that ask what a pair asks, the best first; without the pair itself, which need not be kept.
+
+        Raises:
+            EmbeddingError: the encoder failed.
+        """
+        found = self._same(pair, self._embedder.embed([pair.question])[0], self._read(pair))
+        return sorted((other for other in found.values() if other.id != pair.id), key=_rank, reverse=True)
+
+    def _same(self, pair: FaqPair, vector: Vectors, wording: Wording) -> dict[int, FaqPair]:
         """The kept pairs that ask the same, by their rows."""
         equal = self._rows.get(normal_question(pair.question), [])
-        near = np.flatnonzero(self._vectors[: len(self._pairs)] @ vector >= NEAR).tolist()
-        asked = (pair.question, pair.answer)
-        same = {row: other for row in equal if (other := self._pairs[row])}
-        for row in near:
-            other = self._pairs[row]
-            if other is not None and row not in same and same_question((other.question, other.answer), asked):
-                same[row] = other
-        return same
+        near = np.flatnonzero(self._vectors[: len(self._pairs)] @ vector >= NEAR)
+        rows = [*equal, *self._wordings.same(wording, near).tolist()]
+        return {row: other for row in rows if (other := self._pairs[row])}
 
-    def _keep(self, pair: FaqPair, vector: Vectors) -> None:
+    def _read(self, pair: FaqPair) -> Wording:
+        return self._wordings.read(pair.question, pair.answer)
+
+    def _keep(self, pair: FaqPair, vector: Vectors, wording: Wording) -> None:
         row = len(self._pairs)
-        if row == len(self._vectors):
-            self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._vectors = with_room(self._vectors, row)
         self._vectors[row] = vector
+        self._wordings.append(wording)
         self._pairs.append(pair)
         self._rows[normal_question(pair.question)].append(row)
 
@@ -119,47 +123,3 @@ class DuplicateIndex:
 
 def _rank(pair: FaqPair) -> tuple[bool, float]:
     return pair.status is FaqStatus.APPROVED, pair.score
-
-
-def normal_question(question: str) -> str:
-    """A question without what does not change its meaning: letter case, width, white space and punctuation.
-
-    Symbols, combining marks and the sign of a number stay. A text of nothing but punctuation is left alone.
-    """
-    text = _SIGN.sub("\N{MINUS SIGN}", unicodedata.normalize("NFKC", question).casefold())
-    return " ".join("".join(map(_bare, text)).split()) or question
-
-
-def _bare(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cf":  # soft hyphens, zero-width spaces
-        return ""
-    return " " if category[0] in "PZC" and character not in _MEANING else character
-
-
-def same_question(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    """Whether two (question, answer) pairs whose questions are near by embedding do ask the same.
-
-    Embeddings hardly see the one word that matters, so what differs is looked at: another number or name is another question,
-    and so is another word in the same pattern, unless the answer is the same.
-    """
-    if normal_question(first[1]) == normal_question(second[1]):
-        return True
-    left, right = first[0], second[0]
-    if numbers(left) != numbers(right) or _names(left) != _names(right):
-        return False
-    return not _one_pattern(left, right)
-
-
-def _names(question: str) -> set[str]:
-    return {stem(name) for name in names(question)}
-
-
-def _one_pattern(left: str, right: str) -> bool:
-    """Whether two questions are equal but for one or two content words at the same places."""
-    one, other = [stem(word) for word in words(left)], [stem(word) for word in words(right)]
-    if len(one) != len(other):
-        return False
-    telling = content_stems(left) ^ content_stems(right)
-    differing = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
-    return 0 < len(differing) <= _SLOTS and any(a in telling and b in telling for a, b in differing)

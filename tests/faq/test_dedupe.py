@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from engine.domain import FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.embedding.registry import create_embedder
+from engine.faq import wordings
 from engine.faq.dedupe import NEAR, DuplicateIndex, Verdict, normal_question, same_question
 
 
@@ -177,6 +178,54 @@ def test_no_two_kept_pairs_are_duplicates_and_what_was_dropped_links_to_a_kept_o
     assert len(shelf.pairs) == len(pairs)
     dropped = {pair.id for pair in pairs if pair.status is not FaqStatus.REJECTED} - alive
     assert dropped == {pair.id for pair in linked}
+
+
+class OneDirection(Embedder):
+    """Takes all questions for near, so that only their words decide."""
+
+    name = "one direction"
+    dimension = 1
+
+    def _embed_batch(self, texts: list[str]) -> Vectors:
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+
+WORDS = "What is are the The price prices cost of plan plans Basic Pro pro C# iPad 3 three 12 a I me ?"
+ASKED = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=6).map(" ".join)
+ANSWERED = st.sampled_from(["yes", "Yes.", "no", "3 days", "three days"])
+
+
+@given(st.lists(st.builds(faq, ASKED, answer=ANSWERED), max_size=25), st.lists(st.builds(faq, ASKED, answer=ANSWERED)))
+def test_many_questions_are_compared_at_once_as_they_are_one_by_one(kept: list[FaqPair], asking: list[FaqPair]) -> None:
+    index = DuplicateIndex(OneDirection(), kept)
+    for pair in [*asking, *kept]:
+        one_by_one = {
+            other.id
+            for other in kept
+            if other.id != pair.id
+            and (
+                normal_question(other.question) == normal_question(pair.question)
+                or same_question((other.question, other.answer), (pair.question, pair.answer))
+            )
+        }
+        assert {other.id for other in index.same(pair)} == one_by_one
+
+
+def test_the_best_of_those_that_ask_the_same_comes_first() -> None:
+    pending, approved, better = faq("q1", 0.5), faq("q2", 0.1, FaqStatus.APPROVED), faq("q3", 0.7)
+    index = DuplicateIndex(Angles(), [pending, approved, better, faq("q0", status=FaqStatus.REJECTED)])
+    assert index.same(faq("q2", 0.9)) == [approved, better, pending]
+    assert index.same(pending) == [approved, better]
+
+
+def test_each_wording_is_read_once_however_many_questions_are_of_its_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = wordings.numbers
+    monkeypatch.setattr(wordings, "numbers", lambda text: read.append(text) or plain(text))
+    index = DuplicateIndex(OneDirection(), [])
+    for number in range(200):
+        index.add(faq(f"What does plan {number} cost?", answer=f"{number} euros"))
+    assert len(read) == 200
 
 
 @pytest.mark.parametrize(
