@@ -36,6 +36,31 @@ _FREQUENT = {
     "bg": "и на в да се от за е с не по че са като до или при това но",
 }
 _WORDS = {code: frozenset(words.split()) for code, words in _FREQUENT.items()}
+_ASKING = {
+    "en": "what how when where who whom whose which why does do did must many much long often are was if",
+    "de": "was wie wann wo wohin wer wen wem welche welcher welches welchen warum wieso kann muss darf viel viele lange oft",
+    "fr": "quel quelle quels quelles comment quand où pourquoi combien peut faut doit quoi a-t-on faut-il peut-on puis-je je",
+    "es": "qué cuál cuáles cómo cuándo cuánto cuánta cuántos cuántas dónde quién quiénes puede debe hay puedo",
+    "it": "che quale quali quando quanto quanta quanti quante dove chi perché cosa può deve cui posso dura",
+    "pt": "qual quais quando quanto quanta quantos quantas onde quem porquê porque pode deve é posso",
+    "nl": "wat hoe wanneer waar wie welke welk waarom hoeveel kan moet mag lang ik je worden wordt",
+    "sv": "vad hur när var vem vilken vilket vilka varför många mycket måste får länge ofta kostar",
+    "da": "hvad hvordan hvornår hvor hvem hvilken hvilket hvilke hvorfor mange meget skal må længe ofte bliver",
+    "no": "hva hvordan når hvor hvem hvilken hvilket hvilke hvorfor mange mye skal må lenge ofte blir",
+    "fi": "mikä mitä miten milloin missä kuka kuinka miksi paljonko monta voiko pitää kauan mihin saa",
+    "pl": "co jak kiedy gdzie kto który która które jaki jaka jakie dlaczego ile czy można należy trzeba długo",
+    "cs": "co jak kdy kde kdo který která které jaký jaká jaké proč kolik lze musí dlouho může můžu",
+    "tr": "nasıl zaman nerede kim hangi neden kaç mi mı mu mü nedir gerekir kadar nereye sürer",
+    "ro": "ce cum când unde cine care cât câtă câți câte poate trebuie cui se pot durează",
+    "hu": "mi mit hogyan mikor hol ki milyen melyik miért mennyi hány lehet mennyibe kell tart meddig",
+    "vi": "gì thế nào khi nào đâu ai bao nhiêu tại sao bao lâu phải mấy như làm",
+    "id": "apa bagaimana kapan mana siapa mengapa berapa apakah bisa harus lama boleh di",
+    "ru": "что как когда где кто какой какая какие какое почему сколько можно нужно ли чем кому долго",
+    "uk": "що як коли де хто який яка які яке чому скільки можна потрібно чи чим кому довго",
+    "bg": "какво как кога къде кой коя кои кое защо колко може трябва ли какъв какви време",
+}
+"""Words that begin questions, and others that are frequent in them. They are no help with running text."""
+_TELLING_WORDS = {code: known | frozenset(_ASKING[code].split()) for code, known in _WORDS.items()}
 _SCRIPTS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("ko", re.compile(r"[\uac00-\ud7af\u1100-\u11ff]")),
@@ -49,6 +74,43 @@ _SCRIPTS = (
 """Scripts that mostly stand for one language, Japanese before Chinese since it has Chinese characters as well."""
 _SCRIPT_SHARE = 0.2
 """Least share of the letters. Japanese texts have a fifth and more of kana."""
+_CYRILLIC = re.compile(r"[\u0400-\u04ff]")
+_CYRILLIC_LANGUAGES = frozenset({"ru", "uk", "bg"})
+_NAME_WORDS = 3
+"""So few words in foreign letters may be a name."""
+
+LANGUAGES: dict[str, str] = {
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+"""The languages that can be told here, by their ISO 639-1 codes, with their English names."""
 
 
 def language_of(texts: Iterable[str]) -> str:
@@ -67,6 +129,42 @@ def language_of(texts: Iterable[str]) -> str:
     hits = {code: sum(words[word] for word in frequent) for code, frequent in _WORDS.items()}
     best = max(hits, key=hits.__getitem__)
     return best if hits[best] >= LEAST_SHARE * words.total() else ""
+
+
+def is_in(text: str, language: str) -> bool | None:
+    """Whether a text, which may be as short as a question, is in a language; None where it cannot be told.
+
+    Says no only where the script is another one, or where the words clearly are those of another language.
+
+    Args:
+        text: what was written.
+        language: one of `LANGUAGES`.
+    """
+    found = [word.lower() for word in _WORD.findall(text)]
+    scripted = _by_script(text, found, language)
+    if scripted is not None or not found or language not in _WORDS:
+        return scripted
+    rivals = [code for code in _WORDS if (code in _CYRILLIC_LANGUAGES) == (language in _CYRILLIC_LANGUAGES)]
+    hits = {code: sum(word in _TELLING_WORDS[code] for word in found) for code in rivals}
+    own = hits.pop(language)
+    best = max(hits.values())
+    if best >= max(2, 2 * own, own + 2):
+        return False
+    return True if own and own >= best else None
+
+
+def _by_script(text: str, found: list[str], language: str) -> bool | None:
+    """What the script alone says: None where the language shares it with others."""
+    letters = sum(map(len, found))
+    written = next((code for code, script in _SCRIPTS if len(script.findall(text)) >= _SCRIPT_SHARE * max(1, letters)), "")
+    own_script = any(code == language for code, _ in _SCRIPTS)
+    if written:
+        # Japanese may be written without kana for a few words.
+        return None if (written, language) == ("zh", "ja") else written == language
+    cyrillic = 2 * len(_CYRILLIC.findall(text)) > letters
+    if own_script or cyrillic != (language in _CYRILLIC_LANGUAGES):
+        return None if len(found) <= _NAME_WORDS else False
+    return None
 
 
 def _sample(texts: Iterable[str]) -> str:

@@ -100,14 +100,20 @@ def numbers(text: str) -> set[str]:
     return {number.value for number in _numbers(_plain_digits(text)) if not number.weak}
 
 
-def unsupported(answer: str, proof: str) -> list[str]:
+def unsupported(answer: str, proof: str, *, across: bool = False) -> list[str]:
     """The figures of an answer that its proof does not hold, as the answer writes them, in order.
 
     A number must be there, with the same unit if it has one; a number without a unit is proven by one with a unit. A unit
     or a month may stand elsewhere ("5 to 10 kg", "3 and 5 May") unless the number has another one of its own.
+
+    Args:
+        answer: what is said.
+        proof: what is to hold its figures.
+        across: whether they are in different languages. Then a unit or a month that only one of them has a known word for is
+            not compared, and "18" is proven by "6 p.m.", since languages write times of day in their own ways.
     """
     ways = [_figures(answer), _figures(_join_groups(answer))]
-    known = _Known((proof, _join_groups(proof)))
+    known = _Known((proof, _join_groups(proof)), across=across)
     return min(([figure.text for figure in way if not known.holds(figure)] for way in ways), key=len)
 
 
@@ -121,7 +127,8 @@ def without_figures(text: str) -> str:
 class _Known:
     """What a proof says."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], *, across: bool) -> None:
+        self._across = across
         figures = [figure for text in dict.fromkeys(texts) for figure in _figures(text)]
         self._numbers = [figure for figure in figures if isinstance(figure, Number)]
         self._bare = {number.value for number in self._numbers if not number.units}
@@ -139,7 +146,9 @@ class _Known:
     def _has_number(self, wanted: Number) -> bool:
         same = [number for number in self._numbers if number.value == wanted.value]
         if not wanted.units:
-            return bool(same) or self._in_date(wanted.value)
+            return bool(same) or self._in_date(wanted.value) or (self._across and self._in_time(wanted.value))
+        if self._across and (any(not number.units for number in same) or self._in_time(wanted.value)):
+            return True
         if any(number.units & wanted.units for number in same):
             return True
         return any(not number.units for number in same) and bool(wanted.units & self._units)
@@ -148,12 +157,18 @@ class _Known:
         if any(all(one in (0, other) for one, other in zip(wanted, known, strict=True)) for known in self._dates):
             return True
         year, month, day = wanted
+        if self._across and not self._dates:
+            return all(str(part) in self._bare for part in (year, day) if part)
         months = {known[1] for known in self._dates if year in (0, known[0])}
         return month in months and str(day) in self._bare
 
     def _has_hour(self, minutes: int) -> bool:
         hour, rest = divmod(minutes, 60)
         return not rest and bool({str(hour), str(hour - 12)} & self._bare)
+
+    def _in_time(self, value: str) -> bool:
+        """Whether a number is the hour or the minutes of a time of day: "18 Uhr", "22 h 30"."""
+        return any(value in map(str, divmod(time, 60)) for time in self._times)
 
     def _in_date(self, value: str) -> bool:
         return any(value in map(str, known) for known in self._dates)
