@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+MULTILINGUAL = "multilingual"
+"""What an encoder says that does not list its languages."""
 
 Vectors = NDArray[np.float32]
 """Row vectors of unit length, shape (n, dimension)."""
@@ -21,6 +24,8 @@ class Embedder(ABC):
     name: str
     dimension: int
     batch_size: int = 64
+    languages: frozenset[str] = frozenset()
+    """ISO 639-1 codes of the languages that it was made for, as its files say, or `MULTILINGUAL`; empty: nothing is said."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts, in order.
@@ -42,6 +47,10 @@ class Embedder(ABC):
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = vectors / np.maximum(norms, 1e-12)
         return unit
+
+    def knows(self, languages: Iterable[str]) -> bool:
+        """Whether its vectors can be trusted for all of some languages, so that texts in one can be compared with another's."""
+        return MULTILINGUAL in self.languages or set(languages) <= self.languages
 
     @abstractmethod
     def _embed_batch(self, texts: list[str]) -> Vectors:

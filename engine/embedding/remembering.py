@@ -21,6 +21,7 @@ class RememberingEmbedder(Embedder):
         """Remember up to `limit` texts (about 1.5 kB each at 384 dimensions)."""
         self.name = inner.name
         self.dimension = inner.dimension
+        self.languages = inner.languages
         self._inner = inner
         self._limit = limit
         self._known: OrderedDict[str, Vectors] = OrderedDict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from engine.errors import EmbeddingError, ModelFileError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+_FRONT_MATTER = 20_000
+"""Characters of a model card that may be its front matter."""
+_LANGUAGE = re.compile(r"^language:[ \t]*(?P<inline>[^\n]*)\n(?P<listed>(?:[ \t]*-[ \t]*[^\n]*\n)*)", re.MULTILINE)
 _KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 """What a folder's `modules.json` may name. Sentence Transformers would import any other class, local code included."""
 
@@ -42,6 +46,7 @@ class SentenceTransformerEmbedder(Embedder):
                 hint="Run `make setup`, or convert the encoder: pickled weights (pytorch_model.bin) are not loaded.",
             )
         self.dimension = _read_dimension(folder)
+        self.languages = _read_languages(folder)
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
 
@@ -118,3 +123,16 @@ def _read_dimension(folder: Path) -> int:
     if not isinstance(size, int) or size <= 0:
         raise ModelFileError(f"{folder.name} is not a sentence encoder: config.json has no hidden_size.")
     return size
+
+
+def _read_languages(folder: Path) -> frozenset[str]:
+    """The languages in the front matter of the model card (`language:` in README.md); none where it says nothing."""
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as card:
+            text = card.read(_FRONT_MATTER)
+    except OSError:
+        return frozenset()
+    front = text.partition("---\n")[2].partition("\n---")[0] if text.startswith("---\n") else ""
+    found = _LANGUAGE.search(f"{front}\n")
+    said = f"{found['inline']} {found['listed']}" if found else ""
+    return frozenset(code.lower() for code in re.findall(r"[A-Za-z]{2,}", said))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
+from engine.faq import translated_checks as translated
 from engine.faq.answerable import defined, fits_kind, leaves_an_answer, leaves_an_object
 from engine.faq.language import language_of
 from engine.faq.prompts import EXAMPLES
@@ -56,8 +57,12 @@ _LEAST_ENGLISH = 10
 def rejection_of(candidate: Candidate, page_text: str) -> str:
     """Why a candidate cannot become a pair, in a sentence; empty where nothing speaks against it.
 
-    Pairs that the document has word for word need only be on the page.
+    Pairs that the document has word for word need only be on the page. The answer of a pair in another language than its quote
+    cannot be a part of it; what else can be compared is.
     """
+    if candidate.translation is not None:
+        checks = (*_TRANSLATED, *_TRANSLATED_INTO_ENGLISH) if candidate.translation.target == "en" else _TRANSLATED
+        return next((reason for check in checks if (reason := check(candidate, page_text))), "")
     further = _ROW_QUESTION if candidate.row is not None else _QUESTION if candidate.english else _FOREIGN_QUESTION
     checks = _PROOF if candidate.origin is Origin.WRITTEN else (*_PROOF, *further)
     return next((reason for check in checks if (reason := check(candidate, page_text))), "")
@@ -198,3 +203,15 @@ _QUESTION: tuple[_Check, ...] = (
 _FOREIGN_QUESTION: tuple[_Check, ...] = (_foreign_shape, _foreign_language, _no_repetition, _nothing_added)
 _ROW_QUESTION: tuple[_Check, ...] = (_shape, _paired, _no_repetition, _nothing_added)
 """A question to a row is one of a few patterns around the row's own words: what it asks for is in the row."""
+_TRANSLATED: tuple[_Check, ...] = (
+    _quote_on_page,
+    translated.plain_texts,
+    translated.in_chosen_language,
+    translated.addresses_held,
+    translated.figures_held,
+    translated.nothing_leaked,
+    translated.no_orders,
+    translated.says_something_once,
+    translated.does_not_point_at_text,
+)
+_TRANSLATED_INTO_ENGLISH: tuple[_Check, ...] = (_shape, _grammatical, _stands_alone, _no_repetition)

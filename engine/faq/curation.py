@@ -13,6 +13,7 @@ from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.faq.checks import DOUBTFUL, grounded_share, rejection_of
 from engine.faq.row_rules import fact_cells
+from engine.faq.translated_scores import Meaning, parts_of, rejected_by_meaning, remark_of, score_of_translated
 from engine.faq.types import Candidate, Origin, RowFact, ScoredPair, ScoreParts
 from engine.faq.units import is_row, sentences_of
 from engine.faq.words import content_stems, words
@@ -69,7 +70,9 @@ class Curator:
         Raises:
             EmbeddingError: the encoder failed.
         """
-        scored = self._scored(candidates)
+        translated = [candidate for candidate in candidates if candidate.translation is not None]
+        scored = self._scored([candidate for candidate in candidates if candidate.translation is None])
+        scored += [self._judge_translated(*one) for one in zip(translated, self._meanings(translated), strict=True)]
         scored.sort(key=lambda pair: (_fact_of(pair), pair.status is FaqStatus.REJECTED, -pair.score))
         best = [next(group) for _, group in groupby(scored, key=_fact_of)]
         order = {_key_of(candidate): position for position, candidate in reversed(list(enumerate(candidates)))}
@@ -87,6 +90,27 @@ class Curator:
             self._judge(candidate, float(near), float(near - other))
             for candidate, near, other in zip(candidates, relevance, others, strict=True)
         ]
+
+    def _meanings(self, candidates: Sequence[Candidate]) -> Sequence[Meaning | None]:
+        """What the encoder finds of pairs in another language than their quote; None for languages that it does not know."""
+        spoken = {code for one in candidates if one.translation for code in (one.translation.source, one.translation.target)}
+        if not candidates or not self._embedder.knows(spoken):
+            return [None] * len(candidates)
+        questions = self._embedder.embed([candidate.question for candidate in candidates])
+        answers = self._embedder.embed([candidate.answer for candidate in candidates])
+        quotes = self._embedder.embed([candidate.quote for candidate in candidates])
+        near = np.sum(questions * quotes, axis=1)
+        leads = near - self._best_others(candidates, questions)
+        return [
+            Meaning(float(answer), float(question), _unit(float(lead) / _FULL_LEAD))
+            for answer, question, lead in zip(np.sum(answers * quotes, axis=1), near, leads, strict=True)
+        ]
+
+    def _judge_translated(self, candidate: Candidate, meaning: Meaning | None) -> ScoredPair:
+        parts = parts_of(candidate, meaning)
+        reason = rejection_of(candidate, self._pages.get(candidate.chunk.page, "")) or rejected_by_meaning(meaning)
+        status = FaqStatus.REJECTED if reason else FaqStatus.PENDING
+        return ScoredPair(candidate, score_of_translated(parts), parts, status, reason or remark_of(candidate, meaning))
 
     def _best_others(self, candidates: Sequence[Candidate], questions: Vectors) -> Vectors:
         """For each question, its cosine with the nearest sentence outside the quote; -1 where there is none."""
@@ -180,10 +204,10 @@ def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str,
             score=round(pair.score, 4),
             status=pair.status,
             reason=pair.reason,
-            model=model if candidate.origin is Origin.MODEL else candidate.origin.value,
+            model=model if candidate.origin in (Origin.MODEL, Origin.TRANSLATED) else candidate.origin.value,
             created_at=utc_now(),
             chunk_id=candidate.chunk.id,
-            parts={name: round(value, 4) for name, value in asdict(pair.parts).items()},
+            parts={name: round(value, 4) for name, value in asdict(pair.parts).items() if value is not None},
             origin=candidate.origin.value,
         )
 

@@ -1,6 +1,7 @@
 """From chunks to candidate pairs, chunk by chunk, many sentences at a time.
 
 The quote and the answer of every candidate are spans of the document, cut out by code: the model only ever words questions.
+Where another language than the document's was chosen, it words answers too; see `engine.faq.translating`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from engine.faq.language import language_of
 from engine.faq.prompts import AGAIN, FIRST, ONE_MORE, Openers, question_requests
 from engine.faq.row_rules import row_questions
 from engine.faq.sentence_rules import sentence_questions
-from engine.faq.types import Candidate, Origin, Unit, UnitKind, Wording
+from engine.faq.translating import check_language, knows_language, pair_request, read_pair, translation_of
+from engine.faq.types import Candidate, Origin, Translation, Unit, UnitKind, Wording
 from engine.faq.units import find_units
 from engine.faq.written import written_pairs
 from engine.llm.base import ChatModel, Request
@@ -45,6 +47,7 @@ class _Plan:
     candidates: list[Candidate]
     grammar: bool
     english: bool
+    translation: Translation | None = None
     requests: list[tuple[Unit, Request]] = field(default_factory=list)
     waiting: int = 0
 
@@ -59,7 +62,7 @@ class _Plan:
         """Have the model asked once more about the units that have no good question yet, with other first words."""
         asked = dict.fromkeys(unit for unit, _ in self.requests)
         self.requests = []
-        if not (self.grammar and self.english):
+        if not (self.grammar and self.english) or self.translation:
             return  # the same would come again
         good = {candidate.key for candidate in self.candidates if not rejection_of(candidate, self.chunk.text)}
         for unit in asked:
@@ -73,6 +76,7 @@ def extract_pairs(
     model: ChatModel,
     max_pairs: int | None = None,
     language: str | None = None,
+    output_language: str | None = None,
     cancel: CancelToken | None = None,
 ) -> Iterator[tuple[int, list[Candidate]]]:
     """Candidate pairs of each chunk, as they come.
@@ -84,8 +88,10 @@ def extract_pairs(
         chunks: the passages.
         model: words the questions.
         max_pairs: how many pairs are wanted; the most factual units are then chosen, and half as many again as a reserve.
-        language: of the chunks, an ISO 639-1 code; None: it is told from them. Questions are in the same one. Where the model
-            does not know it, only what the document has word for word is taken.
+        language: of the chunks, an ISO 639-1 code; None: it is told from them. Where the model does not know it, only what the
+            document has word for word is taken.
+        output_language: that of the pairs, an ISO 639-1 code; None: that of the chunks. In another one the model writes
+            answers as well, and only what the document has word for word stays as it is.
         cancel: stops the work.
 
     Yields:
@@ -93,10 +99,14 @@ def extract_pairs(
 
     Raises:
         CancelledError: `cancel` was set.
+        InputError: pairs cannot be made in the output language, or the model does not know it.
         ModelError, ProviderError: the model failed.
     """
+    if output_language is not None:
+        check_language(model, output_language)
     language = language_of(chunk.text for chunk in chunks) if language is None else language
     english = language in _ENGLISH
+    translation = translation_of(language, output_language)
     chosen = _choose(chunks, max_pairs, english=english)
     if not knows_language(model, language):
         chosen = [[] for _ in chunks]
@@ -104,7 +114,10 @@ def extract_pairs(
     pending = 0
     for index, chunk in enumerate(chunks):
         _check(cancel)
-        plan = _plan(index, chunk, chosen[index], grammar=model.capabilities.grammars, english=english, cancel=cancel)
+        if translation is None:
+            plan = _plan(index, chunk, chosen[index], grammar=model.capabilities.grammars, english=english, cancel=cancel)
+        else:
+            plan = _translating_plan(index, chunk, chosen[index], translation, model, cancel)
         if not plan.requests:
             yield index, plan.candidates
             continue
@@ -114,12 +127,6 @@ def extract_pairs(
             yield from _run(window, model, cancel)
             window, pending = [], 0
     yield from _run(window, model, cancel)
-
-
-def knows_language(model: ChatModel, language: str) -> bool:
-    """Whether a model was trained for a language, as far as its file says: one that says nothing is trusted."""
-    known = model.capabilities.languages
-    return not known or not language or language in known
 
 
 def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) -> list[list[Unit]]:
@@ -144,11 +151,7 @@ def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) ->
 
 
 def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, english: bool, cancel: CancelToken | None) -> _Plan:
-    candidates = [
-        Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
-        for pair in written_pairs(chunk)
-    ]
-    plan = _Plan(index, chunk, candidates, grammar, english)
+    plan = _Plan(index, chunk, _written(chunk), grammar, english)
     for unit in units:
         found = list(_by_rule(unit, chunk)) if english else []
         plan.candidates += found
@@ -156,6 +159,22 @@ def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, english
             has_good = any(not rejection_of(candidate, chunk.text) for candidate in found)
             plan.ask(unit, ONE_MORE if has_good else FIRST, cancel)
     return plan
+
+
+def _translating_plan(
+    index: int, chunk: Chunk, units: list[Unit], translation: Translation, model: ChatModel, cancel: CancelToken | None
+) -> _Plan:
+    """One request for each unit: rules and examples are in English."""
+    plan = _Plan(index, chunk, _written(chunk), model.capabilities.grammars, False, translation)
+    plan.requests = [(unit, pair_request(unit, chunk, translation, model=model, cancel=cancel)) for unit in units]
+    return plan
+
+
+def _written(chunk: Chunk) -> list[Candidate]:
+    return [
+        Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
+        for pair in written_pairs(chunk)
+    ]
 
 
 def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
@@ -189,14 +208,21 @@ def _answered(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | No
     for position, completion in model.generate_many([request for _, _, request in tasks]) if tasks else ():
         _check(cancel)
         plan, unit, _ = tasks[position]
-        question = _SPACES.sub(" ", completion.text).strip()
-        if question:
-            wording = _wording(completion)
-            candidate = _candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=wording)
-            plan.candidates.append(replace(candidate, english=plan.english))
+        plan.candidates += _worded(plan, unit, completion)
         plan.waiting -= 1
         if plan.waiting == 0:
             yield plan
+
+
+def _worded(plan: _Plan, unit: Unit, completion: Completion) -> Iterator[Candidate]:
+    """What a model made of a unit: one candidate, or none where it said nothing that can be read."""
+    if plan.translation is not None:
+        if pair := read_pair(completion.text):
+            found = _candidate(*pair, unit, plan.chunk, Origin.TRANSLATED)
+            yield replace(found, english=False, translation=plan.translation)
+    elif question := _SPACES.sub(" ", completion.text).strip():
+        candidate = _candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=_wording(completion))
+        yield replace(candidate, english=plan.english)
 
 
 def _candidate(

@@ -41,6 +41,8 @@ class Origin(StrEnum):
     """The document has it word for word."""
     RULE = "rule"
     MODEL = "model"
+    TRANSLATED = "translated"
+    """A model worded question and answer, in another language than the quote's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,19 @@ class RowFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Translation:
+    """From which language into which: ISO 639-1 codes. `source` is that of the document, empty where it cannot be told."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A proposed pair, not yet checked.
 
-    Several candidates may have one quote; at most one of them becomes a pair. `answer` is the quote or a span of it. `key`
+    Several candidates may have one quote; at most one of them becomes a pair. `answer` is the quote or a span of it, unless
+    there is a `translation`: then question and answer are in another language than the quote, and the model's words. `key`
     names the fact within the chunk: a table row has one for each of its columns, a sentence has one. `sentence` is the part of
     the quote that the question is asked of, where the quote has more. `wording` is there where a local model worded it.
     """
@@ -84,6 +95,7 @@ class Candidate:
     """Whether the quote is English, which the finer checks of a question are made for."""
     row: RowFact | None = None
     """What is asked of a table row; such a question is built from the row's own words, and checked by them."""
+    translation: Translation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +117,35 @@ class ScoreParts:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslatedParts:
+    """What the score of a pair in another language than its quote is made of, each in 0…1; None where it was not measured.
+
+    See `engine.faq.translated_scores` for the weights.
+    """
+
+    meaning: float
+    """Cosine similarity of answer and quote; 0 where the encoder does not know both languages, so that nobody has checked."""
+    language: float
+    """Whether question and answer are of the chosen language: a half where it cannot be told."""
+    form: float
+    """Whether the question has the length of one that a person asks, and leaves something to be answered."""
+    fact: float
+    """How much of a fact the quote states."""
+    relevance: float | None = None
+    """Cosine similarity of question and quote."""
+    lead: float | None = None
+    """How far the quote is ahead of the best other sentence of the document."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredPair:
-    """A candidate after the checks. `status` is PENDING (for review) or REJECTED; then `reason` says why."""
+    """A candidate after the checks. `status` is PENDING (for review) or REJECTED.
+
+    `reason` says why it is rejected, or what a reviewer should look at.
+    """
 
     candidate: Candidate
     score: float
-    parts: ScoreParts
+    parts: ScoreParts | TranslatedParts
     status: FaqStatus
     reason: str = ""

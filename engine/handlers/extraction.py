@@ -11,8 +11,9 @@ from engine.domain import Chunk, Collection, Document, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import CancelledError, DocumentError, NexusError, NotFoundError
 from engine.faq.curation import Curator
-from engine.faq.extraction import extract_pairs, knows_language
+from engine.faq.extraction import extract_pairs
 from engine.faq.language import language_of
+from engine.faq.translating import knows_language
 from engine.faq.types import ScoredPair
 from engine.faq.versions import fingerprint
 from engine.handlers.pages import PageTexts

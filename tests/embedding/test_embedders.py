@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.embedding.base import Embedder
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
+from engine.embedding.remembering import RememberingEmbedder
 from engine.embedding.sentence_transformer import SentenceTransformerEmbedder
 from engine.errors import InputError, ModelFileError
 
@@ -96,6 +97,44 @@ class TestSentenceTransformer(EmbedderContract):
     def test_knows_a_paraphrase_without_common_words(self, embedder: Embedder) -> None:
         vectors = embedder.embed(["How can I get my money back?", "Refunds are issued to the card.", "We open at nine."])
         assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
+
+
+class TestLanguages:
+    """What an encoder was made for, as its model card says."""
+
+    @pytest.mark.models
+    def test_the_default_encoder_knows_english_only(self, minilm: Embedder) -> None:
+        assert minilm.languages == {"en"}
+        assert minilm.knows(["en"])
+        assert not minilm.knows(["en", "de"])
+        assert RememberingEmbedder(minilm).languages == {"en"}
+
+    def test_one_that_says_nothing_is_not_trusted(self) -> None:
+        assert not HashingEmbedder().knows(["en"])
+
+    @pytest.mark.parametrize(
+        ("card", "known"),
+        [
+            ("---\nlanguage: en\nlicense: mit\n---\n# Card", {"en"}),
+            ("---\nlicense: mit\nlanguage:\n- de\n- fr\ntags:\n- x\n---\n", {"de", "fr"}),
+            ("---\nlanguage: [de, 'EN']\n---\n", {"de", "en"}),
+            ("---\nlanguage:\n  - multilingual\n---\n", {"multilingual"}),
+            ("# Card\nlanguage: en\n", set()),
+            ("---\ntags: x\n---\nlanguage: en\n", set()),
+            ("---\nlanguage: ", set()),
+            ("", set()),
+        ],
+    )
+    def test_a_model_card(self, card: str, known: set[str], tmp_path: Path) -> None:
+        folder = tmp_path / "encoder"
+        folder.mkdir()
+        (folder / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Transformer"}]))
+        (folder / "config.json").write_text('{"hidden_size": 8}')
+        (folder / "model.safetensors").write_bytes(b"")
+        (folder / "README.md").write_text(card)
+        embedder = create_embedder("encoder", tmp_path)
+        assert embedder.languages == known
+        assert embedder.knows(["de", "sw"]) is (known == {"multilingual"})
 
 
 class TestHostileFolders:

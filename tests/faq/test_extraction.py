@@ -11,7 +11,8 @@ from engine.domain import Chunk, FaqStatus
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import CancelledError, ModelError
 from engine.faq.curation import Curator, faq_pairs
-from engine.faq.extraction import extract_pairs, knows_language
+from engine.faq.extraction import extract_pairs
+from engine.faq.translating import knows_language
 from engine.faq.types import Origin
 from engine.faq.words import numbers
 from engine.ingest import locate_quote
