@@ -29,6 +29,7 @@ _HINTS = {
     "fields": "At least one field, each of small letters, digits and spaces, such as name or order number.",
     "instructions": "At most 8,000 characters.",
     "targets": "Name at least one target: base, rag or adapter:NAME.",
+    "language": "Give a code of two letters, such as de; or none, for the document's own language.",
     "preset": "Choose quick, balanced or thorough.",
 }
 """What is allowed, by the name of what was given."""
@@ -54,6 +55,8 @@ class ExtractionOptions(_Request):
     collection: Name
     model: str | None = None
     max_pairs: int | None = Field(None, ge=1, le=100_000)
+    language: Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z]{2}$")] | None = None
+    """That of the pairs, an ISO 639-1 code; None: the document's."""
 
 
 class ExtractionRequest(ExtractionOptions):

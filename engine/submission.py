@@ -35,6 +35,7 @@ class Submission(Wiring):
         *,
         model: str | None = None,
         max_pairs: int | None = None,
+        language: str | None = None,
     ) -> Job:
         """Submit a job that reads files into a collection (made if absent) and extracts FAQ pairs from them.
 
@@ -43,14 +44,21 @@ class Submission(Wiring):
             collection: the collection's name.
             model: chat model; None: the default one.
             max_pairs: stop after so many pairs.
+            language: that of the pairs, an ISO 639-1 code; None: the document's.
 
         Raises:
-            InputError: a name is not allowed, or a file is missing, empty or too large.
+            InputError: a name is not allowed, a file is missing, empty or too large, or the model does not know the language.
             NotFoundError: there is no such model.
             StorageError: no room.
         """
-        options = checked(requests.ExtractionOptions, collection=collection, model=model, max_pairs=max_pairs)
+        options = checked(
+            requests.ExtractionOptions, collection=collection, model=model, max_pairs=max_pairs, language=language
+        )
         self._known_model(model)
+        if options.language is not None:
+            from engine.faq.translating import check_language
+
+            check_language(self.model(model), options.language)
         staged: list[StagedFile] = []
         try:
             for file in files:
@@ -62,6 +70,16 @@ class Submission(Wiring):
             for waiting in staged:
                 self.uploads.discard(waiting)
             raise
+
+    def pair_languages(self, model: str | None = None) -> dict[str, str]:
+        """The languages that pairs can be asked for of a chat model (None: the default one): English names by ISO 639-1 codes.
+
+        Raises:
+            InputError, NotFoundError: there is no such model.
+        """
+        from engine.faq.translating import languages_of
+
+        return languages_of(self.model(model))
 
     def finetune(
         self,

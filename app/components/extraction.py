@@ -1,4 +1,4 @@
-"""An extraction as people follow it: pairs as they arrive, how fast they come, and what was found out at the end."""
+"""An extraction as people start and follow it: the language of its pairs, pairs as they arrive, and what was found out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,28 @@ from app.components.jobs import is_active
 from app.components.text import counted, number, plain, string
 from app.resources import shared_engine
 from engine.domain import Job, Json
+from engine.errors import NexusError
+from engine.faq.language import LANGUAGES
 
 LIVE_ROWS = 5
+AS_DOCUMENT = "as the document"
+
+
+def language_picker(model: str | None, *, key: str) -> str | None:
+    """Let the person choose the language of the pairs, of those that a model knows; None is that of the document, first."""
+    try:
+        known = shared_engine().pair_languages(model)
+    except NexusError:
+        known = LANGUAGES  # what is wrong with the model is said when it is used
+    if st.session_state.get(key) not in known:
+        st.session_state.pop(key, None)
+    return st.selectbox(
+        "Language of the pairs",
+        [None, *known],
+        key=key,
+        format_func=lambda code: AS_DOCUMENT if code is None else known[code],
+        help="In another language than the document's the model words the answers too. Compare each with its quote.",
+    )
 
 
 def extraction_details(job: Job) -> None:

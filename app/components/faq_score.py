@@ -43,6 +43,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The model finds some of the question's words unusual.",
         "The model finds the question's words odd.",
     ),
+    "meaning": (
+        "The answer says what the quote says, in another language.",
+        "The answer says about what the quote says, in another language.",
+        "Nobody has checked that the answer says what the quote says: they are in different languages.",
+    ),
+    "language": (
+        "Question and answer are in the chosen language.",
+        "Question and answer are too short to tell their language.",
+        "Question and answer are in another language than the chosen one.",
+    ),
     "fact": (
         "The quote states a fact: a number, a rule, a name.",
         "The quote states little that can be checked.",
@@ -53,6 +63,7 @@ ORIGINS = {
     "written": "The document has this question and answer word for word.",
     "rule": "A rule made the question from the sentence.",
     "model": "The model worded the question.",
+    "translated": "The model worded question and answer, in another language than the document's.",
     "imported": "The pair was imported.",
 }
 ICONS = (":green[:material/check_circle:]", ":orange[:material/remove_circle:]", ":red[:material/cancel:]")

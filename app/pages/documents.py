@@ -10,7 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.components.document_list import document_list
 from app.components.empty import empty_state
-from app.components.extraction import extraction_details
+from app.components.extraction import extraction_details, language_picker
 from app.components.faq_export import export_menu
 from app.components.faq_review import faq_review
 from app.components.jobs import job_cards
@@ -62,6 +62,7 @@ def _upload() -> None:
                 key="upload-collection",
             )
             model = model_picker("Model that words the questions", key="upload-model")
+            language = language_picker(model, key="upload-language")
             limit = st.number_input("Most pairs for each file", min_value=1, value=None, placeholder="No limit")
         with right:
             files = st.file_uploader(
@@ -71,13 +72,13 @@ def _upload() -> None:
                 key=f"upload-{state.upload_round}",
             )
         if st.button("Extract FAQ pairs", type="primary", disabled=not (files and name), icon=":material/play_arrow:"):
-            _submit(files, str(name), model, limit)
+            _submit(files, str(name), model, limit, language)
 
 
-def _submit(files: Sequence[UploadedFile], collection: str, model: str | None, limit: int | None) -> None:
+def _submit(files: Sequence[UploadedFile], collection: str, model: str | None, limit: int | None, language: str | None) -> None:
     """One job for each file, so that a damaged one costs itself alone."""
     for file, name in zip(files, distinct([file.name for file in files]), strict=True):
-        shared_engine().extract([(name, file)], collection, model=model, max_pairs=limit)
+        shared_engine().extract([(name, file)], collection, model=model, max_pairs=limit, language=language)
     state = tab_state()
     state.collection = collection
     state.upload_round += 1

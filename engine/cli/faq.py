@@ -39,10 +39,13 @@ def extract(
     collection: CollectionOption,
     model: Annotated[str | None, typer.Option(metavar="M", help="Chat model; default: the default model.")] = None,
     max_pairs: Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="Stop after so many pairs.")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Language of the pairs, such as de; default: the document's.")
+    ] = None,
 ) -> None:
     """Read documents into a collection (made if absent) and extract FAQ pairs; each is printed as soon as it is stored."""
     landing = _Landing(run, collection)
-    job = run.engine.extract(files, collection, model=model, max_pairs=max_pairs)
+    job = run.engine.extract(files, collection, model=model, max_pairs=max_pairs, language=language)
     ended = work_on(run, job, landing.show)
     result = ended.result or {}
     run.out.note(f"{result.get('pairs', 0)} new pairs to review in {collection!r}, {result.get('rejected', 0)} rejected.")

@@ -52,10 +52,27 @@ def _add_sizes(connection: Connection) -> None:
     _add_column(connection, "document", "sized_by", "VARCHAR NOT NULL DEFAULT ''")
 
 
+def _add_extraction_language(connection: Connection) -> None:
+    """In which language a chunk was asked. It is part of the key, so that the table is made anew."""
+    if "language" in _columns(connection, "extracted_chunk"):
+        return
+    connection.exec_driver_sql("ALTER TABLE extracted_chunk RENAME TO extracted_chunk_before")
+    connection.exec_driver_sql("DROP INDEX IF EXISTS ix_extracted_chunk_chunk_id")
+    SQLModel.metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "INSERT INTO extracted_chunk (collection_id, chunk_id, language)"
+        " SELECT collection_id, chunk_id, '' FROM extracted_chunk_before"
+    )
+    connection.exec_driver_sql("DROP TABLE extracted_chunk_before")
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
+
+
 def _add_column(connection: Connection, table: str, column: str, declared: str) -> None:
     """Add a column unless it is there. The names are this module's own."""
-    present = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
-    if column not in present:
+    if column not in _columns(connection, table):
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} {declared}")
 
 
@@ -65,6 +82,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_spending,
     _add_proof,
     _add_sizes,
+    _add_extraction_language,
 )
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""

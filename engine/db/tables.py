@@ -95,11 +95,15 @@ class CollectionDocumentRow(SQLModel, table=True):
 
 
 class ExtractedChunkRow(SQLModel, table=True):
-    """Chunks that FAQ extraction has been through, so that a job goes on where it stopped."""
+    """Chunks that FAQ extraction has been through, so that a job goes on where it stopped.
+
+    `language` is that of the pairs where it was chosen and is not the document's: such an extraction is another one.
+    """
 
     __tablename__ = "extracted_chunk"
     collection_id: str = Field(sa_column=_owned_by("collection.id", primary_key=True, index=False))
     chunk_id: str = Field(sa_column=_owned_by("chunk.id", primary_key=True))
+    language: str = Field(default="", sa_column=Column(String, primary_key=True, nullable=False, server_default=""))
 
 
 class FaqRow(SQLModel, table=True):

@@ -38,7 +38,8 @@ class FaqPair:
     rejected or what a reviewer should look at. Imported pairs have no document: `document_id` and `page` are None, `quote`
     is empty. `place` is None for those and for pairs of an older version of the program. `parts` are the parts of the score by
     name, each in 0…1. `duplicate_of` is the better pair that asks the same. `language` is an ISO 639-1 code. `origin` says
-    where the question came from: `written` (the document has it), `rule`, `model`, `imported`, or empty where nobody noted it.
+    where the question came from: `written` (the document has it), `rule`, `model`, `translated` (a model worded question and
+    answer in another language than the quote's), `imported`, or empty where nobody noted it.
     """
 
     id: str

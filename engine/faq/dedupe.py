@@ -38,7 +38,7 @@ class DuplicateIndex:
 
     The normalised text of the questions is compared first, then the cosine of their embeddings (`NEAR`) with what
     `same_question` says of the words that differ. Adding a pair costs one matrix-vector product, and as many comparisons
-    of words, all at once, as questions are near. Of a cluster the best is
+    of words, all at once, as questions are near. What is in another language is never near. Of a cluster the best is
     kept: an approved pair before a pending one, then the higher score, then the one that was there first. Rejected pairs
     compare with nothing. Not safe for several threads at once.
     """
@@ -100,8 +100,13 @@ class DuplicateIndex:
         """The kept pairs that ask the same, by their rows."""
         equal = self._rows.get(normal_question(pair.question), [])
         near = np.flatnonzero(self._vectors[: len(self._pairs)] @ vector >= NEAR)
-        rows = [*equal, *self._wordings.same(wording, near).tolist()]
+        rows = [*equal, *(row for row in self._wordings.same(wording, near).tolist() if self._speaks_as(pair, row))]
         return {row: other for row in rows if (other := self._pairs[row])}
+
+    def _speaks_as(self, pair: FaqPair, row: int) -> bool:
+        """Whether a kept pair is not known to be in another language: the same fact may be asked for in several."""
+        other = self._pairs[row]
+        return other is not None and (other.language == pair.language or not (other.language and pair.language))
 
     def _read(self, pair: FaqPair) -> Wording:
         return self._wordings.read(pair.question, pair.answer)

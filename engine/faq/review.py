@@ -9,12 +9,16 @@ from functools import cache
 from engine.db.repositories import Repositories
 from engine.domain import FaqPair, FaqStatus, Page
 from engine.errors import ConflictError, InputError, NotFoundError
+from engine.faq.figures_across import strange_figures
+from engine.faq.types import Origin
 from engine.ingest import locate_quote, place_of
 from engine.knowledge.figures import unsupported
 from engine.knowledge.support import pair_objection
 
 MAX_QUESTION, MAX_ANSWER = 500, 4000
 """Longest question and answer, in characters."""
+
+IN_ANOTHER_LANGUAGE = "Answer and quote are in different languages: compare what they say."
 
 _DOING = {"approve": "approving", "reject": "rejecting", "reopen": "reopening", "edit": "editing"}
 _LONGEST_SHOWN = 60
@@ -181,7 +185,11 @@ class FaqReview:
 
 def unsupported_figures(pair: FaqPair) -> list[str]:
     """The numbers, dates and units of a pair's answer that its quote does not hold; none for a pair without a document."""
-    return [] if pair.document_id is None else unsupported(pair.answer, pair.quote)
+    if pair.document_id is None:
+        return []
+    if pair.origin == Origin.TRANSLATED:
+        return strange_figures(pair.answer, pair.language, pair.quote, "")
+    return unsupported(pair.answer, pair.quote)
 
 
 def problem_of(pair: FaqPair) -> str:
@@ -189,6 +197,8 @@ def problem_of(pair: FaqPair) -> str:
     missing = unsupported_figures(pair)
     if missing:
         return f"The quote does not hold {', '.join(missing)}."
+    if pair.origin == Origin.TRANSLATED:
+        return IN_ANOTHER_LANGUAGE
     problem = pair_objection(pair)
     return f"The quote does not prove the answer: {problem}." if problem else ""
 

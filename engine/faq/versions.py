@@ -66,13 +66,11 @@ def succession(
     """
     new = _by_fingerprint(chunks)
     heir: dict[str, Chunk] = {}
-    done: list[str] = []
     for mark, olds in _by_fingerprint(old_chunks).items():
         news = new.get(mark)
         if news:
             heir.update({old.id: news[min(at, len(news) - 1)] for at, old in enumerate(olds)})
-            if any(old.id in finished for old in olds):
-                done += [chunk.id for chunk in news]
+    done = inherited(chunks, old_chunks, finished)
     kept = {chunk.id for chunk in heir.values()} | set(done)
     old_by_id = {chunk.id: chunk for chunk in old_chunks}
     search = _Search([chunk for chunk in chunks if chunk.id not in kept] + [chunk for chunk in chunks if chunk.id in kept])
@@ -92,6 +90,13 @@ def succession(
     unchanged = sum(len(news) for mark, news in new.items() if news[0].id in kept)
     gone = tuple(pair.id for pair in moved if pair.reason == GONE and pair.chunk_id is None)
     return Succession(tuple(moved), tuple(done), tuple(flagged), gone, unchanged, len(chunks) - unchanged)
+
+
+def inherited(chunks: Sequence[Chunk], old_chunks: Sequence[Chunk], finished: Collection[str]) -> list[str]:
+    """The chunks of a new version that say what chunks of the old one say that were asked in full."""
+    new = _by_fingerprint(chunks)
+    marks = dict.fromkeys(fingerprint(old) for old in old_chunks if old.id in finished)
+    return [chunk.id for mark in marks for chunk in new.get(mark, ())]
 
 
 def _by_fingerprint(chunks: Sequence[Chunk]) -> dict[str, list[Chunk]]:

@@ -12,8 +12,8 @@ from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import CancelledError, DocumentError, NexusError, NotFoundError
 from engine.faq.curation import Curator
 from engine.faq.extraction import extract_pairs
-from engine.faq.language import language_of
-from engine.faq.translating import knows_language
+from engine.faq.language import LANGUAGES, language_of
+from engine.faq.translating import knows_language, translation_of
 from engine.faq.types import ScoredPair
 from engine.faq.versions import fingerprint
 from engine.handlers.pages import PageTexts
@@ -150,7 +150,8 @@ def _extract_all(
         if wanted is not None and wanted <= 0:
             continue
         share = (INDEXING_FROM - READING_SHARE) / len(documents)
-        work = _Extraction(parts, context, collection, document, keeper, embedder, READING_SHARE + share * number, share)
+        begun = READING_SHARE + share * number
+        work = _Extraction(parts, context, collection, document, keeper, embedder, begun, share, request.language)
         work.run(request.model, wanted)
 
 
@@ -190,6 +191,7 @@ class _Extraction:
         embedder: RememberingEmbedder,
         progress_from: float,
         progress_share: float,
+        chosen: str | None,
     ) -> None:
         self._parts = parts
         self._context = context
@@ -203,7 +205,12 @@ class _Extraction:
         self._pages = PageTexts(parts.repositories.documents, document)
         chunks = parts.repositories.documents.chunks([document.id])
         self._language = language_of(chunk.text for chunk in chunks)
-        self._groups = _open_groups(chunks, parts.repositories.extraction.finished(collection.id))
+        self._chosen = chosen
+        self._translation = translation_of(self._language, chosen)
+        # Asked for in another language, a passage is asked anew.
+        self._mark = "" if self._translation is None else self._translation.target
+        self._groups = _open_groups(chunks, parts.repositories.extraction.finished(collection.id, self._mark))
+        self._knows_both = self._translation is not None and embedder.knows((self._language, self._mark))
         self._curator = Curator(embedder, chunks, self._pages)
 
     def run(self, model_name: str | None, wanted: int | None) -> None:
@@ -238,8 +245,21 @@ class _Extraction:
                 f"{self._document.name} is in a language ({self._language}) that {model.name} was not trained for: only the "
                 "questions that it answers itself were taken. Extract again with another model for the rest."
             )
+        elif chunks and self._translation is not None and not self._knows_both:
+            name = LANGUAGES.get(self._mark, self._mark)
+            self._keeper.tally.notes.append(
+                f"The pairs of {self._document.name} are in {name}, which the encoder does not compare with the "
+                "document's language: check that each answer says what its quote says."
+            )
         with span("faq.extract", document=self._document.name, chunks=len(chunks), model=model.name):
-            found = extract_pairs(chunks, model=model, max_pairs=wanted, language=self._language, cancel=self._context.cancel)
+            found = extract_pairs(
+                chunks,
+                model=model,
+                max_pairs=wanted,
+                language=self._language,
+                output_language=self._chosen,
+                cancel=self._context.cancel,
+            )
             for index, candidates in found:
                 yield index, self._curator.curate(candidates)
 
@@ -252,6 +272,7 @@ class _Extraction:
             language=self._language,
             room=None if wanted is None else max(0, wanted - self._made),
             finished=finished,
+            translated=self._mark,
         )
 
     def _report(self, done: int, of: int) -> None:

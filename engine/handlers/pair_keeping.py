@@ -77,6 +77,7 @@ class PairKeeper:
         language: str,
         room: int | None = None,
         finished: Sequence[str] = (),
+        translated: str = "",
     ) -> int:
         """Store pairs, in one transaction with the marks that their chunks are done. Returns how many new ones wait for review.
 
@@ -91,6 +92,7 @@ class PairKeeper:
             language: the document's language.
             room: keep at most so many for review and leave the others out; rejected ones are kept all the same. None: all.
             finished: the chunks that were asked in full.
+            translated: the language in which they were asked, where it is not the document's.
         """
         new = self._new(scored, document, pages, model, language)
         self._embedder.embed([pair.question for pair in new])  # together, where the index asks for one at a time
@@ -116,6 +118,7 @@ class PairKeeper:
             displaced=displaced,
             reason=DUPLICATE_REASON,
             finished=finished,
+            language=translated,
         )
         self._count(list(kept.values()), gone)
         return good
@@ -129,7 +132,9 @@ class PairKeeper:
         for one, pair in zip(scored, made, strict=True):
             chunk = one.candidate.chunk
             near = chunk.start + max(0, chunk.text.find(pair.quote))
-            placed = replace(pair, place=pages.place(chunk.page, pair.quote, near), language=language)
+            translation = one.candidate.translation
+            spoken = language if translation is None else translation.target
+            placed = replace(pair, place=pages.place(chunk.page, pair.quote, near), language=spoken)
             if _identity(placed) not in self._seen:
                 new.setdefault(_identity(placed), placed)
         return list(new.values())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.domain import Collection, Document, FaqPair
-from engine.faq.versions import succession
+from engine.faq.versions import inherited, succession
 from engine.handlers.pages import PageTexts
 from engine.handlers.parts import Parts
 from engine.ingest import safe_name
@@ -62,14 +62,15 @@ def _replace(parts: Parts, collection: Collection, old: Document, document: Docu
     stored = parts.repositories
     with span("faq.new_version", document=document.name):
         chunks, old_chunks = stored.documents.chunks([document.id]), stored.documents.chunks([old.id])
-        finished = stored.extraction.finished(collection.id)
+        asked = stored.extraction.finished_by_language(collection.id)
+        finished = {language: inherited(chunks, old_chunks, done) for language, done in asked.items()}
         place = PageTexts(stored.documents, document).place
         pairs = _pairs_of(parts, collection, old)
         flagged = 0
         while True:
-            change = succession(document, chunks, old_chunks=old_chunks, pairs=pairs, finished=finished, place=place)
+            change = succession(document, chunks, old_chunks=old_chunks, pairs=pairs, finished=asked.get("", ()), place=place)
             # Finding the places takes its time: what was reviewed meanwhile is moved again, as it is now.
-            left = stored.extraction.succeed(collection.id, change.pairs, change.finished, read=pairs, gone=change.gone)
+            left = stored.extraction.succeed(collection.id, change.pairs, finished, read=pairs, gone=change.gone)
             flagged += sum(faq_id not in left for faq_id in change.flagged)
             if not left:
                 break

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.compare import CompareEvent
 from engine.container import Engine
 from engine.domain import AnswerDelta, FaqPair, ModelInfo
+from engine.llm.fake import FakeChatModel
 from engine.model_registry.registry import ModelRegistry
 
 OpenPage = Callable[[str], AppTest]
@@ -55,6 +56,33 @@ def test_extraction_with_a_model(
     page.selectbox(key="upload-model").set_value(chosen).run()
     press(page, "Extract FAQ pairs")
     assert engine.jobs.list("extract")[0].payload["model"] == stored
+
+
+def test_the_language_of_the_pairs(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
+    page = open_page("documents")
+    picker = page.selectbox(key="upload-language")
+    assert picker.options[0] == "as the document"
+    assert picker.value is None
+    assert {"English", "German", "Japanese"} <= set(picker.options)
+    page.file_uploader[0].set_value([("a.md", b"# A\n\nText.", "text/markdown")])
+    picker.set_value("de").run()
+    press(page, "Extract FAQ pairs")
+    assert not page.error
+    assert engine.jobs.list("extract")[0].payload["language"] == "de"
+
+
+def test_only_languages_that_the_model_knows_can_be_chosen(
+    engine: Engine, handbook: list[FaqPair], open_page: OpenPage
+) -> None:
+    models = {"fake/echo": FakeChatModel(), OTHER: FakeChatModel(languages=("en", "fr"))}
+    engine.made["models"] = type("Models", (), {"get": lambda self, name: models[name], "close": lambda self: None})()
+    page = open_page("documents")
+    page.selectbox(key="upload-language").set_value("de").run()
+    page.selectbox(key="upload-model").set_value(OTHER).run()
+    picker = page.selectbox(key="upload-language")
+    assert picker.options == ["as the document", "English", "French"]
+    assert picker.value is None
+    assert not page.exception
 
 
 def test_fine_tune_on_a_base(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:

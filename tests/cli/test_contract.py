@@ -29,7 +29,7 @@ CONTRACT = {
     "documents show": {"--collection", "--page"},
     "documents remove": {"--collection"},
     "documents warnings": {"--collection"},
-    "faq extract": {"--collection", "--model", "--max"},
+    "faq extract": {"--collection", "--model", "--max", "--language"},
     "faq list": {"--collection", "--status", "--document", "--min-score", "--max-score", "--flagged", "--duplicates"},
     "faq import": {"--collection"},
     "faq find": {"--collection", "--status", "--document", "--min-score", "--max-score", "--flagged", "--duplicates"},
@@ -126,6 +126,7 @@ def test_wrong_usage_ends_with_2(nexus: Callable[..., Result], arguments: list[s
         (["faq", "import", __file__, "--collection", "a/b"], "invalid_input"),
         (["faq", "extract", "/no/such/file.pdf", "--collection", "cards"], "invalid_input"),
         (["faq", "extract", __file__, "--collection", "a/b"], "invalid_input"),
+        (["faq", "extract", __file__, "--collection", "cards", "--language", "klingon"], "invalid_input"),
         (["faq", "extract", __file__, "--collection", "cards", "--model", "openai/"], "invalid_input"),
         (["chat", "hello", "--model", "/x"], "invalid_input"),
         (["jobs", "show", "nothing"], "not_found"),
@@ -149,6 +150,18 @@ def test_a_refusal_ends_with_1_and_says_why_as_json(nexus: Callable[..., Result]
     assert error["code"] == code
     assert error["message"]
     assert error["hint"] is None or error["hint"]
+
+
+def test_a_language_that_the_model_does_not_know_is_refused_before_there_is_a_job(
+    nexus: Callable[..., Result], home: Any, chat_gguf: Path
+) -> None:
+    """The default model's file says that it knows English only."""
+    result = nexus("faq", "extract", __file__, "--collection", "cards", "--model", chat_gguf.stem, "--language", "de", "--json")
+    error = json.loads(result.stdout)["error"]
+    assert (result.exit_code, error["code"]) == (1, "invalid_input")
+    assert "not trained for German" in error["message"]
+    assert "English" in error["hint"]
+    assert home.engine.jobs.list() == []
 
 
 def test_a_model_that_nobody_has_is_refused_before_there_is_a_job(nexus: Callable[..., Result], home: Any) -> None:

@@ -278,6 +278,13 @@ def test_a_file_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None
     pair = make_pair(collection.id, document.id)
     repositories.faqs.add([pair])
     with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE extracted_chunk")
+        connection.execute(
+            "CREATE TABLE extracted_chunk (collection_id VARCHAR NOT NULL, chunk_id VARCHAR NOT NULL,"
+            " PRIMARY KEY (collection_id, chunk_id))"
+        )
+        connection.execute("CREATE INDEX ix_extracted_chunk_chunk_id ON extracted_chunk (chunk_id)")
+        connection.execute("INSERT INTO extracted_chunk VALUES (?, ?)", (collection.id, chunks[0].id))
         connection.execute("DROP TABLE faq_change")
         connection.execute("DROP INDEX ix_faq_duplicate_of")
         for table, column in [
@@ -296,3 +303,7 @@ def test_a_file_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None
     assert again.faqs.get(pair.id) == pair
     assert again.documents.get(document.id) == document
     assert list(again.documents.pages(document.id)) == pages
+    assert again.extraction.finished_by_language(collection.id) == {"": {chunks[0].id}}
+    again.extraction.store(collection.id, [], finished=[chunks[0].id], language="de")
+    assert again.extraction.finished(collection.id, "de") == again.extraction.finished(collection.id) == {chunks[0].id}
+    assert again.extraction.finished(collection.id, "fr") == set()

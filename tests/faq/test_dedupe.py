@@ -96,6 +96,16 @@ class Shelf:
         return [pair for pair in self.pairs.values() if pair.status is not FaqStatus.REJECTED]
 
 
+def test_pairs_in_two_languages_are_no_duplicates_unless_they_are_worded_alike() -> None:
+    shelf = Shelf()
+    first = faq("q0", language="en")
+    assert shelf.add(first) == Verdict()
+    assert shelf.add(faq("q1", language="de")) == Verdict()
+    assert shelf.add(faq("q2", language="en")) == Verdict(duplicate_of=first.id)
+    assert shelf.add(faq("q1.5", language="")).duplicate_of is not None, "an imported pair may be in any language"
+    assert shelf.add(faq("q0", language="fr")) == Verdict(duplicate_of=first.id)
+
+
 def degrees(pair: FaqPair) -> float:
     return float(pair.question.removeprefix("q"))
 

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import Settings
 from engine.domain import Chunk, FaqStatus
 from engine.embedding.registry import create_embedder
+from engine.errors import InputError
 from engine.faq.curation import Curator
 from engine.faq.extraction import extract_pairs
+from engine.faq.translating import languages_of
 from engine.faq.types import Origin
 from engine.ingest import locate_quote
 from engine.llm.base import ChatModel
+from engine.llm.registry import create_chat_model
 
 PAGE = """Kiln rental
 The pottery studio opens at 8:30 on weekdays.
@@ -29,6 +33,21 @@ def model(chat_gguf: Path) -> Iterator[ChatModel]:
 
     model = LlamaCppModel(chat_gguf, context_tokens=4096)
     yield model
+    model.close()
+
+
+@pytest.mark.models
+def test_the_default_model_words_no_pairs_in_a_language_that_it_does_not_know(
+    chat_gguf: Path, models_dir: Path, chunk_of: Callable[..., Chunk]
+) -> None:
+    """Nothing is loaded for this: the file's header says what the model was trained for."""
+    settings = Settings(models_dir=models_dir)
+    model = create_chat_model(chat_gguf.stem, settings=settings, resolve=lambda name: chat_gguf)
+    with pytest.raises(InputError, match="was not trained for German"):
+        list(extract_pairs([chunk_of(PAGE, "Kiln rental")], model=model, output_language="de"))
+    assert languages_of(model) == {"en": "English"}
+    written = chunk_of("Q: May I bring my own clay?\nA: Yes, if it is marked.")
+    assert list(extract_pairs([written], model=model, output_language="en")) == list(extract_pairs([written], model=model))
     model.close()
 
 

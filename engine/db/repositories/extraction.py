@@ -23,11 +23,20 @@ class ExtractionRepository:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def finished(self, collection_id: str) -> set[str]:
-        """The chunks of a collection that extraction has been through."""
-        query = select(ExtractedChunkRow.chunk_id).where(ExtractedChunkRow.collection_id == collection_id)
+    def finished(self, collection_id: str, language: str = "") -> set[str]:
+        """The chunks of a collection that extraction has been through; `language` as in `store`."""
+        return self.finished_by_language(collection_id).get(language, set())
+
+    def finished_by_language(self, collection_id: str) -> dict[str, set[str]]:
+        """The same for every language in which pairs were asked for; empty stands for the document's own."""
+        query = select(ExtractedChunkRow.language, ExtractedChunkRow.chunk_id).where(
+            ExtractedChunkRow.collection_id == collection_id
+        )
+        found: dict[str, set[str]] = {}
         with self._db.read() as session:
-            return set(session.exec(query))
+            for language, chunk_id in session.exec(query):
+                found.setdefault(language, set()).add(chunk_id)
+        return found
 
     def store(
         self,
@@ -37,6 +46,7 @@ class ExtractionRepository:
         displaced: Mapping[str, str] | None = None,
         reason: str = "",
         finished: Sequence[str] = (),
+        language: str = "",
     ) -> list[str]:
         """Store new pairs, reject the stored ones that they displace, and mark chunks as done.
 
@@ -46,6 +56,7 @@ class ExtractionRepository:
             displaced: for each stored pair that is displaced, the better one. What was linked to it is linked to that one.
             reason: why the displaced ones are rejected.
             finished: the chunks that were asked in full.
+            language: in which language, where another one than the document's was chosen; else empty.
 
         Returns:
             Which pairs were displaced: those that still waited for review. A person may have decided meanwhile.
@@ -54,14 +65,14 @@ class ExtractionRepository:
             session.add_all(FaqRow(**asdict(pair)) for pair in pairs)
             session.flush()
             gone = [old for old, better in (displaced or {}).items() if _displace(session, old, better, reason)]
-            _finish(session, collection_id, finished)
+            _finish(session, collection_id, finished, language)
         return gone
 
     def succeed(
         self,
         collection_id: str,
         pairs: Sequence[FaqPair],
-        finished: Sequence[str],
+        finished: Mapping[str, Sequence[str]],
         *,
         read: Sequence[FaqPair],
         gone: Sequence[str] = (),
@@ -73,7 +84,7 @@ class ExtractionRepository:
         Args:
             collection_id: where the pairs belong.
             pairs: the pairs of the old version, moved to the new one.
-            finished: the new version's chunks that need not be asked.
+            finished: the new version's chunks that need not be asked, by language as in `finished_by_language`.
             read: the same pairs as they were when they were moved.
             gone: the pairs whose quote it lacks. What was rejected because one of them asks the same waits for review again.
 
@@ -97,7 +108,8 @@ class ExtractionRepository:
             session.flush()
             _forget_changes(session, [pair.id for pair in pairs if pair.id not in left])
             release_duplicates(session, [faq_id for faq_id in gone if faq_id not in left])
-            _finish(session, collection_id, finished)
+            for language, chunk_ids in finished.items():
+                _finish(session, collection_id, chunk_ids, language)
         return left
 
 
@@ -121,6 +133,6 @@ def _displace(session: Session, old: str, better: str, reason: str) -> bool:
     return True
 
 
-def _finish(session: Session, collection_id: str, chunk_ids: Sequence[str]) -> None:
+def _finish(session: Session, collection_id: str, chunk_ids: Sequence[str], language: str) -> None:
     for chunk_id in chunk_ids:
-        session.merge(ExtractedChunkRow(collection_id=collection_id, chunk_id=chunk_id))
+        session.merge(ExtractedChunkRow(collection_id=collection_id, chunk_id=chunk_id, language=language))
