@@ -85,7 +85,7 @@ def _measure(
 
 def _speed(model: ChatModel, embedder: Embedder, given: argparse.Namespace) -> Figures:
     """Pairs a minute of both sides over the same chunks of the sample documents; the sides take turns."""
-    documents = [chunks_of(article)[:SPEED_CHUNKS] for article in samples()]
+    documents = [chunks_of(article, model)[:SPEED_CHUNKS] for article in samples()]
     path = PROJECT_ROOT / "models" / f"{load_settings().default_model}.gguf"
     threads = inspect_hardware().physical_cores
     rounds: list[Figures] = []

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.config import load_settings
 from engine.domain import Chunk, FaqStatus
 from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
@@ -17,8 +18,6 @@ from engine.faq.types import ScoredPair
 from engine.ingest.chunking import chunk_pages
 from engine.llm.base import ChatModel
 from scripts.faq_bench.data import Article
-
-TARGET_TOKENS = 220
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,16 @@ class Extracted:
     seconds: float
 
 
-def chunks_of(article: Article) -> Sequence[Chunk]:
-    """The chunks of an article, as the product cuts it."""
+def chunks_of(article: Article, model: ChatModel) -> Sequence[Chunk]:
+    """The chunks of an article, as the product cuts it: sized in the model's own tokens."""
     identifier = hashlib.sha256(article.name.encode()).hexdigest()
-    return chunk_pages(identifier, article.pages, target_tokens=TARGET_TOKENS)
+    return chunk_pages(identifier, article.pages, target_tokens=load_settings().chunk_tokens, count=model.count_tokens)
 
 
 def extract(article: Article, model: ChatModel, inner: Embedder) -> Extracted:
     """Extract pairs from an article."""
     started = time.perf_counter()
-    chunks = chunks_of(article)
+    chunks = chunks_of(article, model)
     shown, rejected = pairs_of(chunks, model, inner, {page.number: page.text for page in article.pages})
     return Extracted(article, chunks, shown, rejected, time.perf_counter() - started)
 
