@@ -102,17 +102,13 @@ def span(name: str, /, **attributes: object) -> Iterator[Span]:
     if tracing is None:
         yield UNRECORDED
         return
-    step = _begin(name, tracing)
-    step.set(**attributes)
-    token = _current.set(step)
-    try:
-        yield step
-    except BaseException as exc:
-        step.set_error(exc)
-        raise
-    finally:
-        _current.reset(token)
-        _finish(step, tracing)
+    with _Recording(name, tracing) as step:
+        step.set(**attributes)
+        token = _current.set(step)
+        try:
+            yield step
+        finally:
+            _current.reset(token)
 
 
 def traced(name: str, *, capture_input: bool = True, capture_output: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -166,23 +162,16 @@ def _traced_generator(
         if tracing is None:
             yield from function(*args, **kwargs)
             return
-        step = _begin(name, tracing)
-        if capture_input:
-            step.set_input(_arguments(signature, args, kwargs))
-        last: T | None = None
-        try:
-            for last in _inside(step, function(*args, **kwargs)):
-                yield last
-        except GeneratorExit:
-            step.set(closed_early=True)
-            raise
-        except BaseException as exc:
-            step.set_error(exc)
-            raise
-        finally:
-            if capture_output and last is not None:
-                step.set_output(getattr(last, "completion", None) or last)
-            _finish(step, tracing)
+        with _Recording(name, tracing) as step:
+            if capture_input:
+                step.set_input(_arguments(signature, args, kwargs))
+            last: T | None = None
+            try:
+                for last in _inside(step, function(*args, **kwargs)):
+                    yield last
+            finally:
+                if capture_output and last is not None:
+                    step.set_output(getattr(last, "completion", None) or last)
 
     return run
 
@@ -209,17 +198,29 @@ def _inside(step: Span, items: Iterator[T]) -> Iterator[T]:
                 _current.reset(token)
 
 
-def _begin(name: str, tracing: Tracing) -> Span:
-    parent = _current.get()
-    if parent is None:
-        tracing.begin()
-        return Span(name=name, trace_id=new_span_id())
-    return Span(name=name, trace_id=parent.trace_id, parent_id=parent.span_id, parent=parent)
+class _Recording:
+    """A block that is recorded as a step, with the error that ends it."""
 
+    def __init__(self, name: str, tracing: Tracing) -> None:
+        self._name = name
+        self._tracing = tracing
 
-def _finish(step: Span, tracing: Tracing) -> None:
-    step.end = datetime.now(UTC)
-    tracing.record(step)
+    def __enter__(self) -> Span:
+        parent = _current.get()
+        if parent is None:
+            self._tracing.begin()
+            self._step = Span(name=self._name, trace_id=new_span_id())
+        else:
+            self._step = Span(name=self._name, trace_id=parent.trace_id, parent_id=parent.span_id, parent=parent)
+        return self._step
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trail: TracebackType | None) -> None:
+        if isinstance(error, GeneratorExit):
+            self._step.set(closed_early=True)
+        elif error is not None:
+            self._step.set_error(error)
+        self._step.end = datetime.now(UTC)
+        self._tracing.record(self._step)
 
 
 def _arguments(signature: inspect.Signature, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:

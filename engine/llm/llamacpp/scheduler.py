@@ -89,12 +89,13 @@ class Scheduler:
     # --- the decode thread
 
     def _run(self) -> None:
+        sound = False
         try:
             self._work()
-        except BaseException:
-            logger.exception("The decode thread of %s ended by an error of its own", self._options.path.name)
-            raise
+            sound = True
         finally:
+            if not sound:
+                logger.error("The decode thread of %s ended by an error of its own", self._options.path.name, exc_info=True)
             self._hand_over()
 
     def _work(self) -> None:
