@@ -109,7 +109,7 @@ class DuplicateIndex:
         return other is not None and (other.language == pair.language or not (other.language and pair.language))
 
     def _read(self, pair: FaqPair) -> Wording:
-        return self._wordings.read(pair.question, pair.answer)
+        return self._wordings.read(pair.question)
 
     def _keep(self, pair: FaqPair, vector: Vectors, wording: Wording) -> None:
         row = len(self._pairs)

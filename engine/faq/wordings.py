@@ -42,15 +42,13 @@ def _bare(character: str) -> str:
     return " " if category[0] in "PZC" and character not in _MEANING else character
 
 
-def same_question(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    """Whether two (question, answer) pairs whose questions are near by embedding do ask the same.
+def same_question(left: str, right: str) -> bool:
+    """Whether two questions that are near by embedding do ask the same.
 
     Embeddings hardly see the one word that matters, so what differs is looked at: another number or name is another question,
-    and so is another word in the same pattern, unless the answer is the same.
+    and so is another word in the same pattern. The answers do not count: the Spring market and the Christmas market may be
+    at one place, and people ask for each.
     """
-    if normal_question(first[1]) == normal_question(second[1]):
-        return True
-    left, right = first[0], second[0]
     if numbers(left) != numbers(right) or _names(left) != _names(right):
         return False
     return not _one_pattern(left, right)
@@ -72,20 +70,19 @@ def _one_pattern(left: str, right: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What `same_question` looks at in a pair, as numbers that stand for texts.
+    """What `same_question` looks at in a question, as numbers that stand for texts.
 
     `kind` stands for the question's numbers and names. `stems` are the question's words in order, `content` the same with
     `_NO_WORD` in place of words that say nothing.
     """
 
-    answer: int
     kind: int
     stems: _Ids
     content: _Ids
 
 
 class Wordings:
-    """The wordings of many pairs, by row. Gives the verdicts of `same_question` for all rows at once.
+    """The wordings of many questions, by row. Gives the verdicts of `same_question` for all rows at once.
 
     One pair at a time, a few thousand questions of one pattern ("What does plan … cost?") took minutes.
     """
@@ -93,14 +90,13 @@ class Wordings:
     def __init__(self) -> None:
         self._ids: dict[Hashable, int] = {}
         self._count = 0
-        self._answers = np.empty(_LEAST_ROOM, dtype=np.int64)
         self._shapes = np.empty(_LEAST_ROOM, dtype=np.int64)
         self._places = np.empty(_LEAST_ROOM, dtype=np.intp)
         self._kinds = np.empty(_LEAST_ROOM, dtype=np.int64)
         self._grids: dict[int, _Grid] = {}
 
-    def read(self, question: str, answer: str) -> Wording:
-        """The wording of a pair."""
+    def read(self, question: str) -> Wording:
+        """The wording of a question."""
         asked = words(question)
         stems = [stem(word) for word in asked]
         kind = (frozenset(numbers(question)), frozenset(_names(question)))
@@ -108,7 +104,6 @@ class Wordings:
             _NO_WORD if word.lower() in STOP_WORDS else self._id(found) for word, found in zip(asked, stems, strict=True)
         ]
         return Wording(
-            answer=self._id(("answer", normal_question(answer))),
             kind=self._id(kind),
             stems=np.array([self._id(found) for found in stems], dtype=np.int64),
             content=np.array(content, dtype=np.int64),
@@ -119,19 +114,16 @@ class Wordings:
         row = self._count
         shape = self._shape(wording)
         grid = self._grids.setdefault(shape, _Grid(len(wording.stems)))
-        self._answers, self._kinds = with_room(self._answers, row), with_room(self._kinds, row)
-        self._shapes, self._places = with_room(self._shapes, row), with_room(self._places, row)
-        self._answers[row], self._kinds[row], self._shapes[row] = wording.answer, wording.kind, shape
-        self._places[row] = grid.append(wording)
+        self._kinds, self._shapes = with_room(self._kinds, row), with_room(self._shapes, row)
+        self._places = with_room(self._places, row)
+        self._kinds[row], self._shapes[row], self._places[row] = wording.kind, shape, grid.append(wording)
         self._count += 1
 
     def same(self, wording: Wording, near: Rows) -> Rows:
         """Those of the rows `near` that ask the same by `same_question`, in their order."""
-        same = self._answers[near] == wording.answer
-        alike = ~same & (self._kinds[near] == wording.kind)
+        same = self._kinds[near] == wording.kind
         shape = self._shape(wording)
-        comparable = alike & (self._shapes[near] == shape)
-        same |= alike & ~comparable  # of another length: no pattern in common
+        comparable = same & (self._shapes[near] == shape)  # those of another length have no pattern in common
         if comparable.any():
             same[comparable] = ~self._grids[shape].one_pattern(wording, self._places[near[comparable]])
         found: Rows = near[same]
