@@ -52,6 +52,9 @@ _BROKEN = re.compile(
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]|<\|")
 _LEAST_ENGLISH = 10
+_SMALL_WORD = 3
+"""Letters that words have which say nothing by themselves, in most languages."""
+_MAY_BE_DOUBLED = frozenset({"nous", "vous"})
 
 
 def rejection_of(candidate: Candidate, page_text: str) -> str:
@@ -155,6 +158,18 @@ def _no_repetition(candidate: Candidate, _page_text: str) -> str:
     return ""
 
 
+def _no_foreign_repetition(candidate: Candidate, _page_text: str) -> str:
+    """The same without a list of small words: "de la" may stand in a question as often as it likes, and "nous nous" as well."""
+    asked = [word.lower() for word in words(candidate.question)]
+    long = [word for word in asked if len(word) > _SMALL_WORD]
+    pairs = list(pairwise(asked))
+    doubled = any(left == right and left not in _MAY_BE_DOUBLED for left, right in pairs)
+    telling = [pair for pair in pairs if max(map(len, pair)) > _SMALL_WORD]
+    triples = list(zip(asked, asked[1:], asked[2:], strict=False))
+    again = len(telling) > len(set(telling)) or len(triples) > len(set(triples))
+    return "The question repeats itself." if doubled or again or any(long.count(word) > 2 for word in long) else ""
+
+
 def _not_an_example(candidate: Candidate, _page_text: str) -> str:
     asked = words(candidate.question.lower())
     copied = any(asked == words(example.lower()) for _, _, example in EXAMPLES)
@@ -200,7 +215,7 @@ _QUESTION: tuple[_Check, ...] = (
     _same_language,
     _well_worded,
 )
-_FOREIGN_QUESTION: tuple[_Check, ...] = (_foreign_shape, _foreign_language, _no_repetition, _nothing_added)
+_FOREIGN_QUESTION: tuple[_Check, ...] = (_foreign_shape, _foreign_language, _no_foreign_repetition, _nothing_added)
 _ROW_QUESTION: tuple[_Check, ...] = (_shape, _paired, _no_repetition, _nothing_added)
 """A question to a row is one of a few patterns around the row's own words: what it asks for is in the row."""
 _TRANSLATED: tuple[_Check, ...] = (

@@ -92,6 +92,24 @@ def test_each_hard_check_has_its_reason(good: Candidate, change: dict[str, str],
 
 
 @pytest.mark.parametrize(
+    ("question", "repeats"),
+    [
+        ("Quel est le prix de la livraison de la commande de la boutique de Lyon ?", False),
+        ("¿Cuál es el plazo de la entrega de la tienda y de la devolución de la compra?", False),
+        ("Wie hoch ist die Gebühr für die Lieferung und die Rückgabe an die Filiale?", False),
+        ("Où nous nous retrouvons pour la visite ?", False),
+        ("Wo ist ist die Filiale?", True),
+        ("Quel est le prix du colis et quel est le poids du colis ?", True),
+        ("Welche Lieferung ist eine Lieferung der Lieferung?", True),
+        ("退货需要多少天?", False),
+    ],
+)
+def test_foreign_questions_may_repeat_small_words_only(good: Candidate, question: str, repeats: bool) -> None:
+    reason = rejection_of(replace(good, question=question, quote=question, answer=question, english=False), question)
+    assert reason == ("The question repeats itself." if repeats else "")
+
+
+@pytest.mark.parametrize(
     ("question", "quote"),
     [
         ("What is a refund?", "A refund is money that we send back."),
