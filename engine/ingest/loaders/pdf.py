@@ -34,7 +34,7 @@ def load_pdf(source: Source) -> Iterator[Page]:
         def layouts() -> Iterator[PageLayout]:
             return (_in_scale(layout, body) for layout in spool)
 
-        furniture = find_furniture(layouts(), body)
+        furniture = find_furniture(layouts, body)
         style = document_style(map(furniture.removed_from, layouts()), outline)
         for page in _pages(map(furniture.removed_from, layouts()), style):
             source.on_page(len(spool), len(spool))  # all were told before, one by one; this can be stopped too

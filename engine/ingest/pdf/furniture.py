@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from engine.ingest.pdf.layout import Element, Line, PageLayout
@@ -20,6 +21,7 @@ _PLACE = 4.0
 _PAGE_NUMBER = re.compile(r"(?:page|seite|p\.?)?\s*[-–—]?\s*\d{1,4}(?:\s*(?:/|of|von)\s*\d{1,4})?\s*[-–—]?", re.IGNORECASE)
 
 _Key = tuple[str, int]
+_NUMBER = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,56 @@ class Furniture:
         return replace(page, elements=tuple(kept))
 
 
-def find_furniture(pages: Iterable[PageLayout], body_size: float) -> Furniture:
-    """Learn what repeats on the pages of a document whose body text has a size. Documents of one page have nothing of it."""
+def find_furniture(pages: Callable[[], Iterable[PageLayout]], body_size: float) -> Furniture:
+    """Learn what repeats on the pages of a document whose body text has a size.
+
+    A line repeats where it stands beside other text each time: pages that are all alike are content, and so is what a page
+    says alone. Page numbers count again when the number or the page is another. Documents of one page have nothing of it.
+
+    Args:
+        pages: gives all pages, each time from the first.
+        body_size: in points.
+    """
     heading_size = LARGER * body_size
     counts = Counter[_Key]()
-    total = 0
-    for page in pages:
-        total += 1
-        counts.update({key for element in page.elements for key in _keys(page, element, heading_size)})
-    needed = max(_MIN_PAGES, _MIN_SHARE * total) if total > 2 else 2
-    return Furniture(frozenset(key for key, count in counts.items() if count >= needed), heading_size)
+    counted: set[int] = set()
+    different: set[int] = set()
+    for page in pages():
+        contexts = _contexts(page, heading_size)
+        different.add(contexts.whole)
+        for key, context in contexts.of_keys.items():
+            counted_as = hash((key, context))
+            if counted_as not in counted:
+                counted.add(counted_as)
+                counts[key] += 1
+    needed = max(_MIN_PAGES, _MIN_SHARE * len(different)) if len(different) > 2 else 2
+    found = Furniture(frozenset(key for key, count in counts.items() if count >= needed), heading_size)
+    has_words = any(map(str.isalnum, itertools.chain.from_iterable(found.removed_from(page).text for page in pages())))
+    return found if has_words else Furniture(frozenset(), heading_size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contexts:
+    """What a page says but for its number (`whole`), and each key of its margins with what stands beside it there."""
+
+    whole: int
+    of_keys: dict[_Key, int]
+
+
+def _contexts(page: PageLayout, heading_size: float) -> _Contexts:
+    keyed = [(element, _keys(page, element, heading_size)) for element in page.elements]
+    parts = [
+        hash(keys[0][0] if keys else element.text if isinstance(element, Line) else element.rows)
+        for element, keys in keyed
+        if not keys or keys[0][0] != _NUMBER
+    ]
+    whole = sum(parts)  # in no order: without one of them it is this less that one
+    found: dict[_Key, int] = {}
+    for element, keys in keyed:
+        is_number = bool(keys) and keys[0][0] == _NUMBER
+        if isinstance(element, Line) and len(parts) > (not is_number):
+            found |= {key: hash((element.text, whole)) if is_number else whole - hash(key[0]) for key in keys}
+    return _Contexts(whole, found)
 
 
 def _keys(page: PageLayout, element: Element, heading_size: float) -> tuple[_Key, ...]:
@@ -59,5 +101,5 @@ def _keys(page: PageLayout, element: Element, heading_size: float) -> tuple[_Key
         return ()
     text = element.text.casefold()
     if element.size < heading_size:
-        text = "#" if _PAGE_NUMBER.fullmatch(text) else re.sub(r"\d+", "#", text)
+        text = _NUMBER if _PAGE_NUMBER.fullmatch(text) else re.sub(r"\d+", _NUMBER, text)
     return (text, 2 * int(middle / _PLACE)), (text, 2 * int(middle / _PLACE + 0.5) + 1)
