@@ -11,6 +11,7 @@ from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.prefix_store import PrefixFolder, PrefixStore
 from engine.llm.llamacpp.prefixes import MOST_NOTED, Beginnings
+from engine.model_registry.files import INCOMING
 
 STATE = bytes(range(256)) * 4
 
@@ -78,7 +79,7 @@ def test_the_least_recently_used_make_room(tmp_path: Path) -> None:
 
 
 def test_what_killed_processes_left_unfinished_does_not_stay(tmp_path: Path) -> None:
-    old, now = tmp_path / f"a.{os.getpid()}.part", tmp_path / "b.1.part"
+    old, now = tmp_path / f"{INCOMING}a", tmp_path / f"{INCOMING}b"
     for path in (old, now):
         path.write_bytes(STATE)
     os.utime(old, (0, 0))

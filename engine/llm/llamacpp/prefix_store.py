@@ -10,9 +10,7 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +19,11 @@ import numpy as np
 from engine.errors import NotFoundError
 from engine.llm.llamacpp.prefixes import common_prefix
 from engine.llm.llamacpp.tokens import Token
+from engine.model_registry.files import incoming, remove_stale
 
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".prefix"
-_UNFINISHED = ".part"
-_STALE_S = 600.0
-"""Nobody still writes to an unfinished file that has not changed for so long: a whole one takes seconds. Of process numbers
-nothing can be said: they are given again, in containers the same ones at every start."""
 _LONGEST_LINE = 4096
 _TOKEN_BYTES = 4
 _PIECE = 8 << 20
@@ -69,7 +64,7 @@ class PrefixStore:
         self._folder = folder
         self._origin = hashlib.sha256(origin.encode()).hexdigest()
         self._limit = limit_bytes
-        _delete_stale(folder)
+        remove_stale(folder)
         self._stored = [found for path in sorted(folder.glob(f"*{_SUFFIX}")) if (found := self._look_at(path)) is not None]
 
     def best_for(self, tokens: Sequence[Token]) -> StoredPrefix | None:
@@ -118,20 +113,18 @@ class PrefixStore:
         if len(names) + len(state) > self._limit:
             return False
         path = self._folder / f"{hashlib.sha256(self._origin.encode() + names).hexdigest()[:32]}{_SUFFIX}"
-        temporary = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._make_room(len(names) + len(state))
-            stored = self._write(temporary, names, state, enough)
-            if stored:
-                temporary.replace(path)
-                self._stored.append(StoredPrefix(tuple(tokens), path))
+            with incoming(self._folder) as unfinished:
+                if not self._write(unfinished, names, state, enough):
+                    return False
+                unfinished.replace(path)
         except OSError as exc:
             logger.info("A prompt beginning could not be stored: %s", exc)
-            stored = False
-        if not stored:
-            _delete(temporary)
-        return stored
+            return False
+        self._stored.append(StoredPrefix(tuple(tokens), path))
+        return True
 
     def _write(self, path: Path, names: bytes, state: bytes, enough: Enough) -> bool:
         """Write a file, looking again and again whether there is time; whether there was."""
@@ -176,14 +169,6 @@ class PrefixStore:
 def _pieces(data: bytes) -> Iterator[memoryview]:
     view = memoryview(data)
     return (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
-
-
-def _delete_stale(folder: Path) -> None:
-    """Delete what killed processes left unfinished."""
-    for path in folder.glob(f"*{_UNFINISHED}"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink()
 
 
 def _delete(path: Path) -> None:
