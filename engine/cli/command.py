@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
@@ -84,15 +84,16 @@ def command(
 ) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[Concatenate[Run, P], None]]:
     """Make a function a command of a group. Its first parameter is the run; the others are options and arguments.
 
-    The command also takes `--home` and `--json`, as the program itself does, sends everything that libraries print to stderr,
-    and ends with exit code 1 after a `NexusError`.
+    A parameter that is a dataclass stands for its fields: options that several commands have in common. The command also takes
+    `--home` and `--json`, as the program itself does, sends everything that libraries print to stderr, and ends with exit code
+    1 after a `NexusError`.
     """
 
     def register(function: Callable[Concatenate[Run, P], None]) -> Callable[Concatenate[Run, P], None]:
         def call(ctx: typer.Context, home: Path | None, as_json: bool, **arguments: object) -> None:
             options = ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
             with running(home or options.home, as_json or options.as_json) as run:
-                function(run, **arguments)  # type: ignore[arg-type, call-arg]  # Typer has made them after the signature below
+                function(run, **_gathered(function, arguments))  # type: ignore[arg-type, call-arg]  # made after the signature below
 
         call.__doc__ = function.__doc__
         call.__signature__ = _signature(function)  # type: ignore[attr-defined]
@@ -138,7 +139,7 @@ def _os_message(error: OSError) -> str:
 
 def _signature(function: Callable[..., None]) -> inspect.Signature:
     """What Typer is shown: the function's own parameters, with the context before and the common options after them."""
-    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    own = [option for parameter in _own(function) for option in (_fields(parameter) or [parameter])]
     kind = inspect.Parameter.KEYWORD_ONLY
     context = inspect.Parameter("ctx", kind, annotation=typer.Context)
     common = (
@@ -146,3 +147,26 @@ def _signature(function: Callable[..., None]) -> inspect.Signature:
         inspect.Parameter("as_json", kind, annotation=AsJson, default=False),
     )
     return inspect.Signature([context, *(parameter.replace(kind=kind) for parameter in own), *common])
+
+
+def _own(function: Callable[..., None]) -> list[inspect.Parameter]:
+    """The parameters of a command but its run."""
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    return own
+
+
+def _fields(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """What a parameter that is a dataclass stands for; nothing for any other."""
+    kind = parameter.annotation
+    return (
+        [*inspect.signature(kind, eval_str=True).parameters.values()] if isinstance(kind, type) and is_dataclass(kind) else []
+    )
+
+
+def _gathered(function: Callable[..., None], given: dict[str, object]) -> dict[str, object]:
+    """What Typer gave, with the fields of dataclasses put together."""
+    gathered: dict[str, object] = {}
+    for parameter in _own(function):
+        values = {field.name: given[field.name] for field in _fields(parameter)}
+        gathered[parameter.name] = parameter.annotation(**values) if values else given[parameter.name]
+    return gathered

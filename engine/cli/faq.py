@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,15 +16,12 @@ from engine.cli.faq_options import (
     DUPLICATE_COLUMNS,
     CollectionOption,
     DocumentOption,
-    Duplicates,
-    Flagged,
-    MaxScore,
     MinScore,
+    PairFilter,
     PairId,
-    Statuses,
+    found,
     group,
     named,
-    query_of,
 )
 from engine.cli.following import work_on
 from engine.domain import FaqPair, FaqQuery, FaqStatus, Job
@@ -66,19 +64,9 @@ def import_pairs(
 
 
 @command(group, "list")
-def list_pairs(
-    run: Run,
-    collection: CollectionOption,
-    status: Statuses = None,
-    document: DocumentOption = None,
-    min_score: MinScore = 0.0,
-    max_score: MaxScore = 1.0,
-    flagged: Flagged = False,
-    duplicates: Duplicates = False,
-) -> None:
+def list_pairs(run: Run, collection: CollectionOption, chosen: PairFilter) -> None:
     """List the pairs of a collection."""
-    query = query_of(status, document, min_score, max_score, flagged=flagged, duplicates=duplicates)
-    _print(run, _found(run, collection, query), duplicates)
+    _print(run, found(run, collection, chosen.query()), chosen.duplicates)
 
 
 @command(group, "find")
@@ -86,24 +74,17 @@ def find(
     run: Run,
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words or parts of words, in any letters.")],
     collection: CollectionOption,
-    status: Statuses = None,
-    document: DocumentOption = None,
-    min_score: MinScore = 0.0,
-    max_score: MaxScore = 1.0,
-    flagged: Flagged = False,
-    duplicates: Duplicates = False,
+    chosen: PairFilter,
 ) -> None:
     """Find pairs that have all the words in question, answer or quote; letter case and accents do not count."""
-    text = " ".join(words)
-    query = query_of(status, document, min_score, max_score, text=text, flagged=flagged, duplicates=duplicates)
-    _print(run, _found(run, collection, query), duplicates)
+    _print(run, found(run, collection, chosen.query(" ".join(words))), chosen.duplicates)
 
 
 @command(group, "show")
 def show(run: Run, faq_id: PairId, collection: CollectionOption) -> None:
     """Show all that is known of a pair, and which pairs were put aside for it."""
     (pair,) = named(run, collection, [faq_id])
-    aside = _found(run, collection, FaqQuery(duplicate_of=pair.id))
+    aside = found(run, collection, FaqQuery(duplicate_of=pair.id))
     run.out.record({**shapes.pair(pair), "duplicates": [other.id for other in aside]})
 
 
@@ -122,8 +103,8 @@ def export(
     """Write the pairs of a collection to a file."""
     from engine.faq.export import EXPORTED, export_pairs
 
-    query = query_of(status or sorted(EXPORTED.statuses), document, min_score, 1.0)
-    count = export_pairs(_found(run, collection, query), out, kind)
+    query = replace(EXPORTED, statuses=frozenset(status or EXPORTED.statuses), document=document, min_score=min_score)
+    count = export_pairs(found(run, collection, query), out, kind)
     run.out.record({"out": str(out), "format": kind, "count": count})
 
 
@@ -154,10 +135,6 @@ class _Landing:
         elif faq.status is not FaqStatus.REJECTED:
             page = "" if faq.page is None else f", page {faq.page}"
             self._run.out.text(f"Q: {faq.question}\nA: {faq.answer}\n   [{faq.document}{page}; {faq.id}]\n")
-
-
-def _found(run: Run, collection: str, query: FaqQuery) -> Sequence[FaqPair]:
-    return run.engine.repositories.faqs.find(run.engine.collection(collection).id, query)
 
 
 def _print(run: Run, pairs: Sequence[FaqPair], duplicates: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,16 +17,10 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Extract, review, import and export FAQ pairs.", no_args_is_help=True)
 
 CollectionOption = Annotated[str, typer.Option("--collection", metavar="C", help="The collection's name.")]
-Statuses = Annotated[
-    list[FaqStatus] | None, typer.Option("--status", help="Only pairs with this status; may be given several times.")
-]
 DocumentOption = Annotated[
     str | None, typer.Option("--document", metavar="D", help="Only pairs of this document, by name or identifier.")
 ]
 MinScore = Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Only pairs with at least this score.")]
-MaxScore = Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Only pairs with at most this score.")]
-Flagged = Annotated[bool, typer.Option("--flagged", help="Only pairs that wait for review with a remark.")]
-Duplicates = Annotated[bool, typer.Option("--duplicates", help="Only pairs that were put aside for a better one.")]
 PairId = Annotated[str, typer.Argument(metavar="ID", help="The pair's identifier, or how it begins.")]
 
 COLUMNS = ("id", "status", "score", "question", "answer", "document", "page")
@@ -34,18 +29,64 @@ LEAST_PREFIX = 6
 """Fewest characters of an identifier that stand for a pair."""
 
 
-def query_of(
-    statuses: Sequence[FaqStatus] | None,
-    document: str | None,
-    min_score: float,
-    max_score: float,
-    *,
-    text: str = "",
-    flagged: bool = False,
-    duplicates: bool = False,
-) -> FaqQuery:
-    """The query that the options mean."""
-    return FaqQuery(text, frozenset(statuses or ()), document, min_score, max_score, flagged or None, duplicates or None)
+@dataclass(frozen=True, slots=True)
+class PairFilter:
+    """The options of a command that looks for pairs."""
+
+    status: Annotated[list[FaqStatus] | None, typer.Option(help="Only pairs with this status; may be given several times.")] = (
+        None
+    )
+    document: DocumentOption = None
+    min_score: MinScore = 0.0
+    max_score: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="X", help="Only pairs with at most this score.")] = 1.0
+    flagged: Annotated[bool, typer.Option("--flagged", help="Only pairs that wait for review with a remark.")] = False
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="Only pairs that were put aside for a better one.")] = False
+
+    def query(self, text: str = "") -> FaqQuery:
+        """What the options mean, of pairs that have all words of a text."""
+        return FaqQuery(
+            text=text,
+            statuses=frozenset(self.status or ()),
+            document=self.document,
+            min_score=self.min_score,
+            max_score=self.max_score,
+            flagged=self.flagged or None,
+            duplicates=self.duplicates or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PairChoice:
+    """The arguments and options of a command that does something to pairs."""
+
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Pairs, by identifier or how it begins. None: all that wait for review."),
+    ] = None
+    every: Annotated[bool, typer.Option("--all", help="All pairs that wait for review.")] = False
+    document: DocumentOption = None
+    min_score: MinScore = 0.0
+
+    def pairs(self, run: Run, collection: str) -> Sequence[FaqPair]:
+        """The pairs that are meant: those named, else those that wait for review; of them those that the options mean.
+
+        Raises:
+            NotFoundError: a pair is none of this collection's.
+            InputError: several identifiers begin so.
+        """
+        if self.ids and self.every:
+            raise typer.BadParameter("give either identifiers or --all")
+        statuses = frozenset() if self.ids else frozenset({FaqStatus.PENDING})
+        meant = found(run, collection, FaqQuery(statuses=statuses, document=self.document, min_score=self.min_score))
+        if not self.ids:
+            return meant
+        wanted = {pair.id for pair in meant}
+        return [pair for pair in named(run, collection, self.ids) if pair.id in wanted]
+
+
+def found(run: Run, collection: str, query: FaqQuery) -> Sequence[FaqPair]:
+    """The pairs of a collection that a query means."""
+    return run.engine.repositories.faqs.find(run.engine.collection(collection).id, query)
 
 
 def named(run: Run, collection: str, ids: Sequence[str]) -> list[FaqPair]:
@@ -62,9 +103,9 @@ def named(run: Run, collection: str, ids: Sequence[str]) -> list[FaqPair]:
 def _one(pairs: dict[str, FaqPair], collection: str, given: str) -> FaqPair:
     if given in pairs:
         return pairs[given]
-    found = [pair for name, pair in pairs.items() if len(given) >= LEAST_PREFIX and name.startswith(given)]
-    if len(found) > 1:
-        raise InputError(f"{len(found)} pairs have identifiers that begin with {given}", hint="Give more characters.")
-    if not found:
+    meant = [pair for name, pair in pairs.items() if len(given) >= LEAST_PREFIX and name.startswith(given)]
+    if len(meant) > 1:
+        raise InputError(f"{len(meant)} pairs have identifiers that begin with {given}", hint="Give more characters.")
+    if not meant:
         raise NotFoundError(f"no FAQ pair {given} in {collection!r}", hint="List the pairs with `nexus faq list`.")
-    return found[0]
+    return meant[0]

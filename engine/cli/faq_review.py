@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from engine.cli import shapes
 from engine.cli.command import Run, command
-from engine.cli.faq_options import CollectionOption, DocumentOption, MinScore, PairId, group, named
-from engine.domain import FaqPair, FaqQuery, FaqStatus
-
-Ids = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Pairs, by identifier or how it begins. None: all that wait for review."),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="All pairs that wait for review.")]
+from engine.cli.faq_options import CollectionOption, PairChoice, PairId, group, named
+from engine.domain import FaqStatus
 
 
 @command(group, "approve")
-def approve(
-    run: Run,
-    collection: CollectionOption,
-    ids: Ids = None,
-    every: AllOption = False,
-    document: DocumentOption = None,
-    min_score: MinScore = 0.0,
-) -> None:
+def approve(run: Run, collection: CollectionOption, choice: PairChoice) -> None:
     """Approve the pairs named, also rejected ones, or all that wait for review (also without --all) but those with a remark."""
-    chosen = _chosen(run, collection, ids, every, document, min_score)
-    if not ids:
+    chosen = choice.pairs(run, collection)
+    if not choice.ids:
         for pair in chosen:
             if pair.reason:
                 run.out.note(f"Left for a closer look: {pair.question} {pair.reason} Approve it by its identifier {pair.id}.")
@@ -43,16 +29,13 @@ def approve(
 def reject(
     run: Run,
     collection: CollectionOption,
-    ids: Ids = None,
-    every: AllOption = False,
-    document: DocumentOption = None,
-    min_score: MinScore = 0.0,
+    choice: PairChoice,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")] = "Rejected in review.",
 ) -> None:
     """Reject the pairs named, or with --all those that wait for review."""
-    if not ids and not every:
+    if not choice.ids and not choice.every:
         raise typer.BadParameter("name the pairs to reject, or give --all")
-    chosen = _chosen(run, collection, ids, every, document, min_score)
+    chosen = choice.pairs(run, collection)
     run.engine.review.reject([pair.id for pair in chosen], reason)
     _report(run, collection, "rejected", len(chosen))
 
@@ -98,22 +81,6 @@ def undo(run: Run, collection: CollectionOption) -> None:
         run.out.note(str(undone))
     action, ids = (None, []) if undone is None else (undone.action, list(undone.ids))
     run.out.record({"collection": collection, "undone": action, "count": len(ids), "ids": ids})
-
-
-def _chosen(
-    run: Run, collection: str, ids: Sequence[str] | None, every: bool, document: str | None, min_score: float
-) -> Sequence[FaqPair]:
-    """The pairs that are meant: those named, else those that wait for review.
-
-    Raises:
-        NotFoundError: a pair is none of this collection's.
-    """
-    if ids and every:
-        raise typer.BadParameter("give either identifiers or --all")
-    if ids:
-        return [pair for pair in named(run, collection, ids) if pair.score >= min_score]
-    query = FaqQuery(statuses=frozenset({FaqStatus.PENDING}), document=document, min_score=min_score)
-    return run.engine.repositories.faqs.find(run.engine.collection(collection).id, query)
 
 
 def _report(run: Run, collection: str, done: str, count: int) -> None:

@@ -40,26 +40,10 @@ def document(read: Document) -> Record:
 
 
 def pair(faq: FaqPair) -> Record:
-    """An FAQ pair."""
-    return {
-        "id": faq.id,
-        "question": faq.question,
-        "answer": faq.answer,
-        "quote": faq.quote,
-        "document": faq.document,
-        "page": faq.page,
-        "heading": faq.heading,
-        "score": faq.score,
-        "status": faq.status,
-        "reason": faq.reason,
-        "model": faq.model,
-        "parts": dict(faq.parts),
-        "origin": faq.origin,
-        "language": faq.language,
-        "place": None if faq.place is None else asdict(faq.place),
-        "document_id": faq.document_id,
-        "duplicate_of": faq.duplicate_of,
-    }
+    """An FAQ pair, as it is exported."""
+    from engine.faq.export import pair_record
+
+    return {**pair_record(faq)}
 
 
 def citation(cited: Citation) -> Record:

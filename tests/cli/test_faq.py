@@ -83,6 +83,13 @@ def test_a_rejected_pair_is_overruled_reopened_and_all_is_undone(records: Record
     assert faqs.get(linked) == before
 
 
+def test_of_the_pairs_named_only_those_that_the_options_mean_are_decided(records: Records, home: Any, linked: str) -> None:
+    named = ["pair-0", "pair-2", linked]
+    (report,) = records("faq", "approve", *named, "--collection", "cards", "--document", "cards.pdf", "--min-score", "0.5")
+    assert report["approved"] == 1
+    assert [pair.id for pair in home.engine.faqs("cards", FaqStatus.APPROVED)] == ["pair-0"]
+
+
 def test_an_unsupported_edit_is_flagged_and_listed(records: Records, nexus: Callable[..., Result]) -> None:
     nexus("faq", "edit", "pair-1", "--collection", "cards", "--answer", "For 3 weeks.")
     (flagged,) = records("faq", "list", "--collection", "cards", "--flagged")
