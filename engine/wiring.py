@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine.asked import AskedQuestions
     from engine.chat import Chat
     from engine.embedding.base import Embedder
+    from engine.faq.kept_questions import KeptQuestions
     from engine.faq.review import FaqReview
     from engine.knowledge.documents import DocumentLibrary
     from engine.knowledge.index import KnowledgeIndex
@@ -258,7 +259,16 @@ class Wiring:
         """Review of FAQ pairs."""
         from engine.faq.review import FaqReview
 
-        return FaqReview(self.repositories, self.metrics.faq_pairs)
+        return FaqReview(
+            self.repositories, self.metrics.faq_pairs, asks_the_same=lambda pair: self.kept_questions.best_like(pair)
+        )
+
+    @part
+    def kept_questions(self) -> KeptQuestions:
+        """Whether a collection has a question already."""
+        from engine.faq.kept_questions import KeptQuestions
+
+        return KeptQuestions(self.repositories.faqs, lambda: self.embedder)
 
     @part
     def traces(self) -> TraceLog:

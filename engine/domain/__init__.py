@@ -6,7 +6,7 @@ follows from the data itself, and no import of any library. Import from this pac
 
 from engine.domain.agents import AgentConfig, AgentReply, Lead
 from engine.domain.documents import Block, BlockKind, BoundingBox, Chunk, Collection, CollectionStatus, Document, LineBox, Page
-from engine.domain.faq import DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus, Place
+from engine.domain.faq import ASKED_TWICE, DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus, Place
 from engine.domain.generation import (
     Answer,
     AnswerDelta,
@@ -25,6 +25,7 @@ from engine.domain.models import Adapter, ModelInfo
 from engine.domain.values import Json, Role, new_id, utc_now
 
 __all__ = [
+    "ASKED_TWICE",
     "DUPLICATE_REASON",
     "Adapter",
     "AgentConfig",

@@ -12,7 +12,7 @@ from engine.domain import FaqPair, FaqStatus
 from engine.embedding.base import Embedder, Vectors
 from engine.faq.wordings import Wording, Wordings, normal_question, same_question, with_room
 
-__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "same_question"]
+__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "rank", "same_question"]
 
 NEAR = 0.9
 """Cosine (MiniLM) from which two questions are taken for one, unless they differ in a name, a number or one telling word."""
@@ -70,8 +70,8 @@ class DuplicateIndex:
         vector, wording = self._embedder.embed([pair.question])[0], self._read(pair)
         same = self._same(pair, vector, wording)
         if same:
-            best = max(same, key=lambda other: _rank(same[other]))
-            if _rank(same[best]) >= _rank(pair) or same[best].status is FaqStatus.APPROVED:
+            best = max(same, key=lambda other: rank(same[other]))
+            if rank(same[best]) >= rank(pair) or same[best].status is FaqStatus.APPROVED:
                 self._better[pair.id] = same[best].id
                 return Verdict(duplicate_of=same[best].id)
         for row, worse in same.items():
@@ -94,7 +94,7 @@ class DuplicateIndex:
             EmbeddingError: the encoder failed.
         """
         found = self._same(pair, self._embedder.embed([pair.question])[0], self._read(pair))
-        return sorted((other for other in found.values() if other.id != pair.id), key=_rank, reverse=True)
+        return sorted((other for other in found.values() if other.id != pair.id), key=rank, reverse=True)
 
     def _same(self, pair: FaqPair, vector: Vectors, wording: Wording) -> dict[int, FaqPair]:
         """The kept pairs that ask the same, by their rows."""
@@ -126,5 +126,6 @@ class DuplicateIndex:
         self._rows[normal_question(worse.question)].remove(row)
 
 
-def _rank(pair: FaqPair) -> tuple[bool, float]:
+def rank(pair: FaqPair) -> tuple[bool, float]:
+    """How good a pair is among those that ask the same."""
     return pair.status is FaqStatus.APPROVED, pair.score

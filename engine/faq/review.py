@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from engine.db.repositories import Repositories
-from engine.domain import FaqPair, FaqStatus, Page
+from engine.domain import ASKED_TWICE, FaqPair, FaqStatus, Page
 from engine.errors import ConflictError, InputError, NotFoundError
 from engine.faq.figures_across import strange_figures
 from engine.faq.types import Origin
@@ -50,17 +50,34 @@ def _nobody(status: str, count: int) -> None:
     """Decisions that nobody counts."""
 
 
+def _nobody_asks(_pair: FaqPair) -> None:
+    """Questions that are compared with no others."""
+
+
 class FaqReview:
     """Decisions about pairs. An approved pair's quote is always on its page and holds all figures of its answer.
 
     Each call is one action, all or none of its pairs, and `undo` takes the newest one back.
     """
 
-    def __init__(self, repositories: Repositories, decided: Callable[[str, int], None] = _nobody) -> None:
-        """Review the pairs of a home. `decided` is told a status and how many pairs a reviewer gave it, to count them."""
+    def __init__(
+        self,
+        repositories: Repositories,
+        decided: Callable[[str, int], None] = _nobody,
+        *,
+        asks_the_same: Callable[[FaqPair], FaqPair | None] = _nobody_asks,
+    ) -> None:
+        """Review the pairs of a home.
+
+        Args:
+            repositories: where they are.
+            decided: is told a status and how many pairs a reviewer gave it, to count them.
+            asks_the_same: finds the stored pair, not rejected, that asks what a changed one asks.
+        """
         self._faqs = repositories.faqs
         self._documents = repositories.documents
         self._decided = decided
+        self._asks_the_same = asks_the_same
 
     def approve(self, ids: Sequence[str]) -> int:
         """Approve pairs, all or none; also rejected ones, which a person may overrule. Returns how many.
@@ -107,8 +124,8 @@ class FaqReview:
         """Change a pair. An answer that its quote does not support is kept, waits for review and says so.
 
         Supported is what stands in the quote, or has no figure or name and few words that the quote and the question lack.
-        A person may still approve another wording, as long as its numbers, dates and units are in the quote. A rejected
-        pair stays rejected.
+        A person may still approve another wording, as long as its numbers, dates and units are in the quote. A question that
+        another pair asks already waits for review too, linked to that one. A rejected pair stays rejected.
 
         Args:
             faq_id: the pair.
@@ -121,6 +138,8 @@ class FaqReview:
             InputError: a text is empty or too long, or the quote is not on the page.
         """
 
+        asked_by = self._asked_by(faq_id, question)  # before the write, which others wait for
+
         def edited(pair: FaqPair) -> FaqPair:
             changed = replace(
                 pair,
@@ -129,12 +148,17 @@ class FaqReview:
             )
             if quote is not None and quote != pair.quote:
                 changed = self._requoted(changed, quote)
-            if (changed.answer, changed.quote) == (pair.answer, pair.quote) or pair.status is FaqStatus.REJECTED:
+            if pair.status is FaqStatus.REJECTED:
                 return changed
-            problem = problem_of(changed)
-            return replace(changed, status=FaqStatus.PENDING if problem else pair.status, reason=problem)
+            if changed.question != pair.question:
+                changed = replace(changed, duplicate_of=asked_by)
+            return _remarked(pair, changed)
 
         return self._faqs.change([faq_id], "edit", edited)[0]
+
+    def put_aside_for(self, ids: Sequence[str]) -> Sequence[FaqPair]:
+        """The pairs that were rejected because these ask the same and are better; `reopen` lets them wait for review again."""
+        return self._faqs.put_aside_for(ids)
 
     def undo(self, collection_id: str) -> Undone | None:
         """Take back the newest action on pairs of a collection that was not taken back yet; None where there is none.
@@ -154,6 +178,15 @@ class FaqReview:
         count = len(self._faqs.change(ids, action, change))
         self._decided(status.value, count)
         return count
+
+    def _asked_by(self, faq_id: str, question: str | None) -> str | None:
+        """The pair that asks a pair's new question already; None where it is asked by none, or not new."""
+        pair = self._faqs.get(faq_id)
+        asked = _text("question", question, pair.question, MAX_QUESTION)
+        if asked == pair.question or pair.status is FaqStatus.REJECTED:
+            return None
+        found = self._asks_the_same(replace(pair, question=asked))
+        return None if found is None else found.id
 
     def _requoted(self, pair: FaqPair, quote: str) -> FaqPair:
         """The pair with another quote, as the page has it, its place and the passage that it is in."""
@@ -201,6 +234,16 @@ def problem_of(pair: FaqPair) -> str:
         return IN_ANOTHER_LANGUAGE
     problem = pair_objection(pair)
     return f"The quote does not prove the answer: {problem}." if problem else ""
+
+
+def _remarked(before: FaqPair, pair: FaqPair) -> FaqPair:
+    """A pair that was changed, waiting for review with a remark where the change gives one."""
+    retold = (pair.answer, pair.quote) != (before.answer, before.quote)
+    problem = problem_of(pair) if retold else ""
+    kept = "" if retold else before.reason.replace(ASKED_TWICE, "").strip()
+    twice = "" if pair.duplicate_of is None else ASKED_TWICE
+    status = FaqStatus.PENDING if problem or twice else pair.status
+    return replace(pair, status=status, reason=" ".join(filter(None, (problem or kept, twice))))
 
 
 def _obstacle(pair: FaqPair, page_text: Callable[[str, int | None], str]) -> str:

@@ -14,7 +14,9 @@ from engine.db.repositories import Repositories
 from engine.db.repositories.faqs import KEPT_ACTIONS
 from engine.db.session import Database
 from engine.domain import DUPLICATE_REASON, Chunk, Document, FaqPair, FaqStatus, Page, new_id, utc_now
+from engine.embedding.fake import HashingEmbedder
 from engine.errors import ConflictError, InputError, NotFoundError
+from engine.faq.kept_questions import KeptQuestions
 from engine.faq.review import FaqReview, unsupported_figures
 
 PAGE = "Parcels arrive within 3 days.\nReturns are free for 45 days."
@@ -268,7 +270,7 @@ def test_a_pair_that_was_displaced_meanwhile_has_no_link_once_undo_approves_it_a
     else:
         review.reopen([pair.id])
     better = replace(pair, id=new_id(), score=1.0)
-    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id}, reason="It asks the same.")
+    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id}, reason=DUPLICATE_REASON)
     assert repositories.faqs.get(pair.id).duplicate_of == better.id
     undone = review.undo(pair.collection_id)
     restored = repositories.faqs.get(pair.id)
@@ -328,7 +330,8 @@ class ReviewMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         self.repositories = stored(Path(self.folder.name))
-        self.review = FaqReview(self.repositories)
+        kept = KeptQuestions(self.repositories.faqs, HashingEmbedder)
+        self.review = FaqReview(self.repositories, asks_the_same=kept.best_like)
         self.ids = [add_pair(self.repositories, id=name).id for name in "abc"]
         self.collection = self.repositories.collections.ensure("shop").id
         self.states = [self.now()]
@@ -353,6 +356,11 @@ class ReviewMachine(RuleBasedStateMachine):
     )
     def edit(self, faq_id: str, answer: str, quote: str | None) -> None:
         self.review.edit(faq_id, answer=answer, quote=quote)
+        self.note()
+
+    @rule(faq_id=st.sampled_from("abc"), question=st.sampled_from(["How long are returns free?", "Who pays?"]))
+    def ask(self, faq_id: str, question: str) -> None:
+        self.review.edit(faq_id, question=question)
         self.note()
 
     @rule()

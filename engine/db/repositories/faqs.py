@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from engine.db.session import Database, folded
 from engine.db.tables import FaqChangeRow, FaqRow
-from engine.domain import DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
+from engine.domain import ASKED_TWICE, DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus, Place, new_id, utc_now
 from engine.errors import NotFoundError
 
 KEPT_ACTIONS = 100
@@ -20,6 +20,8 @@ KEPT_ACTIONS = 100
 _MOST_IDS = 500
 _PLAIN = ("question", "answer", "quote", "page", "score", "reason", "duplicate_of", "chunk_id")
 _CHANGE_ORDER = col(FaqChangeRow.id)
+_LOST = and_(col(FaqRow.status) == FaqStatus.REJECTED, col(FaqRow.reason) == DUPLICATE_REASON)
+"""Pairs that were put aside for a better one, and that nobody has decided about since."""
 
 
 class FaqRepository:
@@ -83,6 +85,15 @@ class FaqRepository:
         """
         with self._db.read() as session:
             return [_to_pair(row) for row in _rows(session, ids)]
+
+    def put_aside_for(self, ids: Sequence[str]) -> Sequence[FaqPair]:
+        """The pairs that were rejected because these are better, in the order in which they were made."""
+        found: list[FaqPair] = []
+        with self._db.read() as session:
+            for some in _batches(ids):
+                linked = select(FaqRow).where(col(FaqRow.duplicate_of).in_(some), _LOST)
+                found += map(_to_pair, session.exec(linked))
+        return sorted(found, key=lambda pair: (pair.created_at, pair.id))
 
     def set_status(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
         """Give pairs a status, without a record to undo it. Returns how many there were."""
@@ -165,7 +176,7 @@ class FaqRepository:
             restored: list[FaqPair] = []
             for record in found.all():
                 row = session.get_one(FaqRow, record.faq_id)  # its records go when a pair goes
-                pair = restore(_unlinked(_with_values(_to_pair(row), record.before), record.before))
+                pair = restore(_as_it_was(_to_pair(row), record.before))
                 _update(row, pair)
                 restored.append(pair)
                 session.delete(record)
@@ -173,11 +184,16 @@ class FaqRepository:
 
 
 def release_duplicates(session: Session, ids: Sequence[str]) -> None:
-    """Let the pairs that were rejected because these are better wait for review again: these are gone, or prove nothing."""
-    lost = and_(col(FaqRow.status) == FaqStatus.REJECTED, col(FaqRow.reason) == DUPLICATE_REASON)
+    """Let the pairs that were rejected because these are better wait for review again: these are gone, or prove nothing.
+
+    Those that only carry the remark that one of these asks the same lose it.
+    """
     for some in _batches(ids):
         linked = col(FaqRow.duplicate_of).in_(some)
-        session.execute(update(FaqRow).where(linked, lost).values(status=FaqStatus.PENDING, reason="", duplicate_of=None))
+        session.execute(update(FaqRow).where(linked, _LOST).values(status=FaqStatus.PENDING, reason="", duplicate_of=None))
+        unremarked = func.trim(func.replace(FaqRow.reason, ASKED_TWICE, ""))
+        waiting = col(FaqRow.status) == FaqStatus.PENDING
+        session.execute(update(FaqRow).where(linked, waiting).values(reason=unremarked, duplicate_of=None))
 
 
 def _conditions(query: FaqQuery) -> list[ColumnElement[bool]]:
@@ -246,11 +262,14 @@ def _with_values(pair: FaqPair, values: Mapping[str, JsonValue]) -> FaqPair:
     return replace(pair, **restored)
 
 
-def _unlinked(pair: FaqPair, restored: Mapping[str, JsonValue]) -> FaqPair:
-    """A pair without the link that it got since its record was made, where it is not rejected any more."""
-    if pair.duplicate_of is None or pair.status is FaqStatus.REJECTED:
-        return pair
-    return replace(pair, duplicate_of=None, reason=pair.reason if "reason" in restored else "")
+def _as_it_was(pair: FaqPair, before: Mapping[str, JsonValue]) -> FaqPair:
+    """A stored pair with the values of a record of it, where a better one may have displaced it since the record was made."""
+    if pair.status is not FaqStatus.REJECTED or pair.reason != DUPLICATE_REASON:
+        return _with_values(pair, before)
+    if "status" not in before:  # it stays displaced
+        return _with_values(pair, {name: value for name, value in before.items() if name not in ("reason", "duplicate_of")})
+    unlinked = {"reason": "", "duplicate_of": None} if before["status"] != FaqStatus.REJECTED else {}
+    return _with_values(pair, {**unlinked, **before})
 
 
 def _forget_old(session: Session, collection_id: str) -> None:
