@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from engine.knowledge.unit_words import (
     BEFORE_NUMBERS,
@@ -49,7 +50,13 @@ _NUMBER = re.compile(
     rf"(?:{_GAP}(?P<after>{_UNIT})(?!\w))?",
     re.IGNORECASE,
 )
+_IN_BRACKETS = re.compile(rf"[(\[]\s?(?P<unit>{_UNIT})\s?[)\]]", re.IGNORECASE)
 _LOOSE_UNIT = re.compile(rf"(?<![^\W\d])(?:{_UNIT})(?!\w)", re.IGNORECASE)
+_RANGE = re.compile(
+    r"\s?[-–—−~x×]\s?|\s(?:to|till|until|through|bis|à|a)\s|\s(?P<listed>and|or|und|oder|et|ou|y|o)\s", re.IGNORECASE
+)
+"""What may stand between two numbers that have one unit: "2–3 hours", "30 x 20 cm"."""
+_YEAR_LIKE = re.compile(r"[12]\d{3}")
 _SPACED = re.compile(r"(?<![\d.,:])\d{1,3}(?: \d{3})+(?!\d)")
 _ENGLISH_GROUPS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _OTHER_GROUPS = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?")
@@ -110,7 +117,7 @@ def figures(text: str) -> list[Figure]:
     for pattern in (*_NAMED_DATES, *_NUMERIC_DATES):
         text = _take(pattern, text, found, _date)
     text = _take(_CLOCK, text, found, _clock)
-    found += [(match.start(), number) for match in _NUMBER.finditer(text) for number in _number(match)]
+    found += _lent(text, [(match, _number(match)) for match in _NUMBER.finditer(text)])
     return [figure for _, figure in sorted(found, key=lambda item: item[0])]
 
 
@@ -152,6 +159,20 @@ def _clock(match: re.Match[str]) -> Clock | None:
     return Clock(match.group().strip(), possible) if possible else None
 
 
+def _lent(text: str, read: list[tuple[re.Match[str], list[Number]]]) -> Iterator[tuple[int, Number]]:
+    """Numbers and where they stand; one of a range has the unit of the other: the 2 of "2–3 hours", the 10 of "$5–10"."""
+    for (left, few), (right, more) in reversed(list(pairwise(read))):
+        between = _RANGE.fullmatch(text, left.end(), right.start())
+        if between is None or (between["listed"] and _YEAR_LIKE.fullmatch(few[-1].value)):
+            continue
+        if right["after"] and not few[-1].units:
+            few[-1] = _with_units(few[-1], more[-1].units, left["sign"])
+        elif left["before"] and not more[0].units:
+            more[0] = _with_units(more[0], few[-1].units, right["sign"])
+    for match, numbers_ in read:
+        yield from ((match.start(), number) for number in numbers_)
+
+
 def _numbers(text: str) -> Iterator[Number]:
     for match in _NUMBER.finditer(text):
         yield from _number(match)
@@ -164,13 +185,16 @@ def _number(match: re.Match[str]) -> list[Number]:
     if (times := MULTIPLIERS.get((parts["times"] or "").lower())) and re.fullmatch(r"\d+(?:\.\d+)?", values[-1]):
         values[-1] = _plain(Decimal(values[-1]) * times)
     units = units_written(parts["before"] or parts["after"] or "")
-    if parts["sign"] and units & _SIGNED_UNITS:
-        values[-1] = f"-{values[-1]}"
-    weak = not units and not parts["times"] and (parts["words"] or "").lower() == "one"
+    weak = not parts["times"] and (parts["words"] or "").lower() == "one"
     text = match.group().strip() if len(values) == 1 else ""
-    return [Number(text or value, value, weak=weak) for value in values[:-1]] + [
-        Number(text or values[-1], values[-1], units, weak)
-    ]
+    found = [Number(text or value, value, weak=weak) for value in values]
+    return [*found[:-1], _with_units(found[-1], units, parts["sign"])] if units else found
+
+
+def _with_units(number: Number, units: frozenset[str], sign: str | None) -> Number:
+    """A number with its units, below zero where there is a sign and the units go below zero."""
+    value = f"-{number.value}" if sign and units & _SIGNED_UNITS else number.value
+    return Number(number.text, value, units)
 
 
 def _written(digits: str) -> list[str]:
@@ -227,7 +251,9 @@ def _goes_on(current: int, value: int, total: int) -> bool:
 
 
 def loose_units(text: str) -> Iterator[str]:
-    """Units that stand anywhere in a text. A single letter is mostly something else."""
+    """Units that stand anywhere in a text. A single letter is mostly something else, unless it is in brackets: "Power (W)"."""
+    for match in _IN_BRACKETS.finditer(text):
+        yield from units_written(match["unit"])
     for match in _LOOSE_UNIT.finditer(text):
         if len(match.group()) > 1 or not match.group().isalpha():
             yield from units_written(match.group())

@@ -1,12 +1,14 @@
 """Figures in texts, compared: numbers with their units, dates and times of day, whatever way they are written.
 
-"1,000" is 1000, "May 3" is "3 May", "five kilograms" is "5 kg" and "5 p.m." is "17:00"; "5 lb" is not "5 kg". Nothing is
-converted.
+"1,000" is 1000, "May 3" is "3 May", "five kilograms" is "5 kg" and "5 p.m." is "17:00"; "5 lb" is not "5 kg". "1.5 kg" is
+"1500 g": units are converted where that is exact (`engine.knowledge.unit_sizes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
 
 from engine.knowledge.figure_reading import (
     Clock,
@@ -19,6 +21,7 @@ from engine.knowledge.figure_reading import (
     numbers,
     without_figures,
 )
+from engine.knowledge.unit_sizes import Amount, amounts
 
 __all__ = ["numbers", "unsupported", "without_figures"]
 
@@ -27,7 +30,7 @@ def unsupported(answer: str, proof: str, *, across: bool = False) -> list[str]:
     """The figures of an answer that its proof does not hold, as the answer writes them, in order.
 
     A number must be there, with the same unit if it has one; a number without a unit is proven by one with a unit. A unit
-    or a month may stand elsewhere ("5 to 10 kg", "3 and 5 May") unless the number has another one of its own.
+    or a month may stand elsewhere ("Weight (kg): 5", "3 and 5 May") unless the number has another one of its own.
 
     Args:
         answer: what is said.
@@ -67,7 +70,14 @@ class _Known:
             return True
         if any(number.units & wanted.units for number in same):
             return True
-        return any(not number.units for number in same) and bool(wanted.units & self._units)
+        if any(not number.units for number in same) and wanted.units & self._units:
+            return True
+        return bool(amounts(wanted.value, wanted.units) & self._amounts)
+
+    @cached_property
+    def _amounts(self) -> frozenset[Amount]:
+        """What its numbers are in their units, and those without one in the units that stand elsewhere."""
+        return frozenset(chain.from_iterable(amounts(one.value, one.units or self._units) for one in self._numbers))
 
     def _has_date(self, wanted: tuple[int, int, int]) -> bool:
         if any(all(one in (0, other) for one, other in zip(wanted, known, strict=True)) for known in self._dates):

@@ -1,5 +1,7 @@
 """Numbers, dates, times and units: what counts as the same, and what a text does not hold."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,86 @@ def test_the_same_in_another_form_is_supported(answer: str, quote: str) -> None:
 )
 def test_what_the_quote_does_not_hold_is_named_as_it_is_written(answer: str, quote: str, missing: list[str]) -> None:
     assert unsupported(answer, quote) == missing
+
+
+@pytest.mark.parametrize(
+    ("answer", "quote"),
+    [
+        ("1.5 kg", "It weighs 1500 g."),
+        ("1500 grams", "one and a half, that is 1.5 kg"),
+        ("1.5 kg", "Weight (g): 1500"),
+        ("2200 W", "Power (W): 2200"),
+        ("2.2 kW", "Power (W): 2200"),
+        ("150 cm", "It is 1.5 m long."),
+        ("1 foot", "12 inches"),
+        ("33 cl", "a can of 330 ml"),
+        ("0.5 l", "5 dl"),
+        ("90 minutes", "It takes 1.5 hours."),
+        ("2 weeks", "within 14 days"),
+        ("5 GHz", "at 5000 MHz"),
+        ("0.5 kWh", "a battery of 500 Wh"),
+        ("1,500 mAh", "1.5 Ah"),
+        ("1 hectare", "10,000 m²"),
+        ("2 hours", "It takes 2–3 hours."),
+        ("120 minutes", "It takes 2 to 3 hours."),
+        ("300 mm", "30 x 20 x 10 cm"),
+        ("$5", "$5–10 a month"),
+        ("10 dollars", "$5–10 a month"),
+        ("2 or 3 hours", "2 hours at 20 °C, 3 hours at 10 °C"),
+        ("100 megabits per second", "up to 100 Mbit/s"),
+        ("5 µm", "a filter of 5 μm"),
+        ("-5 °C", "from -5 to 3 °C"),
+    ],
+)
+def test_a_unit_may_be_converted_where_that_is_exact(answer: str, quote: str) -> None:
+    assert unsupported(answer, quote) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "quote", "missing"),
+    [
+        ("5 GHz", "at 5 MHz", ["5 GHz"]),
+        ("33 cl", "33 ml", ["33 cl"]),
+        ("5 dl", "5 cl", ["5 dl"]),
+        ("500 Wh", "500 W", ["500 Wh"]),
+        ("500 Wh", "500 kWh", ["500 Wh"]),
+        ("5 MW", "5 mW", ["5 MW"]),
+        ("5 m/s", "5 m", ["5 m/s"]),
+        ("100 Mbit/s", "100 MB", ["100 Mbit/s"]),
+        ("1.6 kg", "1500 g", ["1.6 kg"]),
+        ("1 day", "24 hours", ["1 day"]),
+        ("30 days", "1 month", ["30 days"]),
+        ("1000 kg", "1 ton", ["1000 kg"]),
+        ("1000 MB", "1 GB", ["1000 MB"]),
+        ("100 cents", "1 euro", ["100 cents"]),
+        ("16 oz", "1 lb", ["16 oz"]),
+        ("2 days", "It takes 2–3 hours, or 5 days.", ["2 days"]),
+        ("2 days", "It takes between 2 and 3 hours, or 5 days.", ["2 days"]),
+        ("2–3 hours", "2 days and 3 hours", ["2"]),
+        ("$10", "$5–20", ["$10"]),
+        ("5 °C", "from -5 to 3 °C", ["5 °C"]),
+        ("5 kg", "€5–10 for up to 20 kg", ["5 kg"]),
+    ],
+)
+def test_another_unit_is_not_supported_where_it_is_no_exact_conversion(answer: str, quote: str, missing: list[str]) -> None:
+    assert unsupported(answer, quote) == missing
+
+
+@given(
+    st.decimals(0, 10**6, places=2), st.sampled_from(["mm cm", "g kg", "ml l", "kHz GHz", "W kW", "Wh kWh", "minutes hours"])
+)
+def test_a_converted_amount_is_supported_and_no_other(amount: Decimal, units: str) -> None:
+    small, large = units.split()
+    factor = {"mm": 10, "g": 1000, "ml": 1000, "kHz": 10**6, "W": 1000, "Wh": 1000, "minutes": 60}[small]
+    assert unsupported(f"{amount * factor:f} {small}", f"{amount:f} {large}") == []
+    assert unsupported(f"{amount * factor + 1:f} {small}", f"{amount:f} {large}") != []
+
+
+def test_long_numbers_are_compared_without_computing() -> None:
+    digits = "9" * 50_000
+    assert unsupported(f"{digits} kg", f"{digits}000 g") == [f"{digits} kg"]
+    assert unsupported(f"{digits} kg", f"{digits} kg") == []
+    assert unsupported(f"0.{digits} kg", f"0.{digits} kg or 5 g") == []
 
 
 WORDS = "1 1,000 1.5 12 2024 kg lb days May June 3 03/05/2024 9:00 am pm $ € % one twenty five hundred million and - . : 5kg °C"
