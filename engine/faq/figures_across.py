@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 
 from engine.faq.number_words import ALSO_OTHER_WORDS, JOINING, NUMBER_VALUES, ONES
@@ -29,7 +30,11 @@ _NAMES = {100: "hundred", 10**3: "thousand", 10**6: "million", 10**9: "billion"}
 _HAN_DIGITS = {"〇": 0, "零": 0, "一": 1, "二": 2, "两": 2, "兩": 2, **{c: n for n, c in enumerate("三四五六七八九", start=3)}}
 _HAN_PLACES = {"十": 10, "百": 100, "千": 1000}
 _HAN_MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
-_HAN = re.compile(f"(?P<digits>\\d[\\d,.]*)?\\s?(?P<han>[{''.join((*_HAN_DIGITS, *_HAN_PLACES, *_HAN_MYRIADS))}]+)")
+_HAN = re.compile(
+    r"(?:(?<!\d)(?<!\d[,.])(?P<digits>\d[\d,.]{0,19}))?\s?"
+    f"(?P<han>[{''.join((*_HAN_DIGITS, *_HAN_PLACES, *_HAN_MYRIADS))}]{{1,40}})"
+)
+"""Longer ones are no numbers that anybody reads, and would take time and memory."""
 _HAN_WORDS = frozenset({"一", "十分", "万一", "千万", "百", "千", "万", "十", "零"})
 """Not numbers, or not always."""
 
@@ -233,7 +238,7 @@ def _han(match: re.Match[str]) -> str:
             return match.group()
         whole = digits.replace(",", "")
         factor = _HAN_MYRIADS[han[0]]
-        scaled = int(whole) * factor if whole.isdecimal() else round(float(whole) * factor) if whole.count(".") == 1 else None
+        scaled = int(whole) * factor if whole.isdecimal() else int(Decimal(whole) * factor) if whole.count(".") == 1 else None
         return match.group() if scaled is None else f"{scaled}{han[1:]}"
     return han if han in _HAN_WORDS else f" {_han_value(han)} "
 

@@ -88,6 +88,11 @@ def test_a_text_holds_its_own_figures(text: str) -> None:
     assert strange_figures(text, "de", text, "de") == []
 
 
+@pytest.mark.parametrize("text", ["1" * 5000 + "万", "1" * 400 + ".5万", "一" * 5000, "九" * 5000 + "亿", "9" * 20 + "亿"])
+def test_long_chinese_numerals_are_no_trouble(text: str) -> None:
+    assert strange_figures(text, "zh", text, "zh") == []
+
+
 def test_long_words_are_no_trouble() -> None:
     assert in_digits("zweiund" * 5000, "de")
     assert in_digits("zwei" * 14 + "x", "de")
