@@ -6,6 +6,9 @@ import hypothesis
 import pytest
 
 from engine.config import PROJECT_ROOT, Settings
+from engine.db.repositories import Repositories
+from engine.db.session import Database
+from engine.domain import Collection
 
 # Speed is no property to be tested here: a busy machine must not fail a test.
 hypothesis.settings.register_profile("nexus", deadline=None)
@@ -31,3 +34,15 @@ def chat_gguf(models_dir: Path) -> Path:
 def settings(tmp_path: Path) -> Settings:
     """Settings with a home of their own."""
     return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def repositories(settings: Settings) -> Repositories:
+    """The database of that home."""
+    return Repositories.over(Database(settings.database))
+
+
+@pytest.fixture
+def shop(repositories: Repositories) -> Collection:
+    """An empty collection in it."""
+    return repositories.collections.ensure("shop")

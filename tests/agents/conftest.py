@@ -9,7 +9,6 @@ from engine.agents import AgentLibrary
 from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.db.session import Database
 from engine.domain import Answer, AnswerDelta, Citation, Collection, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import NotFoundError
@@ -61,11 +60,6 @@ def chat_model(chat_gguf: Path) -> Iterator[LlamaCppModel]:
     model = LlamaCppModel(chat_gguf, context_tokens=4096, max_sequences=2)
     yield model
     model.close()
-
-
-@pytest.fixture
-def repositories(settings: Settings) -> Repositories:
-    return Repositories.over(Database(settings.database))
 
 
 @pytest.fixture

@@ -12,16 +12,6 @@ from engine.domain import Collection
 
 
 @pytest.fixture
-def repositories(settings: Settings) -> Repositories:
-    return Repositories.over(Database(settings.database))
-
-
-@pytest.fixture
-def shop(repositories: Repositories) -> Collection:
-    return repositories.collections.ensure("shop")
-
-
-@pytest.fixture
 def entries(repositories: Repositories, shop: Collection) -> None:
     repositories.search.change(
         shop.id,

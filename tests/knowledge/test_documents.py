@@ -12,18 +12,12 @@ import pytest
 
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.db.session import Database
 from engine.domain import Collection
 from engine.errors import CancelledError, ConflictError, DocumentError, NotFoundError, StorageError
 from engine.knowledge import documents as documents_module
 from engine.knowledge.documents import DocumentLibrary
 
 TEXT = "# Opening hours\n\nThe museum opens at nine.\n\n# Tickets\n\nA day ticket costs 12 euros.\n"
-
-
-@pytest.fixture
-def repositories(settings: Settings) -> Repositories:
-    return Repositories.over(Database(settings.database))
 
 
 @pytest.fixture

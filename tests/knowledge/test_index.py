@@ -10,7 +10,6 @@ import pytest
 from engine.cancellation import CancelToken
 from engine.config import Settings
 from engine.db.repositories import Repositories
-from engine.db.session import Database
 from engine.domain import Collection, CollectionStatus, Document, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.embedding.fake import HashingEmbedder
@@ -49,16 +48,6 @@ class CountingEmbedder(HashingEmbedder):
 @pytest.fixture
 def embedder() -> CountingEmbedder:
     return CountingEmbedder()
-
-
-@pytest.fixture
-def repositories(settings: Settings) -> Repositories:
-    return Repositories.over(Database(settings.database))
-
-
-@pytest.fixture
-def shop(repositories: Repositories) -> Collection:
-    return repositories.collections.ensure("shop")
 
 
 @pytest.fixture

@@ -20,16 +20,6 @@ PARAGRAPHS = "\n\n".join(f"Paragraph {n} says that parcel {n} is delivered withi
 
 
 @pytest.fixture
-def repositories(settings: Settings) -> Repositories:
-    return Repositories.over(Database(settings.database))
-
-
-@pytest.fixture
-def shop(repositories: Repositories) -> Collection:
-    return repositories.collections.ensure("shop")
-
-
-@pytest.fixture
 def guide(tmp_path: Path) -> Path:
     path = tmp_path / "guide.txt"
     path.write_text(PARAGRAPHS)
