@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.domain import Chunk, Document, FaqPair, FaqStatus, Place
@@ -22,13 +22,12 @@ Placing = Callable[[int, str, int], Place | None]
 class Succession:
     """What takes the place of an old version's passages and pairs.
 
-    `pairs` are all pairs of the old version as they are in the new one, `finished` the new chunks that need not be asked, and
-    `flagged` the pairs whose passage is another one now, which a person should look at. `gone` are the pairs whose quote the
-    new version lacks. `unchanged` and `changed` count the new version's chunks.
+    `pairs` are all pairs of the old version as they are in the new one, and `flagged` those whose passage is another one now,
+    which a person should look at. `gone` are the pairs whose quote the new version lacks. `unchanged` and `changed` count the
+    new version's chunks.
     """
 
     pairs: tuple[FaqPair, ...]
-    finished: tuple[str, ...]
     flagged: tuple[str, ...]
     gone: tuple[str, ...]
     unchanged: int
@@ -47,7 +46,6 @@ def succession(
     *,
     old_chunks: Sequence[Chunk],
     pairs: Sequence[FaqPair],
-    finished: Collection[str],
     place: Placing,
 ) -> Succession:
     """Move the pairs of an old version to a new one.
@@ -61,17 +59,15 @@ def succession(
         chunks: its chunks.
         old_chunks: those of the old version.
         pairs: the old version's pairs.
-        finished: the identifiers of the old chunks that were asked in full.
         place: finds a quote on a page of the new version.
     """
-    new = _by_fingerprint(chunks)
+    new = by_fingerprint(chunks)
     heir: dict[str, Chunk] = {}
-    for mark, olds in _by_fingerprint(old_chunks).items():
-        news = new.get(mark)
-        if news:
-            heir.update({old.id: news[min(at, len(news) - 1)] for at, old in enumerate(olds)})
-    done = inherited(chunks, old_chunks, finished)
-    kept = {chunk.id for chunk in heir.values()} | set(done)
+    kept: set[str] = set()
+    for mark, olds in by_fingerprint(old_chunks).items():
+        news = new.get(mark, ())
+        kept.update(chunk.id for chunk in news)
+        heir.update({old.id: news[min(at, len(news) - 1)] for at, old in enumerate(olds) if news})
     old_by_id = {chunk.id: chunk for chunk in old_chunks}
     search = _Search([chunk for chunk in chunks if chunk.id not in kept] + [chunk for chunk in chunks if chunk.id in kept])
     moved, flagged = [], []
@@ -87,19 +83,19 @@ def succession(
         moved.append(pair_now)
         if pair.status is not FaqStatus.REJECTED:
             flagged.append(pair.id)
-    unchanged = sum(len(news) for mark, news in new.items() if news[0].id in kept)
     gone = tuple(pair.id for pair in moved if pair.reason == GONE and pair.chunk_id is None)
-    return Succession(tuple(moved), tuple(done), tuple(flagged), gone, unchanged, len(chunks) - unchanged)
+    return Succession(tuple(moved), tuple(flagged), gone, len(kept), len(chunks) - len(kept))
 
 
 def inherited(chunks: Sequence[Chunk], old_chunks: Sequence[Chunk], finished: Collection[str]) -> list[str]:
     """The chunks of a new version that say what chunks of the old one say that were asked in full."""
-    new = _by_fingerprint(chunks)
+    new = by_fingerprint(chunks)
     marks = dict.fromkeys(fingerprint(old) for old in old_chunks if old.id in finished)
     return [chunk.id for mark in marks for chunk in new.get(mark, ())]
 
 
-def _by_fingerprint(chunks: Sequence[Chunk]) -> dict[str, list[Chunk]]:
+def by_fingerprint(chunks: Sequence[Chunk]) -> Mapping[str, Sequence[Chunk]]:
+    """Chunks by what they say, in their order."""
     groups: defaultdict[str, list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         groups[fingerprint(chunk)].append(chunk)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from engine.domain import Chunk, Collection, Document, FaqStatus, Json
@@ -15,7 +14,7 @@ from engine.faq.extraction import extract_pairs
 from engine.faq.language import LANGUAGES, language_of
 from engine.faq.translating import knows_language, translation_of
 from engine.faq.types import ScoredPair
-from engine.faq.versions import fingerprint
+from engine.faq.versions import by_fingerprint
 from engine.handlers.pages import PageTexts
 from engine.handlers.pair_keeping import PairKeeper
 from engine.handlers.parts import Parts
@@ -282,12 +281,9 @@ class _Extraction:
         self._context.progress(self._from + self._share * done / of, message)
 
 
-def _open_groups(chunks: Sequence[Chunk], finished: set[str]) -> list[list[Chunk]]:
+def _open_groups(chunks: Sequence[Chunk], finished: set[str]) -> list[Sequence[Chunk]]:
     """The chunks that are still to be asked, in reading order, those that say the same together."""
-    groups: defaultdict[str, list[Chunk]] = defaultdict(list)
-    for chunk in chunks:
-        groups[fingerprint(chunk)].append(chunk)
-    return [group for group in groups.values() if not any(chunk.id in finished for chunk in group)]
+    return [group for group in by_fingerprint(chunks).values() if not any(chunk.id in finished for chunk in group)]
 
 
 def _best(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:

@@ -68,7 +68,7 @@ def _replace(parts: Parts, collection: Collection, old: Document, document: Docu
         pairs = _pairs_of(parts, collection, old)
         flagged = 0
         while True:
-            change = succession(document, chunks, old_chunks=old_chunks, pairs=pairs, finished=asked.get("", ()), place=place)
+            change = succession(document, chunks, old_chunks=old_chunks, pairs=pairs, place=place)
             # Finding the places takes its time: what was reviewed meanwhile is moved again, as it is now.
             left = stored.extraction.succeed(collection.id, change.pairs, finished, read=pairs, gone=change.gone)
             flagged += sum(faq_id not in left for faq_id in change.flagged)

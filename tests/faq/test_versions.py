@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain import Chunk, Document, FaqPair, FaqStatus, Place, utc_now
-from engine.faq.versions import GONE, Succession, fingerprint, succession
+from engine.faq.versions import GONE, Succession, fingerprint, inherited, succession
 
 SENTENCES = [f"Part {letter} costs {number} euros." for number, letter in enumerate("abcdef")]
 VERSIONS = st.lists(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=3, unique=True), max_size=6)
@@ -61,13 +61,13 @@ def test_every_pair_has_one_place_in_the_new_version_or_is_flagged(
         return None if at < 0 else Place(at, at + len(quote))
 
     document = Document("new", "d.md", "text/markdown", 1, len(new), utc_now())
-    done = succession(document, new, old_chunks=old, pairs=pairs, finished=finished, place=place)
+    done = succession(document, new, old_chunks=old, pairs=pairs, place=place)
 
     assert [pair.id for pair in done.pairs] == [pair.id for pair in pairs]
-    assert done.unchanged + done.changed == len(new)
     kept = {fingerprint(chunk) for chunk in old} & {fingerprint(chunk) for chunk in new}
+    assert (done.unchanged, done.changed) == (sum(fingerprint(chunk) in kept for chunk in new), len(new) - done.unchanged)
     asked_before = {fingerprint(chunk) for chunk in old if chunk.id in finished}
-    assert set(done.finished) == {chunk.id for chunk in new if fingerprint(chunk) in asked_before}
+    assert set(inherited(new, old, finished)) == {chunk.id for chunk in new if fingerprint(chunk) in asked_before}
     for (chunk, quote), was, now in zip(made, pairs, done.pairs, strict=True):
         assert (now.document_id, now.question, now.answer, now.score) == ("new", was.question, was.answer, was.score)
         stands = any(quote in text for text in pages.values())
@@ -101,7 +101,7 @@ def next_version(old: Sequence[Chunk], new: Sequence[Chunk], pairs: Sequence[Faq
         return None if at < 0 else Place(at, at + len(quote))
 
     document = Document("new", "d.md", "text/markdown", 1, 1, utc_now())
-    return succession(document, new, old_chunks=old, pairs=pairs, finished=(), place=place)
+    return succession(document, new, old_chunks=old, pairs=pairs, place=place)
 
 
 def test_an_approved_pair_whose_quote_is_gone_is_flagged_though_its_passage_stands() -> None:
