@@ -6,10 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.domain import Chunk, FaqPair
+from engine.domain import Chunk, FaqPair, FaqStatus
 
 PassageKind = Literal["chunk", "faq"]
 
+_TRANSLATED = "translated"
+"""The origin of pairs in another language than their quote, see `FaqPair`."""
 _PREFIXES: dict[PassageKind, str] = {"chunk": "c:", "faq": "f:"}
 
 
@@ -19,6 +21,8 @@ class Passage:
 
     `text` is the chunk's text or the pair's quote, verbatim from the page. `score` is the cosine similarity to the question, in
     -1…1. `question` and `answer` are set for FAQ pairs; imported pairs have no document (`document_id` and `page` are None).
+    `vouched` is a pair in another language than its quote which a person has compared with it and approved: words prove nothing
+    there.
     """
 
     source_id: str
@@ -31,6 +35,7 @@ class Passage:
     score: float
     question: str = ""
     answer: str = ""
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +103,5 @@ def passage_of_faq(pair: FaqPair, score: float) -> Passage:
         score,
         question=pair.question,
         answer=pair.answer,
+        vouched=pair.origin == _TRANSLATED and pair.status is FaqStatus.APPROVED,
     )

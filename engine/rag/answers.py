@@ -26,8 +26,11 @@ def reviewed_answer(pair: Passage) -> Answer:
 
 
 def provable(pair: Passage) -> bool:
-    """Whether a pair's quote proves its answer. An imported pair has none: its answer stands for itself."""
-    return not pair.text or not reviewed_objection(pair.question, pair.answer, pair.text)
+    """Whether a pair's quote proves its answer, or who approved it says so, where they are in different languages.
+
+    An imported pair has no quote: its answer stands for itself.
+    """
+    return not pair.text or pair.vouched or not reviewed_objection(pair.question, pair.answer, pair.text)
 
 
 def quoted_answer(evidence: Sequence[Evidence], notice: str | None = None) -> Answer:

@@ -192,7 +192,8 @@ class RagPipeline:
     def _reviewed(self, question: str, pairs: Sequence[Passage]) -> Passage | None:
         """The approved pair that asks the same thing, if there is one whose quote proves its answer.
 
-        A reviewer may approve an answer that the quote does not prove; such a pair is evidence like any other.
+        A reviewer may approve an answer that the quote does not prove; such a pair is evidence like any other. One in another
+        language than its quote was compared with it by whoever approved it.
         """
         if not pairs:
             return None

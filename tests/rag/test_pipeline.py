@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from engine.cancellation import CancelToken
 from engine.db.repositories import Repositories
-from engine.domain import Collection, Delta, Document, FaqPair, Message
+from engine.domain import Collection, Delta, Document, FaqPair, FaqStatus, Message, new_id, utc_now
 from engine.embedding.base import Embedder
 from engine.errors import CancelledError, ModelFileError, NotFoundError, ProviderError
+from engine.faq.review import FaqReview
 from engine.ingest import locate_quote
 from engine.knowledge.index import KnowledgeIndex
 from engine.llm.base import Capabilities, GenerationParams
@@ -158,6 +159,81 @@ class TestReviewedPairs:
         approve(self.QUESTION, "Five years, dear customer!", WARRANTY_SENTENCE)
         answer = pipeline_with(FakeChatModel(["5 years"])).answer(self.QUESTION, shop.id, use_faqs=False)
         assert answer.text == "5 years"
+
+
+class TestTranslatedPairs:
+    QUESTION, ANSWER = "Wie lange gilt die Garantie eines Wasserkochers?", "Fünf Jahre ab dem Tag des Kaufs."
+
+    @pytest.fixture
+    def translated(self, repositories: Repositories, shop: Collection, guide: Document) -> Callable[..., FaqPair]:
+        """Store a pair whose quote is in English."""
+
+        def add(status: FaqStatus, origin: str = "translated") -> FaqPair:
+            pair = FaqPair(
+                id=new_id(),
+                collection_id=shop.id,
+                question=self.QUESTION,
+                answer=self.ANSWER,
+                quote=WARRANTY_SENTENCE,
+                document_id=guide.id,
+                document=guide.name,
+                page=1,
+                heading="Warranty",
+                score=0.6,
+                status=status,
+                reason="",
+                model="fake/writer",
+                created_at=utc_now(),
+                language="de",
+                origin=origin,
+            )
+            repositories.faqs.add([pair])
+            return pair
+
+        return add
+
+    def test_an_approved_one_is_given_word_for_word_with_its_quote(
+        self,
+        pipeline_with: Callable[..., RagPipeline],
+        repositories: Repositories,
+        shop: Collection,
+        translated: Callable[..., FaqPair],
+    ) -> None:
+        pair = translated(FaqStatus.APPROVED)
+        model = FakeChatModel(["something else"])
+        answer = pipeline_with(model).answer(self.QUESTION, shop.id)
+        assert (answer.text, answer.found, model.requests) == (self.ANSWER, True, [])
+        assert [(citation.quote, citation.source_id) for citation in answer.citations] == [(WARRANTY_SENTENCE, pair.id)]
+        check_citations(answer, repositories)
+
+    @pytest.mark.parametrize(
+        ("status", "origin"),
+        [(FaqStatus.PENDING, "translated"), (FaqStatus.REJECTED, "translated"), (FaqStatus.APPROVED, "model")],
+    )
+    def test_one_that_nobody_compared_with_its_quote_is_not(
+        self,
+        pipeline_with: Callable[..., RagPipeline],
+        shop: Collection,
+        translated: Callable[..., FaqPair],
+        status: FaqStatus,
+        origin: str,
+    ) -> None:
+        translated(status, origin)
+        assert pipeline_with(FakeChatModel(["something else"])).answer(self.QUESTION, shop.id).text != self.ANSWER
+
+    def test_an_edited_one_waits_until_it_is_approved_again(
+        self,
+        pipeline_with: Callable[..., RagPipeline],
+        repositories: Repositories,
+        shop: Collection,
+        translated: Callable[..., FaqPair],
+    ) -> None:
+        pair, edited = translated(FaqStatus.APPROVED), "Ein ganzes Leben lang."
+        review, pipeline = FaqReview(repositories), pipeline_with(FakeChatModel(["something else"]))
+        review.edit(pair.id, answer=edited)
+        assert pipeline.answer(self.QUESTION, shop.id).text not in (self.ANSWER, edited)
+        review.approve([pair.id])
+        assert pipeline.answer(self.QUESTION, shop.id).text == edited
 
 
 class BrokenModel(FakeChatModel):
