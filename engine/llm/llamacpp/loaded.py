@@ -38,13 +38,13 @@ class LoadedModel:
         library = load_library()
         params = library.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        watch = Watch(stop)
-        callback = library.llama_progress_callback(watch.goes_on)  # must live for as long as the load takes
+        latch = Latch(stop)
+        callback = library.llama_progress_callback(latch.goes_on)  # must live for as long as the load takes
         params.progress_callback = callback
         self._users = self._pointer = 0
-        if read_ahead(path, watch.stopped):
+        if read_ahead(path, latch.stopped):
             self._pointer = library.llama_model_load_from_file(os.fsencode(path), params) or 0
-        if not self._pointer and watch.thrown:
+        if not self._pointer and latch.thrown:
             raise CancelledError(f"{path.name} was not loaded to its end, since nobody waited for it.")
         if not self._pointer:
             hint = "Get the file again; if it is whole, memory may be short or its architecture is not supported."
@@ -127,11 +127,11 @@ class LoadedAdapter:
             self._model.give_back()
 
 
-class Watch:
+class Latch:
     """Remembers that something is to be given up: whoever asks for it again meanwhile does not revive it."""
 
     def __init__(self, stop: Callable[[], bool]) -> None:
-        """Watch `stop`, which may take back its word."""
+        """Ask `stop`, which may take back its word."""
         self.thrown = False
         self._stop = stop
 

@@ -11,7 +11,7 @@ from engine.errors import ModelFileError, OutOfMemoryError
 from engine.llm.llamacpp.context import ContextShape, DecodingContext
 from engine.llm.llamacpp.fitting import CELL_STEP, SMALLEST_CONTEXT, ModelFacts, cells_within
 from engine.llm.llamacpp.library import AbortSwitch, load_library
-from engine.llm.llamacpp.loaded import LoadedModel, Watch
+from engine.llm.llamacpp.loaded import Latch, LoadedModel
 from engine.machine import memory_available
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def load_model(
         ModelFileError: the model cannot be loaded, not even without the GPU.
         CancelledError: nobody waited any more.
     """
-    stop = Watch(stop).stopped  # a request that comes later gets a load of its own
+    stop = Latch(stop).stopped  # a request that comes later gets a load of its own
     file, layers = path if weights is None else weights(stop), gpu_layers
     while True:
         try:

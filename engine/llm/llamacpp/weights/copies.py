@@ -16,7 +16,7 @@ from typing import cast
 
 from engine.domain import Json
 from engine.errors import CancelledError, ConflictError, InputError, ModelFileError, NexusError, StorageError
-from engine.llm.llamacpp.loaded import Watch
+from engine.llm.llamacpp.loaded import Latch
 from engine.llm.llamacpp.model_files.inspection import Inspection
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.llm.llamacpp.weights.formats import AS_IS, BYTES_A_WEIGHT, FILE_TYPES, fastest_format
@@ -107,7 +107,7 @@ class WeightCopies:
         if setting == AS_IS:
             return model
         try:
-            return self._served(model, setting, Watch(stop).stopped)
+            return self._served(model, setting, Latch(stop).stopped)
         except NexusError as exc:
             logger.warning("%s is used as it is: %s", model.name, exc.message)
         except OSError as exc:
@@ -165,9 +165,9 @@ class WeightCopies:
         record = self.record(model, stop)
         wanted = record.format if setting == AUTO and record is not None else setting
         if record is not None and wanted == record.format:
-            copy = self._copy_of(model, record)
             if wanted == AS_IS:
                 return model
+            copy = self._copy_of(model, record)
             if copy is not None:
                 # a file that was put there by somebody else is tried first
                 Inspection(copy, self._known).require_model_unless(stop)
