@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
 from engine.embedding.base import Embedder, Vectors
 from engine.faq.wordings import Wording, Wordings, normal_question, same_question, with_room
 
-__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "rank", "same_question"]
+__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "put_aside", "rank", "same_question"]
 
 NEAR = 0.9
 """Cosine (MiniLM) from which two questions are taken for one, unless they differ in a name, a number or one telling word."""
@@ -129,3 +129,8 @@ class DuplicateIndex:
 def rank(pair: FaqPair) -> tuple[bool, float]:
     """How good a pair is among those that ask the same."""
     return pair.status is FaqStatus.APPROVED, pair.score
+
+
+def put_aside(pair: FaqPair, better: str) -> FaqPair:
+    """A pair as it is stored where a better one, which it is linked to, asks the same."""
+    return replace(pair, status=FaqStatus.REJECTED, reason=DUPLICATE_REASON, duplicate_of=better)

@@ -12,8 +12,9 @@ from engine.domain import DUPLICATE_REASON, Document, FaqPair, FaqStatus, Json, 
 from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import InputError
-from engine.faq.dedupe import DuplicateIndex
+from engine.faq.dedupe import DuplicateIndex, put_aside
 from engine.faq.review import MAX_ANSWER, MAX_QUESTION, problem_of
+from engine.faq.versions import comparable
 from engine.ingest import place_of
 from engine.training.dataset_files import MAX_ROWS, read_rows
 
@@ -54,7 +55,7 @@ def import_pairs(path: Path, name: str, repositories: Repositories, embedder: Em
     remembering = RememberingEmbedder(embedder, limit=len(rows) + len(stored) + 1)
     remembering.embed([pair.question for pair in rows])  # together, where the index asks for one at a time
     seen = {(pair.question, pair.answer) for pair in stored}
-    index = DuplicateIndex(remembering, stored)
+    index = DuplicateIndex(remembering, comparable(stored))
     kept: dict[str, FaqPair] = {}
     displaced: dict[str, str] = {}
     for pair in rows:
@@ -62,7 +63,7 @@ def import_pairs(path: Path, name: str, repositories: Repositories, embedder: Em
             continue
         seen.add((pair.question, pair.answer))
         verdict = index.add(pair)
-        kept[pair.id] = pair if verdict.duplicate_of is None else _aside(pair, verdict.duplicate_of)
+        kept[pair.id] = pair if verdict.duplicate_of is None else put_aside(pair, verdict.duplicate_of)
         displaced.update(dict.fromkeys(verdict.displaced, pair.id))
     repositories.extraction.store(collection.id, list(kept.values()), displaced=displaced, reason=DUPLICATE_REASON)
     new = tuple(pair for pair in kept.values() if pair.duplicate_of is None)
@@ -139,7 +140,3 @@ def _field(row: Mapping[str, Json], name: str, path: Path) -> str:
     value = row.get(name)
     text = "" if value is None or isinstance(value, dict | list) else str(value)
     return (cell_text(text) if path.suffix.lower() == ".csv" else text).strip()
-
-
-def _aside(pair: FaqPair, better: str) -> FaqPair:
-    return replace(pair, status=FaqStatus.REJECTED, reason=DUPLICATE_REASON, duplicate_of=better)

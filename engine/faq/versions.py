@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.domain import Chunk, Document, FaqPair, FaqStatus, Place
@@ -92,6 +92,17 @@ def inherited(chunks: Sequence[Chunk], old_chunks: Sequence[Chunk], finished: Co
     new = by_fingerprint(chunks)
     marks = dict.fromkeys(fingerprint(old) for old in old_chunks if old.id in finished)
     return [chunk.id for mark in marks for chunk in new.get(mark, ())]
+
+
+def comparable(stored: Iterable[FaqPair]) -> list[FaqPair]:
+    """The stored pairs of a collection as new ones are to be compared with them.
+
+    What a pair asks whose quote is gone may be asked anew. A pair whose passage has changed is as good as an approved one: what
+    a person decided on it is not displaced by a new pair.
+    """
+    return [
+        replace(pair, status=FaqStatus.APPROVED) if pair.reason == STANDS else pair for pair in stored if pair.reason != GONE
+    ]
 
 
 def by_fingerprint(chunks: Sequence[Chunk]) -> Mapping[str, Sequence[Chunk]]:

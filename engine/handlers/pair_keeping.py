@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from engine.domain import DUPLICATE_REASON, Collection, Document, FaqPair, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.faq.curation import faq_pairs
-from engine.faq.dedupe import DuplicateIndex
+from engine.faq.dedupe import DuplicateIndex, put_aside
 from engine.faq.types import ScoredPair
-from engine.faq.versions import GONE, STANDS
+from engine.faq.versions import comparable
 from engine.faq.words import words
 from engine.handlers.pages import PageTexts
 from engine.handlers.parts import Parts
@@ -47,9 +47,7 @@ class PairKeeper:
         self._context = context
         self._collection = collection
         self._embedder = embedder
-        stored = parts.repositories.faqs.list(collection.id)
-        # A pair whose quote is gone must not stand in the way of the one that asks the new passage.
-        known = [_protected(pair) for pair in stored if pair.reason != GONE]
+        known = comparable(parts.repositories.faqs.list(collection.id))
         self._index = DuplicateIndex(embedder, known)
         self._seen = {_identity(pair) for pair in known}
         self._began = self._told_at = time.monotonic()
@@ -104,10 +102,10 @@ class PairKeeper:
                 continue
             self._seen.add(_identity(pair))
             verdict = self._index.add(pair)
-            kept[pair.id] = pair if verdict.duplicate_of is None else _linked(pair, verdict.duplicate_of)
+            kept[pair.id] = pair if verdict.duplicate_of is None else put_aside(pair, verdict.duplicate_of)
             for worse in verdict.displaced:
                 if worse in kept:
-                    kept[worse] = _linked(kept[worse], pair.id)
+                    kept[worse] = put_aside(kept[worse], pair.id)
                     good -= 1
                 else:
                     displaced[worse] = pair.id
@@ -151,15 +149,6 @@ class PairKeeper:
         self._untold += good
         if time.monotonic() - self._told_at >= TELL_EVERY_S:
             self.tell()
-
-
-def _protected(pair: FaqPair) -> FaqPair:
-    """As the duplicate index is to see it: what was reviewed before its passage changed is not displaced by a new pair."""
-    return replace(pair, status=FaqStatus.APPROVED) if pair.reason == STANDS else pair
-
-
-def _linked(pair: FaqPair, better: str) -> FaqPair:
-    return replace(pair, status=FaqStatus.REJECTED, reason=DUPLICATE_REASON, duplicate_of=better)
 
 
 def _identity(pair: FaqPair) -> tuple[str, ...]:

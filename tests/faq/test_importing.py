@@ -13,6 +13,7 @@ from engine.embedding.fake import HashingEmbedder
 from engine.errors import InputError
 from engine.faq.export import export_pairs
 from engine.faq.importing import IMPORTED, NO_QUOTE, Imported, import_pairs
+from engine.faq.versions import GONE, STANDS
 
 PAGES = [Page(1, "Welcome."), Page(2, "Returns are  free\nfor 45 days.")]
 
@@ -84,6 +85,21 @@ def test_a_better_pair_displaces_a_pending_one_and_never_an_approved_one(reposit
         taken.new[0].id,
     )
     assert [pair.duplicate_of for pair in taken.duplicates] == ["kept"]
+
+
+def test_pairs_of_passages_that_have_changed_are_compared_as_in_an_extraction(
+    repositories: Repositories, tmp_path: Path
+) -> None:
+    shop = repositories.collections.ensure("shop").id
+    gone = FaqPair("gone", shop, "Do you ship?", "Y.", "", None, "", None, "", 0.3, FaqStatus.PENDING, GONE, "m", utc_now())
+    stands = replace(gone, id="stands", question="Is it free?", reason=STANDS)
+    repositories.faqs.add([gone, stands])
+    taken = bring(
+        repositories, tmp_path, {"question": "Do you ship?", "answer": "Yes."}, {"question": "Is it free?", "answer": "No."}
+    )
+    assert [pair.question for pair in taken.new] == ["Do you ship?"], "nothing proves the pair that asked it"
+    assert [pair.duplicate_of for pair in taken.duplicates] == ["stands"], "a person has decided on it"
+    assert (repositories.faqs.get("gone"), repositories.faqs.get("stands")) == (gone, stands)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
