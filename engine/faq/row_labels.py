@@ -63,7 +63,8 @@ def is_known(name: str) -> bool:
 
 def as_noun(name: str) -> str:
     """A column's name within a sentence: its first word small, and all where all are capitalised, but not "USB" or "iOS"."""
-    found = name.split()
+    first, _, others = name.partition(" ")
+    found = [known.WRITTEN_OUT.get(first.lower(), first), *others.split()]
     titles = [word[:1].isupper() and (word[1:].islower() or len(word) == 1) for word in found]
     every = len(found) > 1 and all(titles)
     return " ".join(
@@ -222,9 +223,8 @@ def _moment(noun: str, value: str, subject: Subject) -> str | None:
 
 
 def _contact(noun: str, value: str, subject: Subject) -> str | None:
-    head, _, _ = noun.lower().rpartition(" ")
-    last = noun.lower().split()[-1].rstrip(".")
-    found = known.CONTACTS.get(last)
+    head, _, last = noun.lower().rpartition(" ")
+    found = known.CONTACTS.get(last.rstrip("."))
     return what_is(f"{head} {found}".strip(), subject) if found else None
 
 

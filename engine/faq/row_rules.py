@@ -145,7 +145,7 @@ def _answer(cell: Cell) -> str:
     whole = cell.label.endswith("?") or (any(map(str.isalpha, cell.value)) and not is_truth(cell.value) and not label.unit)
     whole = (
         whole
-        or label.name.rpartition(" ")[2].lower() in known.CONTACTS
+        or label.name.rpartition(" ")[2].lower().rstrip(".") in known.CONTACTS
         or (not label.unit and (is_clock(cell.value) or is_date(cell.value)))
     )
     return cell.value if whole or is_money(cell.value) or (is_measure(cell.value) and " " in cell.value) else cell.span
@@ -194,7 +194,7 @@ def _day_question(day: str, headings: Sequence[str]) -> str | None:
 
 def _your_question(name: str, value: str) -> str | None:
     """What is asked of whoever wrote the document, where nothing else is said to be meant."""
-    noun = known.CONTACTS.get(name.lower(), name.lower())
+    noun = known.CONTACTS.get(name.lower().rstrip("."), name.lower())
     if is_placeholder(value) or noun.split()[-1] not in known.CONTACT_NOUNS | {"hours"}:
         return None
     return f"What {'are' if noun.endswith('hours') else 'is'} your {noun}?"

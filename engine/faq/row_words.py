@@ -32,6 +32,7 @@ MOMENT_VERBS = {
     "departs": "depart",
     "arrives": "arrive",
 }
+WRITTEN_OUT = {"max.": "maximum", "min.": "minimum", "avg.": "average"}
 CONTACTS = {
     "phone": "phone number",
     "telephone": "telephone number",

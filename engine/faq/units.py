@@ -19,7 +19,12 @@ _MIN_FOREIGN = 12
 _DOTS = re.compile(r"\.{4,}|(?:\. ){4,}|©")
 _MAX_BEFORE = 2
 """Sentences that a quote may begin earlier, for a sentence that leans on them."""
-_LABEL = re.compile(r"(?P<label>[^\W\d_][^:;.!?|(]{1,48}(?:\([^()]{1,20}\))?):\s+(?P<value>\S.*)", re.DOTALL)
+_SHORT = r"(?i:\b(?:max|min|avg|approx|incl|excl|tel|no|nr|qty|vol|temp)\.)"
+_LABEL = re.compile(
+    rf"(?P<label>(?=[^\W\d_][^:])(?:{_SHORT}|[^:;.!?|(])(?:{_SHORT}(?=:|\s[a-z])|[^:;.!?|(]){{0,48}}(?:\([^()]{{1,20}}\))?)"
+    r":\s+(?P<value>\S.*)",
+    re.DOTALL,
+)
 _PROSE_LABELS = word_set("note notes warning caution important tip hint attention example remember danger q a question answer")
 _BOILERPLATE = re.compile(
     r"all rights reserved|copyright|©|\bpage \d+ of \d+|table of contents|^\W*(?:click here|read more)"

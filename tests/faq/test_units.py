@@ -111,6 +111,18 @@ def test_a_label_may_have_its_unit_in_brackets() -> None:
     assert is_row("Plan: Pro; Weight (kg): 5")
 
 
+@pytest.mark.parametrize(
+    "line", ["Max. weight: 20 kg", "Tel.: +49 30 123456", "Power (max.): 2 kW", "Incl. VAT: 5 EUR", "Plan: Pro; Max. users: 5"]
+)
+def test_a_label_may_have_an_abbreviation(line: str) -> None:
+    assert is_row(line)
+
+
+@pytest.mark.parametrize("line", ["The max. That is: 20 kg", "It rained. Later: snow", "e.g.: 5 kg", "See p. 5: it is there"])
+def test_other_full_stops_end_a_sentence(line: str) -> None:
+    assert not is_row(line)
+
+
 def test_spoken_for_text_is_left_out(chunk_of: MakeChunk) -> None:
     text = "Parcels arrive within two days. Letters arrive within three days."
     assert [unit.text for unit in find_units(chunk_of(text), [(0, 20)])] == ["Letters arrive within three days."]
