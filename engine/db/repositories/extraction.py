@@ -8,13 +8,10 @@ from dataclasses import asdict
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from engine.db.repositories.faqs import release_duplicates
+from engine.db.repositories.faqs import batches, release_duplicates
 from engine.db.session import Database
 from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
 from engine.domain import FaqPair, FaqStatus
-
-_MOST_NAMED = 500
-"""Identifiers in one statement; SQLite bounds them."""
 
 
 class ExtractionRepository:
@@ -119,9 +116,8 @@ def _reviewed(pair: FaqPair | FaqRow) -> tuple[str | None, ...]:
 
 
 def _forget_changes(session: Session, ids: Sequence[str]) -> None:
-    for start in range(0, len(ids), _MOST_NAMED):
-        named = ids[start : start + _MOST_NAMED]
-        session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(named)))
+    for some in batches(ids):
+        session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(some)))
 
 
 def _displace(session: Session, old: str, better: str, reason: str) -> bool:

@@ -90,7 +90,7 @@ class FaqRepository:
         """The pairs that were rejected because these are better, in the order in which they were made."""
         found: list[FaqPair] = []
         with self._db.read() as session:
-            for some in _batches(ids):
+            for some in batches(ids):
                 linked = select(FaqRow).where(col(FaqRow.duplicate_of).in_(some), _LOST)
                 found += map(_to_pair, session.exec(linked))
         return sorted(found, key=lambda pair: (pair.created_at, pair.id))
@@ -100,7 +100,7 @@ class FaqRepository:
         with self._db.write() as session:
             return sum(
                 int(session.connection().execute(statement).rowcount)
-                for some in _batches(ids)
+                for some in batches(ids)
                 for statement in [update(FaqRow).where(col(FaqRow.id).in_(some)).values(status=status, reason=reason)]
             )
 
@@ -188,7 +188,7 @@ def release_duplicates(session: Session, ids: Sequence[str]) -> None:
 
     Those that only carry the remark that one of these asks the same lose it.
     """
-    for some in _batches(ids):
+    for some in batches(ids):
         linked = col(FaqRow.duplicate_of).in_(some)
         session.execute(update(FaqRow).where(linked, _LOST).values(status=FaqStatus.PENDING, reason="", duplicate_of=None))
         unremarked = func.trim(func.replace(FaqRow.reason, ASKED_TWICE, ""))
@@ -218,7 +218,7 @@ def _conditions(query: FaqQuery) -> list[ColumnElement[bool]]:
 
 def _rows(session: Session, ids: Sequence[str]) -> list[FaqRow]:
     rows: dict[str, FaqRow] = {}
-    for some in _batches(ids):
+    for some in batches(ids):
         rows.update({row.id: row for row in session.exec(select(FaqRow).where(col(FaqRow.id).in_(some)))})
     missing = next((faq_id for faq_id in ids if faq_id not in rows), None)
     if missing is not None:
@@ -226,7 +226,7 @@ def _rows(session: Session, ids: Sequence[str]) -> list[FaqRow]:
     return [rows[faq_id] for faq_id in dict.fromkeys(ids)]
 
 
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """The identifiers in parts that one statement may have."""
     return (ids[start : start + _MOST_IDS] for start in range(0, len(ids), _MOST_IDS))
 
