@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from engine.errors import NexusError
 
+if TYPE_CHECKING:
+    from engine.knowledge.proof import Proof
+
 _KEY = "nexus"
+
+
+@dataclass(slots=True)
+class Listing:
+    """The pairs that are listed. What belongs there no more stays where it is until the next action or filter."""
+
+    ids: list[str] = field(default_factory=list)
+    made_for: object = None
+    """The collection, filter and action that it was made for."""
+    number: int = 0
+    """Part of the table's key: a selection is a set of row numbers, so it must not outlive the rows."""
+
+    def follow(self, made_for: object, stored: Iterable[str], admitted: Iterable[str]) -> list[str]:
+        """What is to be listed now: what was listed and is still stored, in its order, then what the filter admits besides."""
+        known = set(stored)
+        if made_for != self.made_for or not known.issuperset(self.ids):
+            self.ids = [pair for pair in self.ids if made_for == self.made_for and pair in known]
+            self.made_for = made_for
+            self.number += 1
+        self.ids = list(dict.fromkeys([*self.ids, *admitted]))
+        return self.ids
 
 
 @dataclass(slots=True)
@@ -30,7 +56,10 @@ class ReviewState:
     error: NexusError | None = None
     """Why the last action failed."""
     round: int = 0
-    """Part of the table's key: a new number gives a table with nothing selected."""
+    """How many actions there were: what the filter shows is looked up anew after each."""
+    listing: Listing = field(default_factory=Listing)
+    proof: tuple[object, Proof | None] | None = None
+    """The page of the pair that is open, and what it was looked up by: drawing it anew at each run would be slow."""
 
     def open(self, pair: str | None) -> None:
         """Open a pair of those that the filter shows; None: the first of them."""

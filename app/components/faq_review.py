@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Literal
 
 import streamlit as st
@@ -13,11 +13,14 @@ from app.components.empty import empty_state
 from app.components.faq_pair import pair_card
 from app.components.faq_source import source_view
 from app.components.faq_table import filter_controls, selection_table, table_height
-from app.components.text import plain
+from app.components.jobs import is_active
+from app.components.text import plain, string
 from app.resources import shared_engine
 from app.state import tab_state
 from engine.domain import Collection, FaqPair, FaqStatus
 
+REFRESH_S = 2.0
+MOST_JOBS = 50
 MOST_ROWS = 8
 MOST_LISTED = 300
 """Pairs in the table at a time: thousands of rows would make each key press slow."""
@@ -29,7 +32,14 @@ STYLE = """<style>
 
 def faq_review(collection: Collection) -> None:
     """Let the person go through the pairs of a collection. Runs again by itself, without the page around it."""
-    st.fragment(_review)(collection.name)
+    st.fragment(_review, run_every=refresh_s(collection))(collection.name)
+
+
+def refresh_s(collection: Collection) -> float | None:
+    """Seconds after which the list is read again: while an extraction brings pairs; None: when the person does something."""
+    jobs = shared_engine().jobs.list("extract", limit=MOST_JOBS)
+    names = {string(job.payload, "collection") for job in jobs if is_active(job)}
+    return REFRESH_S if collection.name in names else None
 
 
 @guarded
@@ -41,20 +51,24 @@ def _review(name: str) -> None:
         empty_state("fact_check", "No pairs yet", "They appear here while a document is read.")
         return
     chosen = filter_controls(pairs, key=f"faq-{collection.id}")
-    if tab_state().review.filtered_by != chosen:
-        tab_state().review.filtered_by, tab_state().review.followed = chosen, None
-    shown = [pair for pair in pairs if chosen.admits(pair)]
+    state = tab_state().review
+    if state.filtered_by != chosen:
+        state.filtered_by, state.followed = chosen, None
+    admitted = [pair.id for pair in pairs if chosen.admits(pair)]
+    known = {pair.id: pair for pair in pairs}
+    shown = [known[faq_id] for faq_id in state.listing.follow((collection.id, chosen, state.round), known, admitted)]
     current = _current(pairs, shown)
     before, after = _neighbours(shown, current)
     _toolbar(collection, shown, current, before, after)
     if current is None:
         st.caption("No pair matches. Choose another status, or clear the search.")
         return
+    state.pair = current.id  # it stays open whatever comes
     st.html(STYLE)
     with st.container(key="faq-split"):
         left, right = st.columns([4, 5], gap="medium")
     with left:
-        pair_card(current, pairs, then=after or before)
+        pair_card(current, pairs, then=_next([pair.id for pair in shown], current.id, set(admitted)))
     with right:
         source_view(current)
     _list(collection, shown, current)
@@ -75,6 +89,12 @@ def _neighbours(shown: Sequence[FaqPair], current: FaqPair | None) -> tuple[str 
         return None, next(iter(ids), None)
     at = ids.index(current.id)
     return ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
+
+
+def _next(ids: Sequence[str], current: str, admitted: Set[str]) -> str | None:
+    """The pair to open when the current one is decided: the next one that the filter admits, else the one before."""
+    at = ids.index(current) if current in ids else -1
+    return next((faq_id for faq_id in (*ids[at + 1 :], *reversed(ids[: max(at, 0)])) if faq_id in admitted), None)
 
 
 def _toolbar(
@@ -101,9 +121,7 @@ def _list(collection: Collection, shown: Sequence[FaqPair], current: FaqPair) ->
     """All pairs that are shown: a click on one opens it, several can be decided together."""
     first = _first_listed(shown, current)
     listed = shown[first : first + MOST_LISTED]
-    ids = [pair.id for pair in listed]
-    # A selection is a set of row numbers: it must not outlive the rows it was made on.
-    key = f"faq-table-{collection.id}-{tab_state().review.round}-{hash(tuple(ids))}"
+    key = f"faq-table-{collection.id}-{tab_state().review.listing.number}-{first}"
     actions = st.container(horizontal=True)
     height = table_height(len(listed), MOST_ROWS)
     selected = selection_table(listed, key=key, height=height, on_select=faq_actions.open_selected)

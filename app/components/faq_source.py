@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.components.text import plain
 from app.resources import shared_engine
+from app.state import tab_state
 from engine.domain import FaqPair, Page, Place
 from engine.knowledge.proof import Proof
 
@@ -29,7 +30,7 @@ def source_view(pair: FaqPair) -> None:
     """Show where a pair's quote stands."""
     where = pair.document if pair.page is None else f"{pair.document}, page {pair.page}"
     st.caption(f"{plain(where)}{f' · {plain(pair.heading)}' if pair.heading else ''}")
-    proof = shared_engine().proof(pair)
+    proof = _proof(pair)
     if proof is None:
         with st.container(border=True):
             st.text(pair.quote or "This pair was imported: there is no page to show.")
@@ -43,6 +44,15 @@ def source_view(pair: FaqPair) -> None:
         st.html(picture_html(proof.picture, name, proof.page, proof.place), unsafe_allow_javascript=True)
     else:
         st.html(text_html(proof))
+
+
+def _proof(pair: FaqPair) -> Proof | None:
+    """The page of a pair, from the last run where that had the same."""
+    state = tab_state().review
+    wanted = (pair.id, pair.document_id, pair.page, pair.quote, pair.place)
+    if state.proof is None or state.proof[0] != wanted:
+        state.proof = wanted, shared_engine().proof(pair)
+    return state.proof[1]
 
 
 def picture_html(picture: bytes, name: str, page: Page, place: Place | None) -> str:
