@@ -189,12 +189,12 @@ class Submission(Wiring):
         """
         path = str(self.registry.check_addable(source).path)
         request = checked(requests.AddModelRequest, name=Path(path).name, path=path)
-        if (same := self._unfinished("add-model", path=path)) is not None:
-            return same
-        names = {plain_name(str(job.payload.get("name"))) for job in self.jobs.unfinished("add-model")}
-        if plain_name(request.name) in names:
-            hint = "Rename the file, or stop the other job first."
-            raise ConflictError(f"Another model named {request.name} is being added.", hint=hint)
+        for job in self.jobs.unfinished("add-model"):
+            if job.payload.get("path") == path:
+                return job
+            if plain_name(str(job.payload.get("name"))) == plain_name(request.name):
+                hint = "Rename the file, or stop the other job first."
+                raise ConflictError(f"Another model named {request.name} is being added.", hint=hint)
         return self._submit("add-model", request)
 
     def _unfinished(self, kind: str, **payload: str) -> Job | None:
