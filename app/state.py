@@ -53,6 +53,8 @@ class ReviewState:
     """The pair whose texts are being changed."""
     said: str = ""
     """What the last action did, in words."""
+    put_aside: tuple[str, ...] = ()
+    """Pairs that were put aside for those that the last action rejected, or made to ask something else."""
     error: NexusError | None = None
     """Why the last action failed."""
     round: int = 0

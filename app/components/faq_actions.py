@@ -6,6 +6,7 @@ All of these run as callbacks of buttons, before the page is drawn again, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -28,7 +29,7 @@ def approve(pair: FaqPair, then: str | None) -> None:
 
 def reject(pair: FaqPair, then: str | None) -> None:
     """Reject a pair and open another one."""
-    _act(lambda: shared_engine().review.reject([pair.id]), f"Rejected: {_short(pair)}", then)
+    _act(lambda: shared_engine().review.reject([pair.id]), f"Rejected: {_short(pair)}", then, gone=[pair.id])
 
 
 def reopen(pair: FaqPair, then: str | None) -> None:
@@ -43,7 +44,7 @@ def approve_all(collection: Collection, pairs: Sequence[FaqPair]) -> None:
 
 def reject_all(collection: Collection, pairs: Sequence[FaqPair]) -> None:
     """Reject several pairs."""
-    _many(collection, pairs, shared_engine().review.reject, "rejected")
+    _many(collection, pairs, shared_engine().review.reject, "rejected", gone=True)
 
 
 def reopen_all(collection: Collection, pairs: Sequence[FaqPair]) -> None:
@@ -51,10 +52,17 @@ def reopen_all(collection: Collection, pairs: Sequence[FaqPair]) -> None:
     _many(collection, pairs, shared_engine().review.reopen, "waiting for review again")
 
 
+def review_again(ids: Sequence[str]) -> None:
+    """Let pairs that were put aside for a better one wait for review again, and open the first."""
+    _act(lambda: shared_engine().review.reopen(ids), f"{counted(len(ids), 'pair')} waiting for review again.", None)
+    if tab_state().review.error is None:
+        follow(ids[0], None)
+
+
 def undo(collection: Collection) -> None:
     """Take back the newest action on the collection, and open the pair if it was one."""
     state = tab_state().review
-    state.error = None
+    state.error, state.put_aside = None, ()
     try:
         undone = shared_engine().review.undo(collection.id)
     except NexusError as exc:
@@ -84,7 +92,9 @@ def save(pair: FaqPair) -> None:
     question, answer, quote = (str(st.session_state[key]) for key in form_keys(pair))
     given = None if quote.strip() == pair.quote.strip() else quote
     state = tab_state().review
-    _act(lambda: shared_engine().review.edit(pair.id, question=question, answer=answer, quote=given), "Saved.", pair.id)
+    gone = [pair.id] if question.strip() != pair.question else []
+    edited = partial(shared_engine().review.edit, pair.id, question=question, answer=answer, quote=given)
+    _act(edited, "Saved.", pair.id, gone=gone)
     if state.error is None and state.followed != pair.id:
         state.follow(pair.id, state.came_from)  # the new texts may not match what was searched for
 
@@ -111,9 +121,10 @@ def open_selected(key: str, ids: Sequence[str]) -> None:
         open_pair(ids[rows[0]])
 
 
-def _act(action: Callable[[], object], said: str, then: str | None) -> None:
+def _act(action: Callable[[], object], said: str, then: str | None, *, gone: Sequence[str] = ()) -> None:
+    """Do something, say it and open a pair. What was put aside for the pairs that are `gone` by it is then offered."""
     state = tab_state().review
-    state.error = None
+    state.error, state.put_aside = None, ()
     try:
         action()
     except NexusError as exc:
@@ -122,12 +133,20 @@ def _act(action: Callable[[], object], said: str, then: str | None) -> None:
     state.said = said
     state.round += 1
     state.open(then)
+    state.put_aside = tuple(pair.id for pair in shared_engine().review.put_aside_for(gone))
 
 
-def _many(collection: Collection, pairs: Sequence[FaqPair], action: Callable[[Sequence[str]], int], what: str) -> None:
+def _many(
+    collection: Collection,
+    pairs: Sequence[FaqPair],
+    action: Callable[[Sequence[str]], int],
+    what: str,
+    *,
+    gone: bool = False,
+) -> None:
     """Do something to several pairs, and have the search index follow in the background."""
     ids = [pair.id for pair in pairs]
-    _act(lambda: action(ids), f"{counted(len(ids), 'pair')} {what}.", None)
+    _act(lambda: action(ids), f"{counted(len(ids), 'pair')} {what}.", None, gone=ids if gone else ())
     if tab_state().review.error is None:
         shared_engine().ingest(collection.name)
 

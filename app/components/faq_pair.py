@@ -11,7 +11,7 @@ from app.components import faq_actions
 from app.components.faq_score import score_view
 from app.components.text import counted, plain, shortened
 from app.state import tab_state
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
 from engine.faq.review import MAX_ANSWER, MAX_QUESTION
 
 STATUS_COLOURS: dict[FaqStatus, Literal["gray", "green", "red"]] = {
@@ -88,23 +88,35 @@ def _buttons(pair: FaqPair, then: str | None) -> None:
 
 
 def _links(pair: FaqPair, pairs: Sequence[FaqPair]) -> None:
-    """To the better pair that asks the same, back again, and to those that this one is better than."""
+    """To the pair that asks the same, back again, and to those that were put aside for this one."""
     came_from = tab_state().review.came_from
     known = {other.id: other for other in pairs}
-    better = known.get(pair.duplicate_of or "")
-    if better is not None:
-        _link("The better pair", "link", better.id, pair.id)
-        st.caption(plain(better.question))
+    other = known.get(pair.duplicate_of or "")
+    if other is not None:
+        _link("The better pair" if pair.status is FaqStatus.REJECTED else "The other pair", "link", other.id, pair.id)
+        st.caption(f"{plain(other.question)} ({other.status.value})")
     elif came_from in known:
         _link("Back to the pair before", "arrow_back", str(came_from), None)
-    worse = [other for other in pairs if other.duplicate_of == pair.id]
-    if worse:
-        with st.expander(f"{counted(len(worse), 'other pair')} that ask{'s' if len(worse) == 1 else ''} the same"):
-            for other in worse[:MOST_LINKS]:
-                label = plain(shortened(other.question, MOST_CHARACTERS))
-                st.button(
-                    label, key=f"worse-{other.id}", type="tertiary", on_click=faq_actions.follow, args=(other.id, pair.id)
-                )
+    linked = [other for other in pairs if other.duplicate_of == pair.id]
+    if linked:
+        with st.expander(f"{counted(len(linked), 'other pair')} that ask{'s' if len(linked) == 1 else ''} the same"):
+            _worse(pair, linked)
+
+
+def _worse(pair: FaqPair, linked: Sequence[FaqPair]) -> None:
+    for other in linked[:MOST_LINKS]:
+        label = plain(shortened(other.question, MOST_CHARACTERS))
+        st.button(label, key=f"worse-{other.id}", type="tertiary", on_click=faq_actions.follow, args=(other.id, pair.id))
+    aside = [other.id for other in linked if other.status is FaqStatus.REJECTED and other.reason == DUPLICATE_REASON]
+    if aside and not tab_state().review.put_aside:
+        again_button(aside)
+
+
+def again_button(aside: Sequence[str]) -> None:
+    """A button that lets pairs that were put aside wait for review again."""
+    those = {1: "it", 2: "both"}.get(len(aside), f"all {len(aside)}")
+    label = f"Review {those} again"
+    st.button(label, icon=":material/restart_alt:", on_click=faq_actions.review_again, args=(aside,))
 
 
 def _link(label: str, icon: str, to: str, came_from: str | None) -> None:

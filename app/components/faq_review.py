@@ -10,11 +10,11 @@ import streamlit as st
 from app.components import faq_actions
 from app.components.boundary import guarded, show_error
 from app.components.empty import empty_state
-from app.components.faq_pair import pair_card
+from app.components.faq_pair import again_button, pair_card
 from app.components.faq_source import source_view
 from app.components.faq_table import filter_controls, selection_table, table_height
 from app.components.jobs import is_active
-from app.components.text import plain, string
+from app.components.text import counted, plain, string
 from app.resources import shared_engine
 from app.state import tab_state
 from engine.domain import Collection, FaqPair, FaqStatus
@@ -110,6 +110,10 @@ def _toolbar(
         st.caption(plain(state.said), width="stretch")
     if state.error is not None:
         show_error(state.error)
+    if state.put_aside:
+        aside = len(state.put_aside)
+        st.info(f"{counted(aside, 'pair')} {'was' if aside == 1 else 'were'} put aside because a better one asked the same.")
+        again_button(state.put_aside)
 
 
 def _step(label: Literal["Previous", "Next"], key: str, icon: str, to: str | None) -> None:

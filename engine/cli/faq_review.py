@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,6 +12,9 @@ from engine.cli import shapes
 from engine.cli.command import Run, command
 from engine.cli.faq_options import CollectionOption, PairChoice, PairId, group, named
 from engine.domain import FaqStatus
+
+MOST_NAMED = 20
+"""Identifiers in a command that is proposed."""
 
 
 @command(group, "approve")
@@ -36,7 +41,9 @@ def reject(
     if not choice.ids and not choice.every:
         raise typer.BadParameter("name the pairs to reject, or give --all")
     chosen = choice.pairs(run, collection)
-    run.engine.review.reject([pair.id for pair in chosen], reason)
+    ids = [pair.id for pair in chosen]
+    run.engine.review.reject(ids, reason)
+    _tell_aside(run, collection, ids)
     _report(run, collection, "rejected", len(chosen))
 
 
@@ -61,7 +68,7 @@ def edit(
     answer: Annotated[str | None, typer.Option(metavar="TEXT", help="The new answer.")] = None,
     quote: Annotated[str | None, typer.Option(metavar="TEXT", help="The new quote, word for word from the page.")] = None,
 ) -> None:
-    """Change a pair's question, answer or quote. An answer that the quote does not support waits for review, with a remark."""
+    """Change a pair. An answer that its quote does not support, or a question asked already, waits for review with a remark."""
     if question is None and answer is None and quote is None:
         raise typer.BadParameter("give --question, --answer or --quote")
     (known,) = named(run, collection, [faq_id])
@@ -69,6 +76,12 @@ def edit(
     run.out.record(shapes.pair(edited))
     if edited.reason and edited.status is FaqStatus.PENDING:
         run.out.note(edited.reason)
+    if edited.duplicate_of is not None and edited.status is FaqStatus.PENDING:
+        run.out.note(
+            f"The other pair: {run.engine.repositories.faqs.get(edited.duplicate_of).question} ({edited.duplicate_of})"
+        )
+    if edited.question != known.question:
+        _tell_aside(run, collection, [edited.id])
 
 
 @command(group, "undo")
@@ -81,6 +94,15 @@ def undo(run: Run, collection: CollectionOption) -> None:
         run.out.note(str(undone))
     action, ids = (None, []) if undone is None else (undone.action, list(undone.ids))
     run.out.record({"collection": collection, "undone": action, "count": len(ids), "ids": ids})
+
+
+def _tell_aside(run: Run, collection: str, ids: Sequence[str]) -> None:
+    """Name the pairs that were put aside for pairs that are rejected now, or ask something else."""
+    aside = [pair.id for pair in run.engine.review.put_aside_for(ids)]
+    if aside:
+        named = " ".join(aside[:MOST_NAMED]) + (" …" if len(aside) > MOST_NAMED else "")
+        again = f"nexus faq reopen {named} --collection {shlex.quote(collection)}"
+        run.out.note(f"Pairs put aside before because they asked the same: {len(aside)}. To review them again: {again}")
 
 
 def _report(run: Run, collection: str, done: str, count: int) -> None:

@@ -9,13 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.faq_export import CHOICES, LABELS
-from app.components.faq_review import REFRESH_S, refresh_s
 from app.components.faq_score import WORDS, in_words
 from app.components.faq_source import picture_html, text_html
-from app.components.faq_table import FaqFilter
 from app.pages.documents import distinct
 from engine.container import Engine
-from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus, Page, Place, new_id, utc_now
+from engine.domain import FaqPair, FaqStatus, Page, Place, new_id
 from engine.faq.export import FORMATS
 from engine.knowledge.proof import Proof
 
@@ -34,21 +32,6 @@ def open_question(page: AppTest) -> str:
 def show(page: AppTest, status: str) -> AppTest:
     control = next(group for group in page.get("button_group") if group.label == "Status")
     return control.set_value(status).run()
-
-
-@pytest.fixture
-def duplicate(engine: Engine, handbook: list[FaqPair]) -> FaqPair:
-    """A rejected pair that asks the same as the approved one of the handbook."""
-    pair = replace(
-        handbook[1],
-        id=new_id(),
-        question="How much leave is there in the first year?",
-        status=FaqStatus.REJECTED,
-        reason="It asks the same as a better pair.",
-        duplicate_of=handbook[1].id,
-    )
-    engine.repositories.faqs.add([pair])
-    return pair
 
 
 def test_approving_opens_the_next_pair(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
@@ -149,35 +132,6 @@ def test_a_quote_that_is_not_on_the_page_is_refused(engine: Engine, handbook: li
     assert engine.repositories.faqs.get(handbook[0].id).quote == handbook[0].quote
 
 
-def test_from_a_duplicate_to_the_better_pair_and_back(
-    engine: Engine, handbook: list[FaqPair], duplicate: FaqPair, open_page: OpenPage
-) -> None:
-    page = show(open_page("documents"), "rejected")
-    while open_question(page) != duplicate.question:
-        press(page, "Next")
-    press(page, next(button.label for button in page.button if button.label.startswith("The better pair")))
-    assert open_question(page) == handbook[1].question
-    press(page, "Back to the pair before")
-    assert open_question(page) == duplicate.question
-    show(page, "approved")
-    assert open_question(page) == handbook[1].question
-    page.button(key=f"worse-{duplicate.id}").click().run()
-    assert open_question(page) == duplicate.question
-
-
-def test_kinds_of_pairs_to_choose_from(handbook: list[FaqPair], duplicate: FaqPair) -> None:
-    pairs = [*handbook, duplicate]
-
-    def shown(kind: str) -> set[str]:
-        return {pair.id for pair in pairs if FaqFilter(kind=kind).admits(pair)}
-
-    assert all(FaqFilter(scores=(0.5, 0.65)).admits(pair) is (pair.score <= 0.65) for pair in pairs)
-    assert shown("Duplicates of a better pair") == {duplicate.id}
-    assert shown("No duplicates") == {pair.id for pair in handbook}
-    flagged = {pair.id for pair in pairs if pair.reason and pair.status is FaqStatus.PENDING}
-    assert shown("To look at again") == flagged != set()
-
-
 def test_every_part_of_the_score_is_said_in_words(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
     engine.repositories.faqs.edit(replace(handbook[0], parts=dict.fromkeys(WORDS, 0.1) | {"grounded": 0.9}))
     page = open_page("documents")
@@ -227,86 +181,5 @@ def test_warnings_of_a_document_are_shown(engine: Engine, handbook: list[FaqPair
     assert any("Page 3 has no text" in warning.value for warning in page.warning)
 
 
-def test_pairs_of_a_running_extraction_are_shown_as_they_arrive(
-    engine: Engine, handbook: list[FaqPair], open_page: OpenPage
-) -> None:
-    job = engine.jobs.submit("extract", {"collection": "Handbook", "files": [{"name": "a.md", "path": "x"}]})
-    engine.jobs.claim("host:1:test", ["extract"])
-    engine.jobs.emit(job.id, {"pairs": [pair.id for pair in handbook[:4]], "per_minute": 84.2})
-    page = open_page("documents")
-    assert any("4 new pairs to review · 84 a minute" in text.value for text in page.caption)
-    assert list(page.dataframe[0].value["Question"]) == [pair.question for pair in reversed(handbook[:4])]
-
-
 def test_files_of_one_name_that_are_handed_over_together_are_no_versions_of_each_other() -> None:
     assert distinct(["a.md", "b.md", "a.md", "a.md"]) == ["a.md", "b.md", "a (2).md", "a (3).md"]
-
-
-def begun(engine: Engine, collection: str = "Handbook") -> None:
-    """An extraction of a collection that runs."""
-    engine.jobs.submit("extract", {"collection": collection, "files": [{"name": "a.md", "path": "x"}]})
-    engine.jobs.claim("host:1:test", ["extract"])
-
-
-def test_the_review_follows_an_extraction_of_its_own_collection(engine: Engine, handbook: list[FaqPair]) -> None:
-    collection = engine.collection("Handbook")
-    begun(engine, "Another")
-    assert refresh_s(collection) is None
-    begun(engine)
-    assert refresh_s(collection) == REFRESH_S
-
-
-def test_what_is_open_and_being_written_stays_while_pairs_come(
-    engine: Engine, handbook: list[FaqPair], open_page: OpenPage
-) -> None:
-    begun(engine)
-    page = press(open_page("documents"), "Edit")
-    fields = [(area.label, area.value, area.proto.id) for area in page.text_area]
-    better = replace(handbook[0], id=new_id(), question="Is this one better?", score=1.0)
-    displaced = {handbook[0].id: better.id}
-    engine.repositories.extraction.store(handbook[0].collection_id, [better], displaced=displaced, reason=DUPLICATE_REASON)
-    page.run()
-    # Fields of the same identity keep in the browser what was typed into them.
-    assert [(area.label, area.value, area.proto.id) for area in page.text_area] == fields
-    next(area for area in page.text_area if area.label == "Answer").set_value("A draft")
-    press(page, "Save")
-    assert engine.repositories.faqs.get(handbook[0].id).answer == "A draft"
-
-
-def test_rows_stay_where_they_are_while_pairs_come_and_go(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
-    begun(engine)
-    page = open_page("documents")
-    before, key = list(page.dataframe[0].value["Question"]), page.dataframe[0].proto.id
-    new = replace(handbook[0], id=new_id(), question="Who is new here?", created_at=utc_now())
-    engine.repositories.extraction.store(new.collection_id, [new], displaced={handbook[0].id: new.id}, reason=DUPLICATE_REASON)
-    page.run()
-    assert list(page.dataframe[0].value["Question"]) == [*before, new.question]
-    assert page.dataframe[0].proto.id == key, "the selection is kept with the table"
-    assert open_question(page) == handbook[0].question
-    press(page, "Next")
-    assert open_question(page) == handbook[3].question
-    press(page, "Approve")
-    assert list(page.dataframe[0].value["Question"]) == [handbook[4].question, new.question], "what was decided leaves"
-    assert open_question(page) not in (handbook[0].question, new.question)
-
-
-def test_rows_of_another_list_have_another_selection(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
-    page = open_page("documents")
-    keys = [page.dataframe[0].proto.id]
-    keys.append(show(page, "All").dataframe[0].proto.id)
-    engine.repositories.collections.remove_document(handbook[0].collection_id, handbook[4].document_id or "")
-    keys.append(page.run().dataframe[0].proto.id)
-    assert len(set(keys)) == 3
-    assert handbook[4].question not in list(page.dataframe[0].value["Question"])
-
-
-def test_a_page_is_drawn_once_for_a_pair_that_stays_open(
-    engine: Engine, handbook: list[FaqPair], open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn: list[str] = []
-    proof = engine.proof
-    monkeypatch.setattr(engine, "proof", lambda pair: drawn.append(pair.question) or proof(pair))
-    page = open_page("documents").run().run()
-    assert len(drawn) == 1
-    press(page, "Next")
-    assert len(drawn) == 2

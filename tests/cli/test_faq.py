@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from engine.domain import FaqStatus
+from engine.domain import DUPLICATE_REASON, FaqStatus
 
 Records = Callable[..., list[dict]]
 
@@ -96,6 +96,26 @@ def test_an_unsupported_edit_is_flagged_and_listed(records: Records, nexus: Call
     assert "3 weeks" in flagged["reason"]
     refused = nexus("faq", "approve", "pair-1", "--collection", "cards", "--json")
     assert json.loads(refused.stdout)["error"]["code"] == "conflict"
+
+
+def test_an_edited_question_that_another_pair_asks_is_said_and_undone(
+    records: Records, nexus: Callable[..., Result], home: Any
+) -> None:
+    result = nexus("faq", "edit", "pair-1", "--collection", "cards", "--question", home.pairs[2].question.upper())
+    assert "Another pair asks the same" in result.stderr
+    assert f"{home.pairs[2].question} (pair-2)" in result.stderr
+    (edited,) = records("faq", "show", "pair-1", "--collection", "cards")
+    assert edited["duplicate_of"] == "pair-2"
+    nexus("faq", "undo", "--collection", "cards")
+    (undone,) = records("faq", "show", "pair-1", "--collection", "cards")
+    assert (undone["duplicate_of"], undone["reason"]) == (None, "")
+
+
+def test_what_was_put_aside_for_a_pair_that_goes_is_said(nexus: Callable[..., Result], home: Any, linked: str) -> None:
+    home.engine.repositories.faqs.edit(replace(home.engine.repositories.faqs.get(linked), reason=DUPLICATE_REASON))
+    for command in (["edit", "pair-0", "--question", "Who sells cards?"], ["reject", "pair-0"]):
+        result = nexus("faq", *command, "--collection", "cards")
+        assert f"nexus faq reopen {linked}" in result.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "md", "html", "jsonld", "chat"])
