@@ -24,6 +24,9 @@ manuals, the default model's questions were about something else more often than
 MIN_WORDING, MIN_WORD = -1.1, -5.5
 """Least log-probability, in nats, of a question's words in the mean, and of each. Measured on the default model and the even
 articles of XQuAD, and read by hand: what is below was mostly bent out of shape by its grammar, or senseless."""
+MIN_BUILT_WORDING, MIN_BUILT_WORD = -1.3, -10.0
+"""The same for questions that transform the sentence: they have words that the model would not choose, and are mostly right all
+the same. Below, the sentence was mostly cut in the wrong place."""
 DOUBTFUL = "The wording of the question is doubtful."
 
 _MIN_WORDS, _MAX_WORDS, _MAX_CHARACTERS = 3, 30, 220
@@ -117,8 +120,8 @@ def _foreign_language(candidate: Candidate, _page_text: str) -> str:
 
 def _well_worded(candidate: Candidate, _page_text: str) -> str:
     wording = candidate.wording
-    bad = wording is not None and (wording.mean < MIN_WORDING or wording.least < MIN_WORD)
-    return DOUBTFUL if bad else ""
+    mean, least = (MIN_BUILT_WORDING, MIN_BUILT_WORD) if candidate.origin is Origin.RULE else (MIN_WORDING, MIN_WORD)
+    return DOUBTFUL if wording is not None and (wording.mean < mean or wording.least < least) else ""
 
 
 def _nothing_added(candidate: Candidate, _page_text: str) -> str:

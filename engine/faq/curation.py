@@ -38,6 +38,8 @@ WEIGHTS = ScoreParts(relevance=0.28, lead=0.12, grounded=0.16, form=0.16, fact=0
 
 _RULE_WORDING = 0.7
 """How well rules word, and models that do not say how likely their words are."""
+_BUILT_WORDING, _BUILT_RANGE = 0.8, 10
+"""Questions that transform a sentence are worded as well as it is; a model's likelihood tells the better of two forms."""
 _WORDING_RANGE = 1.5
 """Nats below 0 at which a wording counts for nothing."""
 
@@ -177,7 +179,11 @@ def wording_of(candidate: Candidate) -> float:
     """How well a question is worded, in 0…1, by how likely the model finds it."""
     if candidate.origin is Origin.WRITTEN:
         return 1.0
-    return _RULE_WORDING if candidate.wording is None else _unit(1 + candidate.wording.mean / _WORDING_RANGE)
+    if candidate.wording is None:
+        return _RULE_WORDING
+    if candidate.origin is Origin.RULE:
+        return _unit(_BUILT_WORDING + candidate.wording.mean / _BUILT_RANGE)
+    return _unit(1 + candidate.wording.mean / _WORDING_RANGE)
 
 
 def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str, model: str) -> Iterator[FaqPair]:

@@ -48,7 +48,7 @@ class _Plan:
     grammar: bool
     english: bool
     translation: Translation | None = None
-    requests: list[tuple[Unit, Request]] = field(default_factory=list)
+    requests: list[tuple[Unit, Origin, Request]] = field(default_factory=list)
     waiting: int = 0
 
     def ask(self, unit: Unit, openers: Openers, cancel: CancelToken | None) -> None:
@@ -56,11 +56,11 @@ class _Plan:
         requests = question_requests(
             unit, self.chunk, openers=openers, grammar=self.grammar, english=self.english, cancel=cancel
         )
-        self.requests += [(unit, request) for request in requests]
+        self.requests += [(unit, origin, request) for origin, request in requests]
 
     def ask_again(self, cancel: CancelToken | None) -> None:
         """Have the model asked once more about the units that have no good question yet, with other first words."""
-        asked = dict.fromkeys(unit for unit, _ in self.requests)
+        asked = dict.fromkeys(unit for unit, _, _ in self.requests)
         self.requests = []
         if not (self.grammar and self.english) or self.translation:
             return  # the same would come again
@@ -166,7 +166,9 @@ def _translating_plan(
 ) -> _Plan:
     """One request for each unit: rules and examples are in English."""
     plan = _Plan(index, chunk, _written(chunk), model.capabilities.grammars, False, translation)
-    plan.requests = [(unit, pair_request(unit, chunk, translation, model=model, cancel=cancel)) for unit in units]
+    plan.requests = [
+        (unit, Origin.TRANSLATED, pair_request(unit, chunk, translation, model=model, cancel=cancel)) for unit in units
+    ]
     return plan
 
 
@@ -202,26 +204,26 @@ def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -
 
 def _answered(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[_Plan]:
     """Each plan, with the candidates that its requests gave, as soon as its last answer is there."""
-    tasks = [(plan, unit, request) for plan in plans for unit, request in plan.requests]
+    tasks = [(plan, unit, origin, request) for plan in plans for unit, origin, request in plan.requests]
     for plan in plans:
         plan.waiting = len(plan.requests)
-    for position, completion in model.generate_many([request for _, _, request in tasks]) if tasks else ():
+    for position, completion in model.generate_many([request for *_, request in tasks]) if tasks else ():
         _check(cancel)
-        plan, unit, _ = tasks[position]
-        plan.candidates += _worded(plan, unit, completion)
+        plan, unit, origin, _ = tasks[position]
+        plan.candidates += _worded(plan, unit, origin, completion)
         plan.waiting -= 1
         if plan.waiting == 0:
             yield plan
 
 
-def _worded(plan: _Plan, unit: Unit, completion: Completion) -> Iterator[Candidate]:
+def _worded(plan: _Plan, unit: Unit, origin: Origin, completion: Completion) -> Iterator[Candidate]:
     """What a model made of a unit: one candidate, or none where it said nothing that can be read."""
     if plan.translation is not None:
         if pair := read_pair(completion.text):
             found = _candidate(*pair, unit, plan.chunk, Origin.TRANSLATED)
             yield replace(found, english=False, translation=plan.translation)
     elif question := _SPACES.sub(" ", completion.text).strip():
-        candidate = _candidate(question, unit.quote, unit, plan.chunk, Origin.MODEL, wording=_wording(completion))
+        candidate = _candidate(question, unit.quote, unit, plan.chunk, origin, wording=_wording(completion))
         yield replace(candidate, english=plan.english)
 
 

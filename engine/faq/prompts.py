@@ -4,7 +4,8 @@ A small model follows examples better than orders, so the instruction is one lin
 they are the same for every request, and the runtime computes them once. Each sentence is asked about several times, with other
 first words. Some of the questions are free after those; they are the best worded, and at times about something else. The others
 are decoded under a grammar whose only words are those of the sentence and its headings, their base forms, and a list of plain
-function words; they invent nothing, and are at times bent out of shape. Curation chooses.
+function words; they invent nothing, and are at times bent out of shape. And where the sentence can be transformed by rule, the
+model chooses among the forms of the question. Curation chooses among all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Message
-from engine.faq.types import Unit
+from engine.faq.transformations import transformed_questions
+from engine.faq.types import Origin, Unit
 from engine.faq.words import SPELLED_NUMBERS, STOP_WORDS, numbers, word_set, words
 from engine.llm.base import GenerationParams, Regex, Request
 
@@ -32,11 +34,13 @@ class Openers:
 
     free: slice
     held: slice
+    transformed: bool = False
+    """Whether the model is given the sentence's transformations as well, to choose the right form of each."""
 
 
 ONE_MORE = Openers(slice(0, 1), slice(0, 0))
 """Where a rule has a good question already: something to choose from."""
-FIRST = Openers(slice(0, 3), slice(0, 2))
+FIRST = Openers(slice(0, 3), slice(0, 2), transformed=True)
 AGAIN = Openers(slice(3, 5), slice(2, 4))
 """For sentences that have no good question after the first round. On the even articles of XQuAD one question a sentence gives
 pairs for half as many sentences as all of them do."""
@@ -92,8 +96,8 @@ _VARIANTS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("e
 
 def question_requests(
     unit: Unit, chunk: Chunk, *, openers: Openers, grammar: bool, english: bool = True, cancel: CancelToken | None = None
-) -> list[Request]:
-    """Requests for questions to a sentence, each with other first words.
+) -> list[tuple[Origin, Request]]:
+    """Requests for questions to a sentence, each with other first words, and where the words of each will come from.
 
     Args:
         unit: the sentence, with the text before it that it needs.
@@ -105,19 +109,22 @@ def question_requests(
     """
     topic = topic_of(chunk)
     if not english:
-        return [_foreign_request(topic, unit.text, grammar=grammar, cancel=cancel)]
+        return [(Origin.MODEL, _foreign_request(topic, unit.text, grammar=grammar, cancel=cancel))]
     messages = _messages(topic, unit.text)
     if not grammar:
-        return [Request(messages, _params(None, cancel))]
+        return [(Origin.MODEL, Request(messages, _params(None, cancel)))]
     groups = openers_of(unit.text)
     vocabulary = _vocabulary(unit.quote, topic)
     free = [_free_pattern(group) for group in groups[openers.free]]
     held = [_pattern(group, vocabulary) for group in groups[openers.held]]
     whole = _messages(topic, unit.quote)
-    return [
-        *(Request(messages, _params(Regex(pattern), cancel)) for pattern in free),
-        *(Request(whole, _params(Regex(pattern), cancel)) for pattern in held),
+    built = [_one_of(forms) for forms in transformed_questions(unit.text, chunk.text)] if openers.transformed else []
+    patterns = [
+        *((Origin.RULE, messages, pattern) for pattern in built),
+        *((Origin.MODEL, messages, pattern) for pattern in free),
+        *((Origin.MODEL, whole, pattern) for pattern in held),
     ]
+    return [(origin, Request(asked, _params(Regex(pattern), cancel))) for origin, asked, pattern in patterns]
 
 
 def topic_of(chunk: Chunk) -> str:
@@ -192,6 +199,14 @@ def _base_forms(word: str) -> list[str]:
     return [form[:-1] if len(form) > 3 and form[-1] == form[-2] and form[-1] not in "sel" else form for form in forms]
 
 
+def _one_of(texts: Iterable[str]) -> str:
+    return "|".join(map(_escaped, texts))
+
+
+def _escaped(text: str) -> str:
+    return _METACHARACTERS.sub(r"\\\g<0>", text)
+
+
 def _free_pattern(openers: tuple[str, ...]) -> str:
     """A question with these first words; the bound keeps a small model from going on and on."""
     return f"(?:{'|'.join(openers)}) [^\\n?]{{8,{_MAX_FREE}}}\\?"
@@ -203,6 +218,6 @@ def _pattern(openers: tuple[str, ...], vocabulary: Iterable[str]) -> str:
     The bound keeps a small model from writing "in in in …" until it runs out of tokens.
     """
     first = "|".join(openers)
-    telling = "|".join(_METACHARACTERS.sub(r"\\\g<0>", word) for word in vocabulary)
+    telling = _one_of(vocabulary)
     function = "|".join(sorted(_FUNCTION_WORDS))
     return f"(?:{first})(?:(?: (?:{function})){{0,3}} (?:{telling})){{1,{_MAX_TELLING}}}(?: (?:{_ENDINGS}))?\\?"

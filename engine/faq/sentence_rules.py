@@ -13,26 +13,26 @@ from dataclasses import dataclass
 
 from engine.faq.words import word_set
 
-_AUXILIARIES = "is|are|was|were|can|could|must|may|might|will|would|shall|should"
+AUXILIARIES = "is|are|was|were|can|could|must|may|might|will|would|shall|should"
 _MODALS = frozenset({"can", "could", "must", "may", "should", "shall"})
-_SPLIT = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,70}}?)\s(?P<verb>{_AUXILIARIES})\s(?P<rest>.+)", re.DOTALL)
+_SPLIT = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,70}}?)\s(?P<verb>{AUXILIARIES})\s(?P<rest>.+)", re.DOTALL)
 # Verbs whose third person and whose plural are hardly ever nouns; of the last line only the third person.
 _BOTH_FORMS = word_set("take last cover include contain require start begin need receive expire apply cost provide")
 _THIRD_ONLY = word_set(
     "hold weigh open close end offer support measure run produce use work allow leave arrive answer pay keep give return stay"
 )
-_PLAIN_VERBS = {verb: verb for verb in _BOTH_FORMS} | {
+PLAIN_VERBS = {verb: verb for verb in _BOTH_FORMS} | {
     (f"{verb[:-1]}ies" if verb.endswith("y") else f"{verb}s"): verb for verb in _BOTH_FORMS | _THIRD_ONLY
 }
-_PLAIN = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,60}}?)\s(?P<verb>{'|'.join(_PLAIN_VERBS)})\s(?P<rest>.+)", re.DOTALL)
+_PLAIN = re.compile(rf"(?P<subject>(?:[^,;:]|:(?=\d)){{2,60}}?)\s(?P<verb>{'|'.join(PLAIN_VERBS)})\s(?P<rest>.+)", re.DOTALL)
 _BAD_SUBJECT = re.compile(
     r"\b(?:that|which|who|whose|if|when|while|because|since|although|where|and then|there|to|not|do|does|did|has|have|had)\b"
-    r"|\band$|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
+    r"|\band$|\s(?:it|they|he|she|we|you)$|^(?:in|on|at|by|for|with|after)\b|^(?:the|a|an|our|your|all|any|no|each|every)$",
     re.IGNORECASE,
 )
 # After such a word the "verb" before was a noun: "free returns are possible".
-_BAD_REST = re.compile(rf"(?:{_AUXILIARIES}|have|has|had|and|or|of|which|that|who)\b", re.IGNORECASE)
-_CLAUSE_END = re.compile(
+_BAD_REST = re.compile(rf"(?:{AUXILIARIES}|have|has|had|and|or|of|which|that|who)\b", re.IGNORECASE)
+CLAUSE_END = re.compile(
     r"[,;(–—]|:(?!\d)| - "
     r"|\s(?:but|because|while|whereas|although|so that|which|who|and (?:is|are|was|were|can|must|may|will))\s"
 )
@@ -70,6 +70,8 @@ _NO_OBJECT = re.compile(
     rf"(?:(?:on|at|from|in|for|to|until|with|every|each|by|as)\s|(?:place|part|effect|{_DAY})\b)", re.IGNORECASE
 )
 _REASON = re.compile(r"\sbecause\s.+", re.IGNORECASE)
+_SUPPOSED = re.compile(r"(?:may|could) (?:not )?(?:well )?(?:be|have)\b", re.IGNORECASE)
+"""Says that something is possible, not that it is permitted: nobody asks for that."""
 _PERSONS = {
     "i": "you",
     "you": "I",
@@ -105,7 +107,7 @@ def sentence_questions(sentence: str, context: str = "") -> Iterator[str]:
     clause = _split(sentence.strip().rstrip(".!"))
     if clause is None:
         return
-    subject = _turned(_lowered(clause.subject, context))
+    subject = _turned(lowered(clause.subject, context))
     for asks, rest in _asked(clause):
         verb = {"are": "am"}.get(clause.auxiliary, clause.auxiliary) if subject == "I" else clause.auxiliary
         parts = [asks, verb, subject, clause.main, _turned(rest)]
@@ -119,7 +121,7 @@ def _split(sentence: str) -> _Clause | None:
     match = min(found, key=lambda match: match.start("verb"), default=None)
     if match is None or _BAD_SUBJECT.search(match["subject"]) or _BAD_REST.match(match["rest"]):
         return None
-    base = _PLAIN_VERBS.get(match["verb"])
+    base = PLAIN_VERBS.get(match["verb"])
     if base is None:
         return _Clause(match["subject"], match["verb"], match["rest"], match["verb"], "")
     return _Clause(match["subject"], match["verb"], match["rest"], "do" if match["verb"] == base else "does", base)
@@ -127,9 +129,10 @@ def _split(sentence: str) -> _Clause | None:
 
 def _asked(clause: _Clause) -> Iterator[tuple[str, str]]:
     """What can be asked of a clause: the question's first words, and what is left of the rest."""
-    if _REASON.search(clause.rest):
-        yield "Why", _REASON.sub("", clause.rest)
-    first = _CLAUSE_END.split(clause.rest, maxsplit=1)[0].strip()
+    reason = _REASON.search(clause.rest)
+    if reason and not CLAUSE_END.search(clause.rest[: reason.start()]):
+        yield "Why", clause.rest[: reason.start()]
+    first = CLAUSE_END.split(clause.rest, maxsplit=1)[0].strip()
     yield from _amount(clause, first)
     if not clause.rest.lower().startswith(("not ", "no ")):
         yield from _phrase(f" {first}")
@@ -164,7 +167,8 @@ def _amount(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
 def _plain(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
     """Yes/no questions for modal verbs, "What is …" for definitions, "What does … cover" for plain verbs."""
     if clause.auxiliary in _MODALS:
-        yield "", first
+        if not _SUPPOSED.match(f"{clause.auxiliary} {first}"):
+            yield "", first
         return
     defines = clause.auxiliary in {"is", "are"} and re.match(r"(?:a|an|the|one of)\s", first)
     has_object = clause.main and not _AMOUNT.match(first) and not _NO_OBJECT.match(first)
@@ -172,20 +176,24 @@ def _plain(clause: _Clause, first: str) -> Iterator[tuple[str, str]]:
         yield "What", ""
 
 
-def _lowered(subject: str, context: str) -> str:
-    """The subject within a sentence: its first word in lower case unless it is a name.
+def lowered(subject: str, context: str) -> str:
+    """A subject within a sentence: its first word in lower case unless it is a name."""
+    first, _, others = subject.partition(" ")
+    return f"{first.lower()} {others}".strip() if is_ordinary(subject, context) else subject
+
+
+def is_ordinary(subject: str, context: str) -> bool:
+    """Whether a sentence that begins with this subject has its first word in capitals for that reason alone.
 
     A name is a word that the text has capitalised within a sentence, or that stands alone or before another capital.
     """
     first, _, others = subject.partition(" ")
     if first == "I" or (len(first) > 1 and not first[1:].islower()):
-        return subject
+        return False
     known = first.lower() in _DETERMINERS | set(_PERSONS) or re.search(rf"\b{re.escape(first.lower())}\b", context)
     named = re.search(rf"[a-z,] {re.escape(first)}\b", context)
     ordinary = others[:1].islower() or (not others and first.endswith("s"))
-    if known or (ordinary and not named):
-        return f"{first.lower()} {others}".strip()
-    return subject
+    return bool(known or (ordinary and not named))
 
 
 def _turned(text: str) -> str:
