@@ -8,7 +8,6 @@ from typing import Literal
 import streamlit as st
 
 from app.components import faq_actions
-from app.components.faq_score import score_view
 from app.components.text import counted, plain, shortened
 from app.state import tab_state
 from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
@@ -47,7 +46,6 @@ def pair_card(pair: FaqPair, pairs: Sequence[FaqPair], *, then: str | None) -> N
         _texts(pair)
         _buttons(pair, then)
         _links(pair, pairs)
-        score_view(pair)
 
 
 def _texts(pair: FaqPair) -> None:

@@ -11,6 +11,7 @@ from app.components import faq_actions
 from app.components.boundary import guarded, show_error
 from app.components.empty import empty_state
 from app.components.faq_pair import again_button, pair_card
+from app.components.faq_score import score_view
 from app.components.faq_source import source_view
 from app.components.faq_table import filter_controls, selection_table, table_height
 from app.components.jobs import is_active
@@ -25,9 +26,14 @@ MOST_ROWS = 8
 MOST_LISTED = 300
 """Pairs in the table at a time: thousands of rows would make each key press slow."""
 STYLE = """<style>
-.st-key-faq-split [data-testid="stColumn"] {min-width: min(100%, 21rem);}
+.st-key-faq-stage {container: faq / inline-size}
+.st-key-faq-split {display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem 1.4rem; align-items: start}
+@container faq (min-width: 46rem) {
+  .st-key-faq-split {grid-template-columns: minmax(0, 4fr) minmax(0, 5fr); grid-template-rows: auto 1fr}
+  .st-key-faq-split > :nth-child(2) {grid-column: 2; grid-row: 1 / span 2}
+}
 </style>"""
-"""The pair and its source stand below each other where there is no room beside."""
+"""The pair with the score below stands beside its source; where there is no room, the source is between the two."""
 
 
 def faq_review(collection: Collection) -> None:
@@ -64,13 +70,15 @@ def _review(name: str) -> None:
         st.caption("No pair matches. Choose another status, or clear the search.")
         return
     state.pair = current.id  # it stays open whatever comes
+    then = _next([pair.id for pair in shown], current.id, set(admitted))
     st.html(STYLE)
-    with st.container(key="faq-split"):
-        left, right = st.columns([4, 5], gap="medium")
-    with left:
-        pair_card(current, pairs, then=_next([pair.id for pair in shown], current.id, set(admitted)))
-    with right:
-        source_view(current)
+    with st.container(key="faq-stage"), st.container(key="faq-split"):
+        with st.container():
+            pair_card(current, pairs, then=then)
+        with st.container():
+            source_view(current)
+        with st.container():
+            score_view(current)
     _list(collection, shown, current)
 
 
@@ -127,10 +135,10 @@ def _list(collection: Collection, shown: Sequence[FaqPair], current: FaqPair) ->
     listed = shown[first : first + MOST_LISTED]
     key = f"faq-table-{collection.id}-{tab_state().review.listing.number}-{first}"
     actions = st.container(horizontal=True)
-    height = table_height(len(listed), MOST_ROWS)
-    selected = selection_table(listed, key=key, height=height, on_select=faq_actions.open_selected)
     part = f"Pairs {first + 1:,} to {first + len(listed):,} of {len(shown):,}. " if len(listed) < len(shown) else ""
     st.caption(f"{part}Select a row to open it, several to decide them together.")
+    height = table_height(len(listed), MOST_ROWS)
+    selected = selection_table(listed, key=key, height=height, on_select=faq_actions.open_selected)
     with actions:
         _bulk(collection, shown, selected if len(selected) > 1 else [])
 

@@ -19,6 +19,8 @@ from engine.knowledge.proof import Proof
 CONTEXT = 4000
 """Characters of the page before and after the quote that are shown."""
 
+_HEIGHT = "clamp(18rem, 100vh - 24rem, 44rem)"
+"""Of a page's picture: with the pair beside it, it fits under what stands above."""
 _BOX = "border:1px solid rgba(128,128,128,.35);border-radius:.4rem;"
 _SCROLL = """<script>{
   const box = document.currentScript.previousElementSibling;
@@ -60,7 +62,7 @@ def picture_html(picture: bytes, name: str, page: Page, place: Place | None) -> 
     data = base64.b64encode(picture).decode("ascii")
     shape = f"aspect-ratio:{page.width:.1f}/{page.height:.1f};" if page.width and page.height else ""
     image = f'<img alt="{escape(name)}" src="data:image/png;base64,{data}" style="display:block;width:100%;{shape}">'
-    box = f'<div tabindex="0" style="{_BOX}max-height:44rem;overflow:auto;position:relative">{image}</div>'
+    box = f'<div tabindex="0" style="{_BOX}max-height:{_HEIGHT};overflow:auto;position:relative">{image}</div>'
     return box + _SCROLL.replace("MIDDLE", f"{_middle(page, place):.4f}")
 
 

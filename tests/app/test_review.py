@@ -141,6 +141,14 @@ def test_every_part_of_the_score_is_said_in_words(engine: Engine, handbook: list
     assert [value for _, value in in_words({"form": 0.9, "fact": 0.2, "new_part": 0.5})] == [0.2, 0.5, 0.9]
 
 
+def test_the_source_comes_before_the_score(handbook: list[FaqPair], open_page: OpenPage) -> None:
+    page = open_page("documents")
+    captions = [text.value for text in page.caption]
+    source = next(at for at, text in enumerate(captions) if "page 1" in text)
+    score = next(at for at, text in enumerate(captions) if "what this score is made of" in text)
+    assert source < score, "where there is room for one column only, the proof stands below the pair"
+
+
 def test_html_of_a_source_has_nothing_live_in_it(hostile: str) -> None:
     text = f"{hostile}</mark><script>alert(1)</script>"
     proof = Proof(Page(1, f"before {text} after"), Place(7, 7 + len(text)), None)
