@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.components.faq_table import live_table
 from app.components.jobs import is_active
-from app.components.text import counted, number, plain, string
+from app.components.text import counted, number, plain, shortened, string
 from app.resources import shared_engine
 from engine.domain import Job, Json
 from engine.errors import NexusError
 from engine.faq.language import LANGUAGES
 
-LIVE_ROWS = 5
+MOST_NEWEST = 3
+MOST_CHARACTERS = 110
 AS_DOCUMENT = "as the document"
 
 
@@ -42,7 +42,7 @@ def extraction_details(job: Job) -> None:
     if is_active(job):
         _arriving(job)
     for line in string(job.result or {}, "notice").splitlines():
-        st.info(plain(line), icon=":material/info:")
+        st.caption(f":material/info: {plain(line)}")
 
 
 def _arriving(job: Job) -> None:
@@ -53,10 +53,11 @@ def _arriving(job: Job) -> None:
         return
     rate = number(events[-1], "per_minute")
     speed = "" if rate is None else f" · {rate:,.0f} a minute"
-    st.caption(f"{counted(len(ids), 'new pair')} to review{speed}. The newest:")
     name = string(job.payload, "collection")
-    newest = shared_engine().repositories.faqs.list(shared_engine().collection(name).id, ids=ids[-LIVE_ROWS:])
-    live_table(list(reversed(newest)))
+    newest = shared_engine().repositories.faqs.list(shared_engine().collection(name).id, ids=ids[-MOST_NEWEST:])
+    lines = [f"{counted(len(ids), 'new pair')} to review{speed}. The newest:"]
+    lines += [f"{plain(shortened(pair.question, MOST_CHARACTERS))}" for pair in reversed(newest)]
+    st.caption("  \n".join(lines))
 
 
 def _ids(event: Mapping[str, Json]) -> Sequence[str]:

@@ -57,8 +57,14 @@ class FaqFilter:
 
 def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
     """Controls for what to show; the rarer ones are folded away."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Search", key=f"{key}-search", placeholder="Words in question, answer or quote", width=300)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        text = st.text_input(
+            "Search",
+            key=f"{key}-search",
+            placeholder="Search questions, answers, quotes",
+            label_visibility="collapsed",
+            width=300,
+        )
         chosen = _status_control(pairs, key=f"{key}-status")
         folded = st.popover("More filters", icon=":material/filter_list:", width="content")
     with folded:
@@ -79,6 +85,7 @@ def _status_control(pairs: Sequence[FaqPair], *, key: str) -> FaqStatus | None:
         format_func=lambda name: labels[name],
         key=key,
         required=True,
+        label_visibility="collapsed",
         width="content",
     )
     return None if chosen in (None, ALL_STATUSES) else FaqStatus(chosen)
@@ -99,11 +106,6 @@ def faq_rows(pairs: Sequence[FaqPair]) -> dict[str, list[str | float | int | Non
 def table_height(rows: int, most: int) -> int:
     """Pixels of a table that shows all its rows, or `most` of them at a time."""
     return (min(rows, most) + 1) * ROW_HEIGHT + 4
-
-
-def live_table(pairs: Sequence[FaqPair]) -> None:
-    """Pairs to look at while more of them come."""
-    st.dataframe(faq_rows(pairs), column_config=COLUMNS, hide_index=True, row_height=ROW_HEIGHT)
 
 
 def selection_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import streamlit as st
@@ -36,6 +36,8 @@ POLL_S = 1.0
 SHOWN_FOR = timedelta(minutes=15)
 """How long the card of an ended job stays on the page that started it; the Monitor keeps it."""
 MOST_CARDS = 6
+TELLING = 0.05
+"""Progress from which the time that is left is told: until then it is mostly that of reading files and loading a model."""
 
 Details = Callable[[Job], None]
 """Shows more of a job below its progress, such as a loss curve."""
@@ -44,6 +46,11 @@ Details = Callable[[Job], None]
 def is_active(job: Job) -> bool:
     """Whether the job waits or runs."""
     return not job.state.ended
+
+
+def is_working(kinds: Iterable[str]) -> bool:
+    """Whether a job of one of these kinds waits or runs."""
+    return bool(_active_ids(_shown(kinds)))
 
 
 def job_title(job: Job) -> str:
@@ -55,11 +62,20 @@ def job_title(job: Job) -> str:
     return f"{title}: {subject}" if subject else title
 
 
-def job_cards(kinds: Sequence[str], details: Details | None = None, *, ended: bool = True) -> None:
-    """Cards of the active and (with `ended`) the lately ended jobs of some kinds; they follow the work until it ends."""
+def job_cards(
+    kinds: Sequence[str],
+    details: Details | None = None,
+    *,
+    ended: bool = True,
+    watch: Callable[[], object] = lambda: None,
+) -> None:
+    """Cards of the active and (with `ended`) the lately ended jobs of some kinds; they follow the work until it ends.
+
+    The whole page runs again when a job begins or ends, and when what `watch` gives has changed.
+    """
     active = _active_ids(_shown(kinds))
     fragment = st.fragment(_cards, run_every=POLL_S if active else None)
-    fragment(tuple(kinds), active, details, ended)
+    fragment(tuple(kinds), (active, watch()), details, ended, watch)
 
 
 def _shown(kinds: Iterable[str]) -> list[Job]:
@@ -67,9 +83,14 @@ def _shown(kinds: Iterable[str]) -> list[Job]:
     jobs = [job for kind in kinds for job in shared_engine().jobs.list(kind, limit=50)]
     recent = [job for job in jobs if is_active(job) or (job.finished_at is not None and job.finished_at > since)]
     recent.sort(key=lambda job: job.created_at, reverse=True)
-    active = [job for job in recent if is_active(job)]
+    active = sorted((job for job in recent if is_active(job)), key=_turn)
     ended = [job for job in recent if not is_active(job)]
     return [*active, *ended][: max(MOST_CARDS, len(active))]
+
+
+def _turn(job: Job) -> tuple[bool, datetime]:
+    """What runs comes first, then what waits, in the order in which it will be done."""
+    return job.state is JobState.QUEUED, job.created_at
 
 
 def _active_ids(jobs: Iterable[Job]) -> frozenset[str]:
@@ -77,9 +98,15 @@ def _active_ids(jobs: Iterable[Job]) -> frozenset[str]:
 
 
 @guarded
-def _cards(kinds: Sequence[str], active_before: frozenset[str], details: Details | None, ended: bool) -> None:
+def _cards(
+    kinds: Sequence[str],
+    before: tuple[frozenset[str], object],
+    details: Details | None,
+    ended: bool,
+    watch: Callable[[], object],
+) -> None:
     jobs = _shown(kinds)
-    if _active_ids(jobs) != active_before:
+    if (_active_ids(jobs), watch()) != before:
         st.rerun()  # the whole page: what the job made belongs to other parts of it, and polling may end
     for job in jobs:
         if ended or is_active(job):
@@ -94,7 +121,7 @@ def job_card(job: Job, details: Details | None = None) -> None:
             st.markdown(f"**{plain(shortened(job_title(job), 70))}**", width="content")
             st.caption(" · ".join(filter(None, (_times(job), _outcome(job)))), width="stretch")
             _buttons(job)
-        if is_active(job):
+        if job.state is JobState.RUNNING:
             st.progress(job.progress, text=plain(_progress_text(job)))
         if job.error is not None:
             show_stored_error(job.error)
@@ -120,7 +147,8 @@ def _outcome(job: Job) -> str:
 def _progress_text(job: Job) -> str:
     if job.cancel_requested:
         return "Stopping"
-    left = "" if job.eta_s is None else f" · about {duration(job.eta_s)} left"
+    known = job.eta_s is not None and job.progress >= TELLING
+    left = f" · about {duration(job.eta_s or 0.0)} left" if known else ""
     return f"{job.message}{left}"
 
 

@@ -29,8 +29,11 @@ class Responder:
         return self.adapter or self.model or BASE
 
 
-def collection_picker(label: str = "Collection", *, key: str) -> Collection | None:
-    """Let the person choose one of the collections; None while there is none."""
+def collection_picker(label: str = "Collection", *, key: str, named_only: bool = False) -> Collection | None:
+    """Let the person choose one of the collections; None while there is none.
+
+    With `named_only` the box shows nothing but the names: for a place where label and counts are said by what stands around.
+    """
     collections = {collection.name: collection for collection in shared_engine().collections()}
     if not collections:
         return None
@@ -39,7 +42,8 @@ def collection_picker(label: str = "Collection", *, key: str) -> Collection | No
         label,
         list(collections),
         key=key,
-        format_func=lambda name: describe(collections[name]),
+        format_func=lambda name: name if named_only else describe(collections[name]),
+        label_visibility="collapsed" if named_only else "visible",
         on_change=_remember_collection,
         args=(key,),
     )

@@ -13,7 +13,7 @@ from app.components.empty import empty_state
 from app.components.extraction import extraction_details, language_picker
 from app.components.faq_export import export_menu
 from app.components.faq_review import faq_review
-from app.components.jobs import job_cards
+from app.components.jobs import is_working, job_cards
 from app.components.pickers import collection_picker, model_picker
 from app.resources import shared_engine
 from app.state import tab_state
@@ -23,11 +23,16 @@ from engine.ingest import SUPPORTED_SUFFIXES
 def render() -> None:
     """Show the page."""
     st.title("Documents & FAQ")
-    st.caption("Each pair of question and answer comes with a verbatim quote from the page that it was made from.")
-    _upload()
-    job_cards(("extract",), extraction_details)
+    names = _names()
+    working = is_working(("extract",))
+    if not names and not working:
+        st.caption("Each pair of question and answer comes with a verbatim quote from the page that it was made from.")
+    _upload(names, expanded=not names and not working)
+    job_cards(("extract",), extraction_details, watch=_names)
     job_cards(("ingest",), ended=False)
-    collection = collection_picker("Look at", key="documents-collection")
+    collection = collection_picker("Collection to look at", key="documents-collection", named_only=True)
+    if collection is None and working:
+        return
     if collection is None:
         empty_state(
             "description", "No documents yet", "Hand over a PDF, DOCX, PPTX, XLSX, CSV, MD, HTML, TXT or EPUB file above."
@@ -46,10 +51,14 @@ def render() -> None:
             export_menu(collection)
 
 
-def _upload() -> None:
+def _names() -> list[str]:
+    return [collection.name for collection in shared_engine().collections()]
+
+
+def _upload(names: Sequence[str], *, expanded: bool) -> None:
     state = tab_state()
-    names = [collection.name for collection in shared_engine().collections()]
-    with st.expander("Add documents", expanded=not names, icon=":material/upload_file:"):
+    # Another key gives another box: one that was opened by hand is shut when its files have been handed over.
+    with st.expander("Add documents", expanded=expanded, icon=":material/upload_file:", key=f"add-{state.upload_round}"):
         left, right = st.columns([2, 3], gap="medium")
         with left:
             index = names.index(state.collection) if state.collection in names else (0 if names else None)

@@ -106,5 +106,19 @@ def test_pairs_of_a_running_extraction_are_shown_as_they_arrive(
     engine.jobs.claim("host:1:test", ["extract"])
     engine.jobs.emit(job.id, {"pairs": [pair.id for pair in handbook[:4]], "per_minute": 84.2})
     page = open_page("documents")
-    assert any("4 new pairs to review · 84 a minute" in text.value for text in page.caption)
-    assert list(page.dataframe[0].value["Question"]) == [pair.question for pair in reversed(handbook[:4])]
+    told = next(text.value for text in page.caption if "4 new pairs to review · 84 a minute" in text.value)
+    newest = [line.replace("\\", "") for line in told.split("  \n")[1:]]
+    assert newest == [pair.question for pair in reversed(handbook[1:4])]
+
+
+def test_the_first_documents_of_a_home_are_followed_from_the_beginning(engine: Engine, open_page: OpenPage) -> None:
+    page = open_page("documents")
+    assert page.expander[0].proto.expanded
+    engine.jobs.submit("extract", {"collection": "New", "files": [{"name": "b.md", "path": "x"}]})
+    begun(engine, "New")
+    page.run()
+    assert not page.expander[0].proto.expanded
+    assert not any("No documents yet" in text.value for text in page.markdown)
+    cards = [text.value for text in page.markdown if "Extract FAQ pairs" in text.value]
+    assert ["b" in card.split(": ")[-1] for card in cards] == [True, False], "what runs comes first"
+    assert len(page.get("progress")) == 1
