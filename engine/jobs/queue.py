@@ -10,29 +10,22 @@ Each transition is one statement with the state it starts from in its WHERE, so 
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-import psutil
-from sqlalchemy import ColumnElement, and_, exists, or_, update
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlalchemy import update
+from sqlmodel import col, select
 
 from engine.db.session import Database
 from engine.db.tables import JobEventRow, JobRow
 from engine.domain import Job, JobState, Json, new_id, utc_now
-from engine.errors import ConflictError, ErrorInfo, JobInterrupted, NotFoundError
+from engine.errors import ConflictError, ErrorInfo, JobInterrupted
+from engine.jobs.owners import is_alive
+from engine.jobs.rows import claimable, find_row, owned_by, to_job
 
 RESUMABLE = (JobState.FAILED, JobState.ABORTED, JobState.CANCELLED)
-
-
-def new_owner() -> str:
-    """A name for a worker that tells its host and process: host, process number, when the process began, and which worker."""
-    began = psutil.Process().create_time()
-    return f"{socket.gethostname()}:{os.getpid()}:{began:.2f}:{uuid.uuid4().hex[:8]}"
+_LONGEST_MESSAGE = 300
+_STOPPED = "Stopped; what was done is kept"
 
 
 class JobQueue:
@@ -64,7 +57,7 @@ class JobQueue:
         with self._db.write() as session:
             session.add(row)
             session.flush()
-            return _to_job(row)
+            return to_job(row)
 
     def get(self, job_id: str) -> Job:
         """A job.
@@ -73,13 +66,13 @@ class JobQueue:
             NotFoundError: there is none with this identifier.
         """
         with self._db.read() as session:
-            return _to_job(_row(session, job_id))
+            return to_job(find_row(session, job_id))
 
     def unfinished(self, kind: str) -> Sequence[Job]:
         """The jobs of a kind that wait or run."""
         query = select(JobRow).where(JobRow.kind == kind, col(JobRow.state).in_((JobState.QUEUED, JobState.RUNNING)))
         with self._db.read() as session:
-            return [_to_job(row) for row in session.exec(query)]
+            return [to_job(row) for row in session.exec(query)]
 
     def staged_paths(self) -> set[str]:
         """The uploads that jobs may still ask for: those of all jobs that wait, run, or may be resumed."""
@@ -95,12 +88,12 @@ class JobQueue:
         if kind is not None:
             query = query.where(JobRow.kind == kind)
         with self._db.read() as session:
-            return [_to_job(row) for row in session.exec(query)]
+            return [to_job(row) for row in session.exec(query)]
 
     def claim(self, owner: str, kinds: Sequence[str], job_id: str | None = None) -> Job | None:
         """Take the oldest job that is due (or the one named) and mark it as running; None when there is none to take."""
         now = utc_now()
-        due = _claimable(kinds) & (col(JobRow.run_after) <= now)
+        due = claimable(kinds) & (col(JobRow.run_after) <= now)
         if job_id is not None:
             due = due & (col(JobRow.id) == job_id)
         chosen = select(JobRow.id).where(due).order_by(col(JobRow.created_at)).limit(1).scalar_subquery()
@@ -122,7 +115,7 @@ class JobQueue:
         )
         with self._db.write() as session:
             row = session.scalars(statement).first()
-            return None if row is None else _to_job(row)
+            return None if row is None else to_job(row)
 
     def beat(self, job_id: str, owner: str) -> bool:
         """Say that the job is alive.
@@ -131,7 +124,7 @@ class JobQueue:
         """
         statement = (
             update(JobRow)
-            .where(*_owned(job_id, owner))
+            .where(*owned_by(job_id, owner))
             .values(heartbeat_at=utc_now())
             .returning(col(JobRow.cancel_requested))
             .execution_options(synchronize_session=False)
@@ -141,7 +134,7 @@ class JobQueue:
 
     def report(self, job_id: str, owner: str, progress: float, message: str) -> None:
         """Store progress (0…1) and what is going on."""
-        self._update(job_id, owner, progress=min(max(progress, 0.0), 1.0), message=message[:300])
+        self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0))
 
     def emit(self, job_id: str, data: Mapping[str, Json]) -> None:
         """Store something that the job reports besides its progress."""
@@ -164,16 +157,16 @@ class JobQueue:
 
     def abort(self, job_id: str, owner: str) -> None:
         """End a running job that someone stopped."""
-        self._end(job_id, owner, JobState.ABORTED, "Stopped; what was done is kept")
+        self._end(job_id, owner, JobState.ABORTED, _STOPPED)
 
     def requeue(self, job_id: str, owner: str, message: str, *, delay_s: float = 0.0, refund_attempt: bool = False) -> None:
         """Put a running job back, to be taken again after `delay_s` seconds."""
         self._update(
             job_id,
             owner,
+            message,
             state=JobState.QUEUED,
-            owner_value=None,
-            message=message[:300],
+            owner=None,
             run_after=utc_now() + timedelta(seconds=delay_s),
             attempts=col(JobRow.attempts) - int(refund_attempt),
         )
@@ -186,13 +179,13 @@ class JobQueue:
         """
         self.recover()
         with self._db.write() as session:
-            row = _row(session, job_id)
+            row = find_row(session, job_id)
             if row.state == JobState.QUEUED:
                 row.state, row.finished_at, row.message = JobState.CANCELLED, utc_now(), "Cancelled before it began"
             elif row.state == JobState.RUNNING:
                 row.cancel_requested, row.message = True, "Stopping"
             session.flush()
-            return _to_job(row)
+            return to_job(row)
 
     def resume(self, job_id: str) -> Job:
         """Queue a failed, stopped or cancelled job again; it goes on from what it had done.
@@ -202,13 +195,13 @@ class JobQueue:
             ConflictError: the job waits, runs or has succeeded.
         """
         with self._db.write() as session:
-            row = _row(session, job_id)
+            row = find_row(session, job_id)
             if row.state not in RESUMABLE:
                 raise ConflictError(f"the job is {row.state}", hint="Only a failed, aborted or cancelled job can be resumed.")
             row.state, row.attempts, row.cancel_requested = JobState.QUEUED, 0, False
             row.error, row.finished_at, row.run_after, row.message = None, None, utc_now(), "Waiting to go on"
             session.flush()
-            return _to_job(row)
+            return to_job(row)
 
     def recover(self) -> Sequence[Job]:
         """Deal with running jobs whose process went away.
@@ -223,7 +216,7 @@ class JobQueue:
             for row in lost:
                 _interrupt(row)
             session.flush()
-            return [_to_job(row) for row in lost]
+            return [to_job(row) for row in lost]
 
     def _lost(self, row: JobRow) -> bool:
         """Whether nobody works on a running job any more.
@@ -231,54 +224,28 @@ class JobQueue:
         On this host that can be seen. A process that is alive keeps its job even when it was silent, such as while the
         machine slept. Of another host only the heartbeat tells.
         """
-        host, *process = (row.owner or "").split(":")
-        if host == socket.gethostname() and len(process) == 3:
-            return not _alive(int(process[0]), float(process[1]))
+        alive = is_alive(row.owner or "")
+        if alive is not None:
+            return not alive
         return row.heartbeat_at is None or utc_now() - row.heartbeat_at > self._stale
 
     def _end(self, job_id: str, owner: str, state: JobState, message: str, **values: object) -> None:
-        self._update(job_id, owner, state=state, message=message[:300], finished_at=utc_now(), **values)
+        self._update(job_id, owner, message, state=state, finished_at=utc_now(), **values)
 
-    def _update(self, job_id: str, owner: str, **values: object) -> None:
-        if "owner_value" in values:
-            values["owner"] = values.pop("owner_value")
+    def _update(self, job_id: str, owner: str, message: str, /, **values: object) -> None:
+        changed = update(JobRow).where(*owned_by(job_id, owner)).values(message=message[:_LONGEST_MESSAGE], **values)
         with self._db.write() as session:
-            session.execute(
-                update(JobRow).where(*_owned(job_id, owner)).values(**values).execution_options(synchronize_session=False)
-            )
+            session.execute(changed.execution_options(synchronize_session=False))
 
 
 def _files(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _alive(pid: int, began: float) -> bool:
-    """Whether the process that began at this time still runs, and not another one that got its number."""
-    try:
-        return abs(psutil.Process(pid).create_time() - began) < 1.0
-    except psutil.Error:
-        return False
-
-
-def _claimable(kinds: Sequence[str]) -> ColumnElement[bool]:
-    """Queued, of a kind that the worker knows, and its lock is free."""
-    other = aliased(JobRow)
-    lock_taken = exists().where(col(other.lock) == col(JobRow.lock), col(other.state) == JobState.RUNNING)
-    return and_(
-        col(JobRow.state) == JobState.QUEUED,
-        col(JobRow.kind).in_(kinds),
-        or_(col(JobRow.lock).is_(None), ~lock_taken),
-    )
-
-
-def _owned(job_id: str, owner: str) -> tuple[ColumnElement[bool], ...]:
-    return (col(JobRow.id) == job_id, col(JobRow.owner) == owner, col(JobRow.state) == JobState.RUNNING)
-
-
 def _interrupt(row: JobRow) -> None:
     row.owner = None
     if row.cancel_requested:
-        row.state, row.finished_at, row.message = JobState.ABORTED, utc_now(), "Stopped; what was done is kept"
+        row.state, row.finished_at, row.message = JobState.ABORTED, utc_now(), _STOPPED
     elif row.attempts < row.max_attempts:
         row.state, row.run_after, row.message = JobState.QUEUED, utc_now(), "Interrupted; waiting to go on"
     else:
@@ -292,29 +259,3 @@ def _interrupt(row: JobRow) -> None:
 def error_json(error: ErrorInfo) -> dict[str, Json]:
     """An error as plain JSON."""
     return {"code": error["code"], "message": error["message"], "hint": error["hint"], "retryable": error["retryable"]}
-
-
-def _row(session: Session, job_id: str) -> JobRow:
-    row = session.get(JobRow, job_id)
-    if row is None:
-        raise NotFoundError(f"no job {job_id}", hint="List the jobs with `nexus jobs list`.")
-    return row
-
-
-def _to_job(row: JobRow) -> Job:
-    return Job(
-        id=row.id,
-        kind=row.kind,
-        state=JobState(row.state),
-        payload=row.payload,
-        progress=row.progress,
-        message=row.message,
-        result=row.result,
-        error=row.error,
-        attempts=row.attempts,
-        max_attempts=row.max_attempts,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        cancel_requested=row.cancel_requested,
-    )

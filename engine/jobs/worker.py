@@ -13,7 +13,8 @@ from typing import Protocol
 from engine.cancellation import CancelToken
 from engine.domain import Job, Json
 from engine.errors import CancelledError, ErrorInfo, NexusError, StorageError
-from engine.jobs.queue import JobQueue, new_owner
+from engine.jobs.owners import new_owner
+from engine.jobs.queue import JobQueue
 
 logger = logging.getLogger(__name__)
 

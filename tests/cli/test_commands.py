@@ -17,7 +17,7 @@ from engine.agents import AgentDelta, SmartAgent
 from engine.chat import ChatDelta
 from engine.container import Engine
 from engine.domain import AgentReply, Completion, FaqStatus, FinishReason
-from engine.jobs.queue import new_owner
+from engine.jobs.owners import new_owner
 
 PAIR_FIELDS = {"id", "question", "answer", "quote", "document", "page", "score", "status"}
 Records = Callable[..., list[dict]]

@@ -17,7 +17,7 @@ from engine.db.tables import JobRow
 from engine.domain import JobState, utc_now
 from engine.errors import ConflictError, InputError, NotFoundError
 from engine.jobs import JobQueue
-from engine.jobs.queue import new_owner
+from engine.jobs.owners import new_owner
 
 ERROR = InputError("no good", hint="better").info()
 
@@ -161,7 +161,6 @@ import sys
 from pathlib import Path
 from engine.db.session import Database
 from engine.jobs import JobQueue
-from engine.jobs.queue import new_owner
 
 queue = JobQueue(Database(Path(sys.argv[1])))
 while (job := queue.claim("host:1:x", ["a"])) is not None:
