@@ -155,8 +155,9 @@ def _no_repetition(candidate: Candidate, _page_text: str) -> str:
     asked = [word.lower() for word in words(candidate.question)]
     content = [word for word in asked if word not in STOP_WORDS]
     pairs = list(pairwise(asked))
+    telling = [pair for pair in pairs if not STOP_WORDS.issuperset(pair)]  # "of the" may come twice
     doubled = any(left == right for left, right in pairs)
-    if doubled or any(content.count(word) > 2 for word in content) or any(pairs.count(pair) > 1 for pair in pairs):
+    if doubled or any(content.count(word) > 2 for word in content) or any(telling.count(pair) > 1 for pair in telling):
         return "The question repeats itself."
     return ""
 

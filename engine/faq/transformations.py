@@ -25,18 +25,29 @@ _IRREGULAR = word_set(
     " has:have have:have"
 )
 _BASES = dict(pair.split(":") for pair in sorted(_IRREGULAR))
+_THIRD_PERSON = word_set(
+    "becomes belongs causes comes consists creates defines depends describes exists follows forms gives goes grows"
+    " happens helps increases involves leads links lives makes means moves occurs operates owns plays prevents"
+    " produces protects reduces reflects refers releases remains represents says seeks seems serves shares shows"
+    " speaks stands starts states teaches tends treats uses varies wants works writes"
+)
+"""Further verbs that are mostly verbs in this form; a model tells where one is a noun."""
 _HAVE = ("has", "have", "had")
 _ADVERBS = "also|often|then|later|first|never|only|once|still|now|(?!family|reply|supply|assembly)[a-z]+ly"
 _STATEMENT = re.compile(
     rf"(?P<subject>\S.{{1,80}}?)\s(?:(?P<adverb>{_ADVERBS})\s)?"
-    rf"(?P<verb>{AUXILIARIES}|{'|'.join(_BASES)}|{'|'.join(PLAIN_VERBS)}|(?!named\b)[a-z]{{2,}}ed)\s(?P<rest>.+)",
+    rf"(?P<verb>{AUXILIARIES}|{'|'.join(_BASES)}|{'|'.join(PLAIN_VERBS)}|{'|'.join(sorted(_THIRD_PERSON))}|(?!named\b)[a-z]{{2,}}ed)\s(?P<rest>.+)",
     re.DOTALL,
 )
 # "In 1990, …": what a sentence says first of time, place or manner.
 _LEAD = re.compile(
-    r"(?P<lead>(?:In|On|At|By|From|During|After|Before|Since|For|With|Under|Until|Between|Currently|Today|Later|However|Usually|Also"
-    r"|So|Soon|Finally|Traditionally|As of|Following|Despite|According to)\b(?: [^,]{0,70})?),\s+"
+    r"(?P<lead>(?:In|On|At|By|From|During|After|Before|Since|For|With|Under|Until|Between|As|Among|Through|Throughout|Within|Like"
+    r"|Unlike|Over|Around|Near|Outside|Inside|Besides|Following|Despite|Instead|Because of|Due to|Along with|Together with"
+    r"|According to|Based on|Today|Later|However|Also|So|Soon|Then|Thus|Therefore|Moreover|Furthermore|Nevertheless|Thereafter"
+    r"|Afterwards|Sometimes|Often|[A-Z][a-z]+ly)\b(?: [^,]{0,90})?),\s+"
 )
+_ASIDE = re.compile(r"\s?(?:\([^()]{0,160}\)|\[[^\[\]]{0,60}\])")
+"""What stands in brackets is hardly ever needed for a question."""
 _UNFIT_SUBJECT = re.compile(
     r"[;:(),\"“]|^\S+ly\b|^(?:of|in|on|at|by|for|with|after|before|during|from|to|as|so|over|all|any|each|every|no)\b"
     r"|\b(?:that|which|who|whose|if|when|while|because|since|although|though|where|there|to|not|it|they|he|she|we|you|i|this|these"
@@ -126,7 +137,7 @@ def transformed_questions(sentence: str, context: str = "") -> Iterator[tuple[st
 
 def _read(sentence: str) -> _Statement | None:
     """The first clause of a statement; None where its subject cannot be told, or leans on another sentence."""
-    text = " ".join(sentence.split()).rstrip(".!")
+    text = _ASIDE.sub("", " ".join(sentence.split())).rstrip(".!")
     lead = _LEAD.match(text)
     match = _STATEMENT.fullmatch(text, lead.end() if lead else 0)
     if match is None or _UNFIT_SUBJECT.search(match["subject"]) or len(match["subject"].split()) > _MAX_SUBJECT_WORDS:
@@ -165,8 +176,9 @@ def _heads(statement: _Statement, context: str) -> list[str]:
     """What a question about the rest begins with, after its question word: "did Gustave Eiffel build"."""
     subject = statement.subject
     names = [subject if statement.lead else lowered(subject, context)]
-    if " " not in subject and names != [subject] and subject.lower() not in context:
-        names.append(subject)  # "Returns" or "Athens"
+    unsure = subject[1:] != subject[1:].lower() or (" " not in subject and subject.lower() not in context)
+    if unsure and names != [subject] and subject.split()[0].lower() not in _ARTICLES:
+        names.append(subject)  # "Athens" and "Abu al-Qasim", but "returns" and "common uses in Athens"
     if statement.helped:
         return [f"{statement.verb} {name}" for name in names]
     return [f"{_do(statement.verb)} {name} {base}" for name, base in product(names, _bases(statement.verb))]
@@ -175,7 +187,7 @@ def _heads(statement: _Statement, context: str) -> list[str]:
 def _do(verb: str) -> str:
     if verb in ("have", *PLAIN_VERBS.values()):
         return "do"
-    return "does" if verb == "has" or verb in PLAIN_VERBS else "did"
+    return "does" if verb == "has" or verb in PLAIN_VERBS or verb in _THIRD_PERSON else "did"
 
 
 def _bases(verb: str) -> tuple[str, ...]:
@@ -183,8 +195,10 @@ def _bases(verb: str) -> tuple[str, ...]:
     known = _BASES.get(verb) or PLAIN_VERBS.get(verb)
     if known:
         return (known,)
-    if verb.endswith("ied"):
+    if verb.endswith(("ied", "ies")):
         return (f"{verb[:-3]}y",)
+    if verb in _THIRD_PERSON:
+        return (verb[:-2] if verb.endswith("oes") else verb[:-1],)
     stem = verb.removesuffix("ed")
     if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "se":
         return (stem, stem[:-1])

@@ -122,6 +122,7 @@ def test_foreign_questions_may_repeat_small_words_only(good: Candidate, question
         ("Who was the first buyer?", "Ada was the first buyer."),
         ("When did refunds begin in Germany?", "Refunds began in Germany in 2019."),
         ("When do refunds begin?", "Refunds begin after the parcel is back."),
+        ("What is the name of the head of the refund desk?", "Ada is the name of the head of the refund desk."),
     ],
 )
 def test_a_quote_that_answers_its_question_passes(good: Candidate, question: str, quote: str) -> None:
