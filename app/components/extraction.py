@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.components.jobs import is_active
-from app.components.text import counted, number, plain, shortened, string
+from app.components.text import counted, plain, shortened, string
 from app.resources import shared_engine
-from engine.domain import Job, Json
+from engine.domain import Job, JobState, Json
 from engine.errors import NexusError
 from engine.faq.language import LANGUAGES
 
-MOST_NEWEST = 3
-MOST_CHARACTERS = 110
+MOST_CHARACTERS = 80
 AS_DOCUMENT = "as the document"
 
 
@@ -39,25 +37,19 @@ def extraction_details(job: Job) -> None:
     """Show more of an extraction below its progress; other jobs have no more to show."""
     if job.kind != "extract":
         return
-    if is_active(job):
-        _arriving(job)
+    if job.state is JobState.RUNNING:
+        _newest(job)
     for line in string(job.result or {}, "notice").splitlines():
         st.caption(f":material/info: {plain(line)}")
 
 
-def _arriving(job: Job) -> None:
-    """How many pairs there are, how fast they come, and the newest of them."""
-    events = shared_engine().jobs.events(job.id)
-    ids = [faq_id for event in events for faq_id in _ids(event)]
-    if not ids:
-        return
-    rate = number(events[-1], "per_minute")
-    speed = "" if rate is None else f" · {rate:,.0f} a minute"
+def _newest(job: Job) -> None:
+    """The pair that came last. Always one line: what stands below must not move while somebody reads it."""
+    ids = [faq_id for event in shared_engine().jobs.events(job.id) for faq_id in _ids(event)]
     name = string(job.payload, "collection")
-    newest = shared_engine().repositories.faqs.list(shared_engine().collection(name).id, ids=ids[-MOST_NEWEST:])
-    lines = [f"{counted(len(ids), 'new pair')} to review{speed}. The newest:"]
-    lines += [f"{plain(shortened(pair.question, MOST_CHARACTERS))}" for pair in reversed(newest)]
-    st.caption("  \n".join(lines))
+    found = shared_engine().repositories.faqs.list(shared_engine().collection(name).id, ids=ids[-1:]) if ids else []
+    question = plain(shortened(found[0].question, MOST_CHARACTERS)) if found else "none yet"
+    st.caption(f"{counted(len(ids), 'new pair')} to review, below. The newest: {question}")
 
 
 def _ids(event: Mapping[str, Json]) -> Sequence[str]:

@@ -66,6 +66,7 @@ ORIGINS = {
     "translated": "The model worded question and answer, in another language than the document's.",
     "imported": "The pair was imported.",
 }
+NO_BREAK = "\N{NO-BREAK SPACE}"
 ICONS = (":green[:material/check_circle:]", ":orange[:material/remove_circle:]", ":red[:material/cancel:]")
 
 
@@ -91,5 +92,5 @@ def score_view(pair: FaqPair) -> None:
         if not pair.parts:
             st.caption("Nobody noted what this score is made of.")
             return
-        lines = [f"{ICONS[level(value)]} {plain(text)} :gray[{value:.0%}]" for text, value in in_words(pair.parts)]
+        lines = [f"{ICONS[level(value)]} {plain(text)}{NO_BREAK}:gray[{value:.0%}]" for text, value in in_words(pair.parts)]
         st.markdown("  \n".join(lines))

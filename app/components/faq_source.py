@@ -19,7 +19,7 @@ from engine.knowledge.proof import Proof
 CONTEXT = 4000
 """Characters of the page before and after the quote that are shown."""
 
-_HEIGHT = "clamp(18rem, 100vh - 24rem, 44rem)"
+_HEIGHT = "clamp(18rem, 100vh - 28rem, 44rem)"
 """Of a page's picture: with the pair beside it, it fits under what stands above."""
 _BOX = "border:1px solid rgba(128,128,128,.35);border-radius:.4rem;"
 _SCROLL = """<script>{

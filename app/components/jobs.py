@@ -36,7 +36,7 @@ POLL_S = 1.0
 SHOWN_FOR = timedelta(minutes=15)
 """How long the card of an ended job stays on the page that started it; the Monitor keeps it."""
 MOST_CARDS = 6
-TELLING = 0.05
+TELLING = 0.1
 """Progress from which the time that is left is told: until then it is mostly that of reading files and loading a model."""
 
 Details = Callable[[Job], None]
@@ -108,9 +108,23 @@ def _cards(
     jobs = _shown(kinds)
     if (_active_ids(jobs), watch()) != before:
         st.rerun()  # the whole page: what the job made belongs to other parts of it, and polling may end
+    waiting = [job for job in jobs if job.state is JobState.QUEUED]
+    done = [job for job in jobs if job.state is JobState.SUCCEEDED and ended]
     for job in jobs:
-        if ended or is_active(job):
+        if job.state is JobState.RUNNING or (ended and job.state in RESUMABLE):
             job_card(job, details)
+    _folded("Waiting", waiting, details)
+    _folded("Lately done", done, details)
+
+
+def _folded(title: str, jobs: Sequence[Job], details: Details | None) -> None:
+    """Cards of jobs that there is little to say of; several are folded away, so that what stands below stays in view."""
+    if len(jobs) == 1:
+        job_card(jobs[0], details)
+    elif jobs:
+        with st.expander(f"{title}: {len(jobs)}", key=f"jobs-{title}"):
+            for job in jobs:
+                job_card(job, details)
 
 
 def job_card(job: Job, details: Details | None = None) -> None:
