@@ -45,6 +45,7 @@ def extract(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     collection = parts.repositories.collections.ensure(request.collection)
     documents = _read(parts, context, request, collection)
     versions = take_over(parts, context, collection, request.files, documents)
+    context.progress(READING_SHARE, "Loading the model")
     embedder = RememberingEmbedder(parts.embedder)
     keeper = PairKeeper(parts, context, collection, embedder)
     _extract_all(parts, context, request, collection, documents, keeper, embedder)
