@@ -1,9 +1,12 @@
 """How much work pages take that are made to take much."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import pymupdf
 import pytest
 
+from engine.ingest import read_document
 from engine.ingest.pdf import alignment
 from engine.ingest.pdf.layout import Element, Line
 from engine.ingest.pdf.paragraphs import carry_over
@@ -72,3 +75,24 @@ def test_a_table_below_rows_that_are_none_is_still_found() -> None:
     rows += [line(f"Cell {row}", 100.0 * column, row, 30) for row in range(15, 27) for column in range(3)]
     tables = alignment.aligned_tables(rows)
     assert len(tables) == 1
+
+
+@pytest.mark.parametrize(("lines", "searched"), [(40, True), (400, False)])
+def test_drawn_tables_are_not_looked_for_among_very_much_text(
+    make_pdf: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, lines: int, searched: bool
+) -> None:
+    page = [((72.0, 60 + 700 * n / lines), "word " * 11 + f"end {n}", 1.5) for n in range(lines)]
+    path = make_pdf([page])
+    with pymupdf.open(path) as document:
+        document[0].draw_rect(pymupdf.Rect(60, 40, 500, 780))
+        document.saveIncr()
+    searches: list[pymupdf.Page] = []
+    find = pymupdf.Page.find_tables
+
+    def finding(page: pymupdf.Page, **options: bool) -> object:
+        searches.append(page)
+        return find(page, **options)
+
+    monkeypatch.setattr(pymupdf.Page, "find_tables", finding)
+    assert read_document(path).pages[0].text.count("end") == lines
+    assert bool(searches) is searched

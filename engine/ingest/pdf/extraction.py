@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _LOCK = threading.Lock()
 _MAX_TABLE_PATHS = 2000
 """A page with more drawn paths is a map or a chart; looking for tables in it could take minutes."""
+_MAX_TABLE_CHARACTERS = 20_000
+"""On a page with more text drawn tables are not looked for: MuPDF takes a second for so much of it, and four times as long for
+twice as much. A dense page of a newspaper has 15,000."""
 _MANY_SHAPES = 100
 """A page with no text and more drawn paths than this may have its letters drawn as shapes."""
 _BOLD = 16
@@ -163,7 +166,8 @@ def _is_cut_off(source: Source) -> bool:
 def _read_page(page: pymupdf.Page, number: int) -> PageLayout:
     lines = list(_lines(page))
     drawn: list[_Drawn] = page.get_bboxlog()
-    tables = _tables(page) if lines and _may_hold_tables(drawn) else []
+    characters = sum(len(line.text) for line in lines)
+    tables = _tables(page) if 0 < characters <= _MAX_TABLE_CHARACTERS and _may_hold_tables(drawn) else []
     free = [line for line in lines if not any(_is_inside(line.bbox, table.bbox) for table in tables)]
     for table, cells in aligned_tables(free):
         tables.append(table)
