@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(
     r"|not applicable|not available yet|see (?:below|above)|null|nan|x|○|o",
     re.IGNORECASE,
 )
-_YES = re.compile(r"(?:yes|y|true|✓|✔️?|☑️?|✅|included)(?![\w/-])", re.IGNORECASE)
+_YES = re.compile(r"(?:yes|y|true|✓|✔️?|☑️?|✅|included|allowed)(?![\w/-])", re.IGNORECASE)
 _NO = re.compile(r"(?:no|n|false|✗|✘|✕|✖️?|❌|not included|not allowed|not available)(?![\w/-])", re.IGNORECASE)
 _PARTIAL = re.compile(
     r"(?:partly|partially|optional|on request|extra|sometimes|at extra cost|for a fee|limited|if required)\b.{0,40}", re.I
@@ -79,12 +79,19 @@ class Label:
 
 
 def cells_of(row: str) -> list[Cell]:
-    """The cells of `label: value; label: value`. A semicolon inside a value stays in it."""
+    """The cells of `label: value; label: value`. A semicolon inside a value stays in it.
+
+    The first may have a value only: that of a table whose first column has no name.
+    """
     cells: list[Cell] = []
     for part in row.rstrip(" .").split("; "):
         label, colon, value = part.partition(": ")
         if colon and label.strip() and value.strip():
             cells.append(Cell(label.strip(), value.strip(), part.strip()))
+        elif not cells and part.strip() and "; " in row:
+            cells.append(Cell("", part.strip(), part.strip()))
+        elif cells and not cells[-1].label:
+            return []
         elif cells:
             last = cells.pop()
             cells.append(Cell(last.label, f"{last.value}; {part}", f"{last.span}; {part}"))

@@ -31,7 +31,7 @@ _ASKS = re.compile(
 )
 _IT = re.compile(r"\b(?:it|them|this)\b", re.IGNORECASE)
 _EXTREME = re.compile(r"(?P<which>max|maximum|min|minimum)\.?\s(?:number of\s|no\.? of\s)?(?P<noun>.+)", re.IGNORECASE)
-_NUMBER_OF = re.compile(r"(?:number|no\.?) of (?P<noun>.+)", re.IGNORECASE)
+_NUMBER_OF = re.compile(r"^(?:number|no\.?) of (?P<noun>.+)", re.IGNORECASE)
 _UNFIT = re.compile(r"[?!\"“”<>|{}\[\]()=]|(?<!Max)(?<!max)(?<!Min)(?<!min)\.\s")
 _MAX_LABEL_WORDS = 6
 
@@ -49,8 +49,7 @@ def question_to(label: Label, value: str, subject: Subject) -> str | None:
         return None
     noun = as_noun(name)
     for form in (_verb, _state, _truth, _trailing, _price, _money, _duration, _hours, _moment, _contact, _count, _special):
-        found = form(noun, value, subject)
-        if found is not None:
+        if (found := form(noun, value, subject)) is not None:
             return found or None
     return what_is(noun, subject)
 
@@ -209,6 +208,8 @@ def _hours(noun: str, value: str, subject: Subject) -> str | None:
 
 def _moment(noun: str, value: str, subject: Subject) -> str | None:
     head = noun.split()[-1]
+    if subject.preposition and noun in {"opens", "closes"} and is_clock(value):
+        return f"When do you {known.MOMENT_VERBS[noun]} {subject.preposition} {subject.phrase}?"
     if not is_moment(value) or subject.preposition:
         return None
     if noun in known.MOMENT_VERBS and subject.solid:
@@ -234,8 +235,7 @@ def _count(noun: str, value: str, subject: Subject) -> str | None:
         which = "minimum" if extreme["which"].lower().startswith("min") else "maximum"
         if known.is_plural(extreme["noun"].split()[-1]):
             return f"What is the {which} number of {extreme['noun']} {subject.preposition or 'for'} {subject.phrase}?"
-    number = _NUMBER_OF.fullmatch(noun)
-    counted = number["noun"] if number else noun
+    counted = _NUMBER_OF.sub(r"\g<noun>", noun)
     if not is_count(value) or not known.is_plural(counted.split()[0]) or counted.split()[-1] in known.PRICES | known.FEES:
         return None
     if subject.preposition or not subject.solid or " " in counted or subject.kind in known.PLACES | known.MASS_KINDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.faq import row_words as known
 from engine.faq.row_cells import DAYS as _DAYS
@@ -15,6 +15,7 @@ from engine.faq.row_cells import (
     is_code,
     is_date,
     is_english,
+    is_figure,
     is_measure,
     is_money,
     is_placeholder,
@@ -22,16 +23,24 @@ from engine.faq.row_cells import (
     is_truth,
     label_of,
 )
+from engine.faq.row_comparisons import comparison_question
+from engine.faq.row_facts import Told, normal, place_above, second_of, told_of, told_of_line
+from engine.faq.row_headings import Place, group, place_of, priced_below, whose_hours
 from engine.faq.row_labels import KNOWN, is_known, question_to
-from engine.faq.row_subjects import Subject, describe, heading_subject, kind_of, subject_column
+from engine.faq.row_places import VENUES
+from engine.faq.row_subjects import Subject, describe, heading_subject, kind_of
 from engine.faq.types import RowFact
+from engine.faq.words import words
 
 MAX_QUESTIONS_OF_A_ROW = 8
 """A row of many columns is asked about so many of them, those first whose names are understood."""
 
-_ENGLISH = KNOWN | known.PLACES | known.NAMED | known.COUNT_KINDS | known.MASS_KINDS | known.PROPERTY
+_ENGLISH = KNOWN.union(
+    *(known.PLACES, known.NAMED, known.COUNT_KINDS, known.MASS_KINDS, known.PROPERTY, known.DAY_NAMES, VENUES),
+    ("load", "user", "maximum", "minimum"),
+)
+"""Words that tell English tables from others."""
 _MAX_LINE_VALUE = 8
-_YOURS = Subject("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,9 @@ def row_questions(row: str, headings: Sequence[str] = (), context: str = "") -> 
     """Questions and answers of one row.
 
     `Plan: Basic; Price: 5 EUR` gives "How much does the Basic plan cost?" and "5 EUR"; a single `label: value` is asked about
-    with the heading that says what it is about.
+    with the heading that says what it is about; `Price; Basic: 5 EUR; Pro: 9 EUR` is asked about column by column. Where a
+    heading names a place, a group or a season, each question comes a second time with it, for documents in which several rows
+    answer the first.
 
     Args:
         row: as tables are written as text.
@@ -57,11 +68,13 @@ def row_questions(row: str, headings: Sequence[str] = (), context: str = "") -> 
     """
     cells = cells_of(row)
     around = "\n".join((*headings, context))
-    if not cells or not is_english([*(cell.label for cell in cells), *headings], _ENGLISH, around):
+    if not cells or not is_english([*_telling(cells, headings), *headings], _ENGLISH, around):
         return
-    found = list(_of_line(cells, headings) if len(cells) == 1 or _is_property(cells) else _of_row(cells, around))
-    found.sort(key=lambda asked: _rank(asked.fact.label))
-    yield from sorted(found[:MAX_QUESTIONS_OF_A_ROW], key=lambda asked: asked.column)
+    is_line = len(cells) == 1 or _is_property(cells)
+    found = list(_of_line(cells, headings, around) if is_line else _of_row(cells, headings, around))
+    ranks = {asked.column: _rank(asked.fact.label) for asked in found}
+    columns = sorted(ranks, key=lambda column: ranks[column])[:MAX_QUESTIONS_OF_A_ROW]
+    yield from sorted((asked for asked in found if asked.column in columns), key=lambda asked: asked.column)
 
 
 def fact_cells(row: str, headings: Sequence[str] = ()) -> Iterator[tuple[RowFact, str]]:
@@ -71,17 +84,27 @@ def fact_cells(row: str, headings: Sequence[str] = ()) -> Iterator[tuple[RowFact
         return
     if len(cells) == 1 or _is_property(cells):
         cell = _line_cell(cells)
-        subject = heading_subject(headings)
-        yield _line_fact(cell, subject), cell.value
-        return
-    at = subject_column(cells)
-    if at is not None:
-        second = _second(cells, at)
-        for i, cell in enumerate(cells):
-            if i != at:
-                yield _fact(cells[at], cell), cell.value
-                if second is not None and cell is not second:
-                    yield _fact(cells[at], cell, second), cell.value
+        told = told_of_line(cell, headings)
+        if told is None:
+            yield from ((fact, cell.value) for fact, _ in _line_facts(cell, headings))
+            return
+        found = [told]
+    else:
+        found = told_of(cells, headings)
+    for told in found:
+        second = second_of(cells, told)
+        for one in (told,) if second in (None, told.cell) else (told, replace(told, second=second)):
+            place = place_above(one, headings)
+            yield one.fact(), one.cell.value
+            if place is not None:
+                yield one.fact(place), one.cell.value
+
+
+def _telling(cells: Sequence[Cell], headings: Sequence[str]) -> Iterator[str]:
+    """What tells the language of a row: its labels; in comparisons the features and the things above, in the singular."""
+    yield from (cell.label or cell.value for cell in cells)
+    if not cells[0].label:
+        yield from (known.singular(word) for heading in headings for word in words(heading))
 
 
 def _rank(label: str) -> int:
@@ -91,49 +114,86 @@ def _rank(label: str) -> int:
     return 0 if wanted else 1 if is_known(label) else 2
 
 
-def _of_row(cells: Sequence[Cell], context: str) -> Iterator[RowQuestion]:
-    at = subject_column(cells)
-    if at is None:
-        return
-    own = cells[at]
-    subject = describe(own.label, own.value, context)
+def _of_row(cells: Sequence[Cell], headings: Sequence[str], context: str) -> Iterator[RowQuestion]:
+    all_told = told_of(cells, headings)
+    names = [label_of(told.cell.label).name.lower() for told in all_told]
+    for told in all_told:
+        second = second_of(cells, told) if _is_shared(told.own, context) else None
+        if told.cell is not second and told.cell.label != told.own.label:
+            repeated = names.count(label_of(told.cell.label).name.lower()) > 1 and not told.turned
+            yield from _of_told(replace(told, second=second), headings, context, repeated=repeated, speaks_unit=told.turned)
+
+
+def _of_told(
+    told: Told, headings: Sequence[str], context: str, *, repeated: bool = False, speaks_unit: bool = False
+) -> Iterator[RowQuestion]:
+    """The question to one fact, and the same with the place that the headings name."""
+    label, subject = label_of(told.cell.label), describe(told.own.label, told.own.value, context)
     if subject is None:
         return
-    if kind_of(own.label) in known.MATRIX and len(cells) > 2 and not any(is_known(cell.label) for cell in cells[1:]):
-        return  # columns are things, and the first cell is what is told of them
-    names = [label_of(cell.label).name.lower() for cell in cells]
-    second = _second(cells, at) if _is_shared(own, context) else None
-    for i, cell in enumerate(cells):
-        if i != at and cell is not second and cell.label != own.label:
-            label = label_of(cell.label)
-            if label.name.lower() == "hours" and "opening hours" in context.lower():
-                label = Label("Opening hours")
-            detail = label.detail or (label.unit if names.count(label.name.lower()) > 1 else "")
-            detail = ", ".join(filter(None, (second.value if second else "", detail)))
-            yield from _asked(i, cell, question_to(label, cell.value, subject), detail, _fact(own, cell, second))
+    if label.name.lower() == "hours" and "opening hours" in context.lower():
+        label = Label("Opening hours")
+    further = (told.second.value if told.second else "", label.detail or (label.unit if repeated else ""))
+    for place in dict.fromkeys((None, place_above(told, headings))):
+        within = " ".join(found.phrase for found in (told.place, place) if found and found.within)
+        about = replace(subject, phrase=f"{subject.phrase} {within}") if within else subject
+        question = (comparison_question if told.turned else question_to)(label, told.cell.value, about)
+        where = [found.phrase for found in (told.place, place) if found and not found.within]
+        if told.place and about.kind == "day":
+            where[0] = f"{about.preposition} {about.phrase}"
+            question = f"What are the opening hours of {told.place.phrase.removeprefix('at ')}?"
+        spoken = [f"in {label.unit}"] if speaks_unit and label.unit and is_figure(told.cell.value) else []
+        detail = ", ".join(filter(None, further))
+        yield from _asked(told.column, told.cell, question, (*spoken, *where), detail, told.fact(place))
 
 
-def _of_line(cells: Sequence[Cell], headings: Sequence[str]) -> Iterator[RowQuestion]:
+def _of_line(cells: Sequence[Cell], headings: Sequence[str], context: str) -> Iterator[RowQuestion]:
     cell = _line_cell(cells)
+    told = told_of_line(cell, headings)
+    if told is not None:
+        yield from _of_told(told, headings, context, speaks_unit=True)
+        return
     label = label_of(cell.label)
+    question = _line_question(cell, label, headings)
+    for fact, place in _line_facts(cell, headings):
+        yield from _asked(0, cell, question, (place.phrase,) if place else (), "" if _is_day(cell) else label.detail, fact)
+
+
+def _line_question(cell: Cell, label: Label, headings: Sequence[str]) -> str | None:
+    if _is_day(cell):
+        return _day_question(label.name, headings)
+    if priced_below(cell, headings) or (not is_known(label.name) and (not _is_short_fact(cell) or is_money(cell.value))):
+        return None
     subject = heading_subject(headings)
-    fact = _line_fact(cell, subject)
-    if _DAYS.fullmatch(label.name):
-        yield from _asked(0, cell, _day_question(label.name, headings), "", fact)
-        return
-    if not is_known(label.name) and not _is_short_fact(cell):
-        return
+    where = group(subject.phrase.removeprefix("the ")) if subject else None
+    if where is not None:
+        preposition, _, phrase = where.phrase.partition(" ")
+        subject = Subject(phrase, preposition=preposition)
     if len(cell.value.split()) > _MAX_LINE_VALUE * 2 or (subject is not None and label.name.lower() in subject.phrase.lower()):
-        return
-    if subject is None:
-        yield from _asked(0, cell, _your_question(label.name, cell.value), "", fact)
-        return
-    yield from _asked(0, cell, question_to(label, cell.value, subject), label.detail, fact)
+        return None
+    return _your_question(label.name, cell.value) if subject is None else question_to(label, cell.value, subject)
 
 
-def _asked(column: int, cell: Cell, question: str | None, detail: str, fact: RowFact) -> Iterator[RowQuestion]:
+def _line_facts(cell: Cell, headings: Sequence[str]) -> Iterator[tuple[RowFact, Place | None]]:
+    """What a line tells, and what it tells of the place that the headings name, if the subject is not that place."""
+    subject = None if _is_day(cell) else heading_subject(headings)
+    about = whose_hours(headings) if _is_day(cell) else subject.phrase if subject else ""
+    yield RowFact(normal(about), normal(cell.label)), None
+    place = place_of(headings[:-1] if about else headings)
+    if place is not None and normal(place.phrase.split(" ", 1)[1]).removeprefix("the ") not in normal(about):
+        yield RowFact(normal(f"{about} @ {place.phrase}"), normal(cell.label)), place
+
+
+def _is_day(cell: Cell) -> bool:
+    return _DAYS.fullmatch(label_of(cell.label).name) is not None
+
+
+def _asked(
+    column: int, cell: Cell, question: str | None, where: Sequence[str], detail: str, fact: RowFact
+) -> Iterator[RowQuestion]:
     if question is None:
         return
+    question = f"{' '.join((question[:-1], *where))}?"
     if detail:
         question = f"{question[:-1]} ({detail})?"
     yield RowQuestion(question, _answer(cell), column, fact)
@@ -160,20 +220,6 @@ def _line_cell(cells: Sequence[Cell]) -> Cell:
     return cells[0] if len(cells) == 1 else Cell(cells[0].value, cells[1].value, cells[1].value)
 
 
-def _line_fact(cell: Cell, subject: Subject | None) -> RowFact:
-    return RowFact(_normal(subject.phrase if subject else ""), _normal(cell.label))
-
-
-def _fact(own: Cell, cell: Cell, second: Cell | None = None) -> RowFact:
-    further = f"; {second.label}: {second.value}" if second else ""
-    return RowFact(_normal(f"{own.label}: {own.value}{further}"), _normal(cell.label))
-
-
-def _second(cells: Sequence[Cell], at: int) -> Cell | None:
-    """The cell that tells rows with one subject apart: the next that names something."""
-    return next((cell for i, cell in enumerate(cells) if i > at and is_text(cell.value)), None)
-
-
 def _is_shared(own: Cell, context: str) -> bool:
     """Whether several rows nearby have this subject."""
     return sum(line.startswith(f"{own.span}; ") for line in context.splitlines()) > 1
@@ -188,8 +234,9 @@ def _is_short_fact(cell: Cell) -> bool:
 
 def _day_question(day: str, headings: Sequence[str]) -> str | None:
     hours = next((h for h in reversed(headings) if "hours" in h.lower() or "opening times" in h.lower()), None)
-    subject = describe("day", day, "")
-    return f"What are the opening hours {subject.preposition} {subject.phrase}?" if hours and subject else None
+    subject, whose = describe("day", day, ""), whose_hours(headings)
+    of = f"of {whose} " if whose else ""
+    return f"What are the opening hours {of}{subject.preposition} {subject.phrase}?" if hours and subject else None
 
 
 def _your_question(name: str, value: str) -> str | None:
@@ -198,7 +245,3 @@ def _your_question(name: str, value: str) -> str | None:
     if is_placeholder(value) or noun.split()[-1] not in known.CONTACT_NOUNS | {"hours"}:
         return None
     return f"What {'are' if noun.endswith('hours') else 'is'} your {noun}?"
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.split()).casefold()

@@ -14,6 +14,7 @@ _MAX_SUBJECT = 80
 _MAX_WORDS = 10
 _CLAUSE = re.compile(r"\b(?:is|are|was|does|do|did|not|cannot|can|can't|doesn't|won't|has|have|will)\b")
 _AFTER_HEAD = re.compile(r"\s(?:in|of|for|with|over|abroad|to|from|up|per|on|at|under|without|\().*", re.IGNORECASE)
+_TELLS_OF_VALUES = known.PRICES | known.FEES | {"times", "hours"}
 _NUMBERED = re.compile(r"^(?:chapter\s|section\s)?[\d.]+[.)]?\s+", re.IGNORECASE)
 
 
@@ -95,7 +96,7 @@ def heading_subject(headings: Sequence[str]) -> Subject | None:
     for heading in reversed(headings):
         name = _NUMBERED.sub("", " ".join(heading.split())).partition(":")[0].strip(" .#-–")
         found = [word.lower() for word in words(name)]
-        if not found or all(word in known.GENERIC_HEADINGS for word in found):
+        if not found or all(word in known.GENERIC_HEADINGS for word in found) or found[-1] in _TELLS_OF_VALUES:
             continue
         if len(name) > 50 or len(found) > 6 or "?" in name or _CLAUSE.search(name) or not name[0].isalnum():
             return None
@@ -137,8 +138,8 @@ def _counted(kind: str, value: str, small: str) -> Subject:
     if kind in {"ticket", "rate", "membership", "pass"} and people in known.PEOPLE:
         return Subject(f"a {kind} for {value[0].lower()}{value[1:]}", True, kind=kind)
     last = words(value)[-1] if words(value) else ""
-    if _has_kind(value, kind) or (" " in value and last.lower() in known.STANDING_ALONE):
-        return Subject(f"the {small}", True, known.is_plural(last), kind)
+    if _has_kind(value, kind) or (last.lower() in known.STANDING_ALONE and (" " in value or kind == "room")):
+        return Subject(f"the {small if ' ' in small else small.lower()}", True, known.is_plural(last), kind)
     return Subject(f"the {value} {kind}", True, kind=kind)
 
 

@@ -115,6 +115,8 @@ VERBS = {
     "with": "have",
 }
 
+DAY_NAMES = word_set("monday tuesday wednesday thursday friday saturday sunday weekdays weekends")
+
 # Kinds of things, by how their names are said.
 PLACES = word_set("country city town region state island district county province destination nationality continent")
 NAMED = word_set(
@@ -134,7 +136,7 @@ COUNT_KINDS = word_set(
     "apartment suite pass lesson edition bundle vehicle car trip cabin offer menu contract policy programme program "
     "project department team library office branch shop store hotel restaurant museum vaccine kiln machine unit model "
     "pool hall court workshop school bus train ferry route boat bike bicycle kettle parameter field option setting "
-    "command variable function fund loan mortgage role job test exam kit series system device visa permit"
+    "command variable function fund loan mortgage role job test exam kit series system device visa permit pitch"
 )
 INCLUDING = word_set(
     "plan ticket delivery rate package membership subscription tariff pass tour course policy insurance edition "
@@ -184,7 +186,7 @@ _MASS = word_set(
     "assembly training heating tax vat help security encryption cover coverage gps nfc bluetooth water electricity "
     "linen luggage baggage service clothing electronics waste paper food tea coffee milk glass metal plastic wood "
     "paint oil asbestos property leave equipment furniture software hardware money cash credit travel transport "
-    "research advice work use care cleaning medicine identification proof permission evidence"
+    "research advice work use care cleaning medicine identification proof permission evidence theft fire vandalism hail"
 )
 _MASS_ENDING = re.compile(r"[a-z-]+(?:[bcdfgklmnprstvwy]ing|tion|sion|ment|age|ance|ence|ity|ness|ware|wear)")
 _COUNTED = word_set(
@@ -205,7 +207,7 @@ _COMMON = word_set(
     "normal home power garden kitchen custom-made laptop customer sales street same next luggage baggage pets liquids "
     "island weekdays weekends holidays unlimited guests members groups infants pupils hazardous rental security data "
     "credit debit direct late-night fast slow over-the-counter sea garage door window roof water gas electric solar "
-    "manual automatic summer winter spring autumn season open closed main"
+    "manual automatic summer winter spring autumn season open closed main weekly monthly yearly daily evening weekend"
 )
 _VOWEL_LETTERS = "AEFHILMNORSX"
 COUNTABLE_HEADS = word_set(

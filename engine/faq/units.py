@@ -25,6 +25,8 @@ _LABEL = re.compile(
     r":\s+(?P<value>\S.*)",
     re.DOTALL,
 )
+_MAX_HEAD = 50
+_ABBREVIATION, _SENTENCE_MARK = re.compile(_SHORT), re.compile(r"[.!?|](?!\d)")
 _PROSE_LABELS = word_set("note notes warning caution important tip hint attention example remember danger q a question answer")
 _BOILERPLATE = re.compile(
     r"all rights reserved|copyright|©|\bpage \d+ of \d+|table of contents|^\W*(?:click here|read more)"
@@ -117,10 +119,21 @@ def sentences_of(chunk: Chunk) -> list[str]:
 
 def is_row(text: str) -> bool:
     """Whether a line is `label: value`, once or several times with semicolons between, as table rows are written."""
+    head, headed, others = text.partition("; ")
+    if headed and ": " not in head:
+        return _is_headed_row(head, others.split("; "))
     match = _LABEL.fullmatch(text)
     if match is None or len(match["label"].split()) > 6 or match["label"].strip().lower() in _PROSE_LABELS:
         return False
     return "; " in text or len(match["value"].split()) <= 14
+
+
+def _is_headed_row(head: str, cells: Sequence[str]) -> bool:
+    """Whether a line is `value; label: value; label: value`, as rows are written whose first column has no name."""
+    found = [_LABEL.fullmatch(cell) for cell in cells]
+    short = all(match and len(match["label"].split()) <= 4 and len(match["value"].split()) <= 14 for match in found)
+    whole = not _SENTENCE_MARK.search(_ABBREVIATION.sub("", head)) and 0 < len(head.split()) <= 6 and len(head) <= _MAX_HEAD
+    return short and whole and len(cells) > 1
 
 
 def fact_score(text: str, kind: UnitKind) -> float:

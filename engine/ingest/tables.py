@@ -26,9 +26,13 @@ def row_text(header: Sequence[str] | None, cells: Sequence[str]) -> str:
 
 
 def looks_like_header(row: Sequence[str]) -> bool:
-    """Whether a table's first row names its columns: all cells filled, different, short and without digits."""
-    distinct = len({cell.lower() for cell in row}) == len(row)
-    return len(row) > 1 and distinct and all(cell and len(cell) <= _MAX_HEADER_CELL and not _has_digit(cell) for cell in row)
+    """Whether a table's first row names its columns: all cells filled, different, short and without digits.
+
+    The first may be empty where several others are not, as in comparisons and timetables.
+    """
+    named = _named_columns(row)
+    distinct = len({cell.lower() for cell in named}) == len(named)
+    return len(row) > 1 and distinct and all(cell and len(cell) <= _MAX_HEADER_CELL and not _has_digit(cell) for cell in named)
 
 
 def names_columns(row: Sequence[str]) -> bool:
@@ -38,8 +42,9 @@ def names_columns(row: Sequence[str]) -> bool:
     """
     if looks_like_header(row):
         return True
-    distinct = len({cell.strip().lower() for cell in row}) == len(row)
-    return len(row) > 1 and distinct and all(any(map(str.isalpha, cell)) and len(cell) <= _MAX_HEADER_CELL for cell in row)
+    named = _named_columns(row)
+    distinct = len({cell.strip().lower() for cell in named}) == len(named)
+    return len(row) > 1 and distinct and all(any(map(str.isalpha, cell)) and len(cell) <= _MAX_HEADER_CELL for cell in named)
 
 
 def table_pieces(rows: Iterable[Sequence[str]], *, has_header: bool | None = None) -> Iterator[Piece]:
@@ -59,6 +64,11 @@ def table_pieces(rows: Iterable[Sequence[str]], *, has_header: bool | None = Non
         text = row_text(header, row)
         if text:
             yield Piece(BlockKind.TABLE_ROW, text)
+
+
+def _named_columns(row: Sequence[str]) -> Sequence[str]:
+    """The cells of a first row that have to be names."""
+    return row[1:] if len(row) > 2 and not row[0].strip() else row
 
 
 def _has_digit(text: str) -> bool:

@@ -99,7 +99,7 @@ def test_what_is_not_understood_or_says_nothing_is_not_asked(row: str) -> None:
 def test_a_line_is_asked_about_with_the_heading_that_names_its_subject(
     line: str, headings: tuple[str, ...], question: str
 ) -> None:
-    [found] = row_questions(line, headings)
+    found, *_ = row_questions(line, headings)
     assert found.question == question
     assert found.answer == line.rpartition(": ")[2]
 
