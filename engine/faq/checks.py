@@ -27,6 +27,7 @@ articles of XQuAD, and read by hand: what is below was mostly bent out of shape 
 MIN_BUILT_WORDING, MIN_BUILT_WORD = -1.3, -10.0
 """The same for questions that transform the sentence: they have words that the model would not choose, and are mostly right all
 the same. Below, the sentence was mostly cut in the wrong place."""
+_NOT_WHOLE = "The question is not a whole sentence."
 DOUBTFUL = "The wording of the question is doubtful."
 
 _MIN_WORDS, _MAX_WORDS, _MAX_CHARACTERS = 3, 30, 220
@@ -76,8 +77,6 @@ def rejection_of(candidate: Candidate, page_text: str) -> str:
 
 def grounded_share(candidate: Candidate) -> float:
     """The share of the question's content words that the quote or the headings have, in 0…1."""
-    if candidate.row is not None:
-        return 1.0  # the other words are those of the question's pattern
     asked = content_stems(candidate.question)
     known = content_stems(" ".join((candidate.quote, *candidate.chunk.heading_path)))
     return len(asked & known) / len(asked) if asked else 0.0
@@ -131,13 +130,11 @@ def _nothing_added(candidate: Candidate, _page_text: str) -> str:
 
 def _paired(candidate: Candidate, _page_text: str) -> str:
     question = candidate.question
-    paired = question.count("(") == question.count(")") and question.count('"') % 2 == 0
-    return "" if paired else "The question is not a whole sentence."
+    return "" if question.count("(") == question.count(")") and question.count('"') % 2 == 0 else _NOT_WHOLE
 
 
-def _grammatical(candidate: Candidate, page_text: str) -> str:
-    question = candidate.question
-    return "" if not _paired(candidate, page_text) and not _BROKEN.search(question) else "The question is not a whole sentence."
+def _grammatical(candidate: Candidate, _page_text: str) -> str:
+    return _NOT_WHOLE if _BROKEN.search(candidate.question) else ""
 
 
 def _stands_alone(candidate: Candidate, _page_text: str) -> str:
@@ -207,6 +204,7 @@ _Check = Callable[[Candidate, str], str]
 _PROOF: tuple[_Check, ...] = (_quote_on_page, _answer_in_quote)
 _QUESTION: tuple[_Check, ...] = (
     _shape,
+    _paired,
     _grammatical,
     fits_kind,
     leaves_an_answer,
@@ -233,4 +231,4 @@ _TRANSLATED: tuple[_Check, ...] = (
     translated.says_something_once,
     translated.does_not_point_at_text,
 )
-_TRANSLATED_INTO_ENGLISH: tuple[_Check, ...] = (_shape, _grammatical, _stands_alone, _no_repetition)
+_TRANSLATED_INTO_ENGLISH: tuple[_Check, ...] = (_shape, _paired, _grammatical, _stands_alone, _no_repetition)

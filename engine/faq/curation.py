@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from itertools import groupby
 
 import numpy as np
@@ -13,10 +13,11 @@ from engine.domain import Chunk, FaqPair, FaqStatus, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.faq.checks import DOUBTFUL, grounded_share, rejection_of
 from engine.faq.row_rules import fact_cells
+from engine.faq.scores import ODD_LENGTH, in_unit, left_to_answer, mean_of_measured
 from engine.faq.translated_scores import Meaning, parts_of, rejected_by_meaning, remark_of, score_of_translated
 from engine.faq.types import Candidate, Origin, RowFact, ScoredPair, ScoreParts
 from engine.faq.units import is_row, sentences_of
-from engine.faq.words import content_stems, words
+from engine.faq.words import words
 
 MIN_RELEVANCE = 0.4
 """Least cosine of question and quote (MiniLM)."""
@@ -33,7 +34,7 @@ AMBIGUOUS = "Several rows of the document answer this question, each in another 
 _FULL_LEAD = 0.15
 """A lead that counts in full."""
 
-WEIGHTS = ScoreParts(relevance=0.28, lead=0.12, grounded=0.16, form=0.16, fact=0.08, wording=0.2)
+WEIGHTS = {"relevance": 0.28, "lead": 0.12, "grounded": 0.16, "form": 0.16, "fact": 0.08, "wording": 0.2}
 """What each part of the score counts for; they add up to 1."""
 
 _RULE_WORDING = 0.7
@@ -104,7 +105,7 @@ class Curator:
         near = np.sum(questions * quotes, axis=1)
         leads = near - self._best_others(candidates, questions)
         return [
-            Meaning(float(answer), float(question), _unit(float(lead) / _FULL_LEAD))
+            Meaning(float(answer), float(question), in_unit(float(lead) / _FULL_LEAD))
             for answer, question, lead in zip(np.sum(answers * quotes, axis=1), near, leads, strict=True)
         ]
 
@@ -133,10 +134,10 @@ class Curator:
 
     def _judge(self, candidate: Candidate, relevance: float, lead: float) -> ScoredPair:
         parts = ScoreParts(
-            relevance=_unit(relevance),
-            # Which of a table's rows is nearest is chance; what counts for a row is that no other answers.
-            lead=_unit(lead / _FULL_LEAD) if candidate.row is None else 1.0,
-            grounded=grounded_share(candidate),
+            relevance=in_unit(relevance),
+            # Which of a table's rows is nearest is chance, and all words of its question are a row's own or a rule's.
+            lead=None if candidate.row else in_unit(lead / _FULL_LEAD),
+            grounded=None if candidate.row else grounded_share(candidate),
             form=form_of(candidate),
             fact=candidate.fact,
             wording=wording_of(candidate),
@@ -154,8 +155,8 @@ class Curator:
 
 
 def score_of(parts: ScoreParts) -> float:
-    """The weighted mean of the parts, in 0…1."""
-    return float(np.dot(astuple(WEIGHTS), astuple(parts)))
+    """The weighted mean of the parts that were measured, in 0…1."""
+    return mean_of_measured(parts, WEIGHTS)
 
 
 def form_of(candidate: Candidate) -> float:
@@ -166,13 +167,10 @@ def form_of(candidate: Candidate) -> float:
     """
     if candidate.origin is Origin.WRITTEN:
         return 1.0
-    asked = content_stems(candidate.question)
-    answered = content_stems(candidate.answer)
-    new = len(answered - asked) / len(answered) if answered else 0.0
-    score = min(1.0, new / 0.3)
+    score = left_to_answer(candidate)
     if _YES_NO.match(candidate.question):
         score *= 0.6
-    return score if len(words(candidate.question)) in _PREFERRED_WORDS else score * 0.7
+    return score if len(words(candidate.question)) in _PREFERRED_WORDS else score * ODD_LENGTH
 
 
 def wording_of(candidate: Candidate) -> float:
@@ -182,8 +180,8 @@ def wording_of(candidate: Candidate) -> float:
     if candidate.wording is None:
         return _RULE_WORDING
     if candidate.origin is Origin.RULE:
-        return _unit(_BUILT_WORDING + candidate.wording.mean / _BUILT_RANGE)
-    return _unit(1 + candidate.wording.mean / _WORDING_RANGE)
+        return in_unit(_BUILT_WORDING + candidate.wording.mean / _BUILT_RANGE)
+    return in_unit(1 + candidate.wording.mean / _WORDING_RANGE)
 
 
 def faq_pairs(pairs: Sequence[ScoredPair], *, collection_id: str, document: str, model: str) -> Iterator[FaqPair]:
@@ -241,7 +239,3 @@ def _fact_of(pair: ScoredPair) -> tuple[str, str]:
 
 def _key_of(candidate: Candidate) -> tuple[str, str]:
     return candidate.chunk.id, candidate.key or candidate.quote
-
-
-def _unit(value: float) -> float:
-    return min(1.0, max(0.0, value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
@@ -24,7 +23,7 @@ from engine.faq.sentence_rules import sentence_questions
 from engine.faq.translating import check_language, knows_language, pair_request, read_pair, translation_of
 from engine.faq.types import Candidate, Origin, Translation, Unit, UnitKind, Wording
 from engine.faq.units import find_units
-from engine.faq.written import written_pairs
+from engine.faq.written import WrittenPair, written_pairs
 from engine.llm.base import ChatModel, Request
 
 _WINDOW = 96
@@ -35,7 +34,6 @@ _SPARE = 1.5
 
 _ENGLISH = ("en", "")
 """Tables and short texts, whose language cannot be told, are taken for English."""
-_SPACES = re.compile(r"\s+")
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class _Plan:
         """Have the model asked once more about the units that have no good question yet, with other first words."""
         asked = dict.fromkeys(unit for unit, _, _ in self.requests)
         self.requests = []
-        if not (self.grammar and self.english) or self.translation:
+        if not (self.grammar and self.english):
             return  # the same would come again
         good = {candidate.key for candidate in self.candidates if not rejection_of(candidate, self.chunk.text)}
         for unit in asked:
@@ -107,17 +105,21 @@ def extract_pairs(
     language = language_of(chunk.text for chunk in chunks) if language is None else language
     english = language in _ENGLISH
     translation = translation_of(language, output_language)
-    chosen = _choose(chunks, max_pairs, english=english)
-    if not knows_language(model, language):
-        chosen = [[] for _ in chunks]
+    written = [written_pairs(chunk) for chunk in chunks]
+    chosen: Sequence[Sequence[Unit]] = [()] * len(chunks)
+    if knows_language(model, language):
+        chosen = _choose(chunks, written, max_pairs, english=english)
     window: list[_Plan] = []
     pending = 0
     for index, chunk in enumerate(chunks):
         _check(cancel)
+        taken_over = [_taken_over(pair, chunk) for pair in written[index]]
+        # Rules and examples are in English, and so would be what they make.
+        plan = _Plan(index, chunk, taken_over, model.capabilities.grammars, english and translation is None)
         if translation is None:
-            plan = _plan(index, chunk, chosen[index], grammar=model.capabilities.grammars, english=english, cancel=cancel)
+            _ask(plan, chosen[index], cancel)
         else:
-            plan = _translating_plan(index, chunk, chosen[index], translation, model, cancel)
+            _ask_translated(plan, chosen[index], translation, model, cancel)
         if not plan.requests:
             yield index, plan.candidates
             continue
@@ -129,17 +131,17 @@ def extract_pairs(
     yield from _run(window, model, cancel)
 
 
-def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) -> list[list[Unit]]:
-    """The units of each chunk that are worth asking about."""
-    units = []
-    written = 0
-    for chunk in chunks:
-        pairs = written_pairs(chunk)
-        written += len(pairs)
-        units.append(find_units(chunk, [(pair.start, pair.end) for pair in pairs], english=english))
+def _choose(
+    chunks: Sequence[Chunk], written: Sequence[Sequence[WrittenPair]], max_pairs: int | None, *, english: bool
+) -> list[list[Unit]]:
+    """The units of each chunk that are worth asking about: not those that its written pairs have."""
+    units = [
+        find_units(chunk, [(pair.start, pair.end) for pair in pairs], english=english)
+        for chunk, pairs in zip(chunks, written, strict=True)
+    ]
     if max_pairs is None:
         return units
-    room = max(0, math.ceil((max_pairs - written) * _SPARE))
+    room = max(0, math.ceil((max_pairs - sum(map(len, written))) * _SPARE))
     # The best unit of each passage first, then each one's second best: few pairs should cover the whole document.
     ranked = (
         (rank, -unit.fact, index, unit.start)
@@ -150,33 +152,28 @@ def _choose(chunks: Sequence[Chunk], max_pairs: int | None, *, english: bool) ->
     return [[unit for unit in found if (index, unit.start) in kept] for index, found in enumerate(units)]
 
 
-def _plan(index: int, chunk: Chunk, units: list[Unit], *, grammar: bool, english: bool, cancel: CancelToken | None) -> _Plan:
-    plan = _Plan(index, chunk, _written(chunk), grammar, english)
+def _ask(plan: _Plan, units: Sequence[Unit], cancel: CancelToken | None) -> None:
+    """Rules first; the model about every sentence, more often where they have no good question."""
     for unit in units:
-        found = list(_by_rule(unit, chunk)) if english else []
+        found = list(_by_rule(unit, plan.chunk)) if plan.english else []
         plan.candidates += found
         if unit.kind is UnitKind.SENTENCE:
-            has_good = any(not rejection_of(candidate, chunk.text) for candidate in found)
+            has_good = any(not rejection_of(candidate, plan.chunk.text) for candidate in found)
             plan.ask(unit, ONE_MORE if has_good else FIRST, cancel)
-    return plan
 
 
-def _translating_plan(
-    index: int, chunk: Chunk, units: list[Unit], translation: Translation, model: ChatModel, cancel: CancelToken | None
-) -> _Plan:
-    """One request for each unit: rules and examples are in English."""
-    plan = _Plan(index, chunk, _written(chunk), model.capabilities.grammars, False, translation)
+def _ask_translated(
+    plan: _Plan, units: Sequence[Unit], translation: Translation, model: ChatModel, cancel: CancelToken | None
+) -> None:
+    """One request for each unit."""
+    plan.translation = translation
     plan.requests = [
-        (unit, Origin.TRANSLATED, pair_request(unit, chunk, translation, model=model, cancel=cancel)) for unit in units
+        (unit, Origin.TRANSLATED, pair_request(unit, plan.chunk, translation, model=model, cancel=cancel)) for unit in units
     ]
-    return plan
 
 
-def _written(chunk: Chunk) -> list[Candidate]:
-    return [
-        Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
-        for pair in written_pairs(chunk)
-    ]
+def _taken_over(pair: WrittenPair, chunk: Chunk) -> Candidate:
+    return Candidate(pair.question, pair.answer, pair.answer, chunk, Origin.WRITTEN, 1.0, f"written {pair.start}")
 
 
 def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
@@ -220,9 +217,9 @@ def _worded(plan: _Plan, unit: Unit, origin: Origin, completion: Completion) -> 
     """What a model made of a unit: one candidate, or none where it said nothing that can be read."""
     if plan.translation is not None:
         if pair := read_pair(completion.text):
-            found = _candidate(*pair, unit, plan.chunk, Origin.TRANSLATED)
-            yield replace(found, english=False, translation=plan.translation)
-    elif question := _SPACES.sub(" ", completion.text).strip():
+            found = _candidate(*pair, unit, plan.chunk, origin)
+            yield replace(found, english=plan.english, translation=plan.translation)
+    elif question := " ".join(completion.text.split()):
         candidate = _candidate(question, unit.quote, unit, plan.chunk, origin, wording=_wording(completion))
         yield replace(candidate, english=plan.english)
 

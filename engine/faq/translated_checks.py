@@ -12,7 +12,7 @@ from functools import cache
 from engine.faq.figures_across import strange_figures
 from engine.faq.language import LANGUAGES, is_in
 from engine.faq.translating import INSTRUCTION, MAX_ANSWER, MAX_QUESTION
-from engine.faq.types import Candidate, Translation
+from engine.faq.types import Candidate
 from engine.faq.words import words
 
 _LEAST_QUESTION = 6
@@ -60,7 +60,7 @@ def plain_texts(candidate: Candidate, _page_text: str) -> str:
         return "Question or answer has characters that are no text."
     if not _LEAST_QUESTION <= len(question) <= MAX_QUESTION:
         return "The question is too short or too long."
-    ends = _ENDS_ASKING.get(_of(candidate).target, "?？")
+    ends = _ENDS_ASKING.get(candidate.translated.target, "?？")
     if question[-1] not in ends or sum(question.count(mark) for mark in _MARKS) > 1:
         return "This is not one plain question."
     if not any(character.isalnum() for character in answer) or answer[-1] in _MARKS:
@@ -73,7 +73,7 @@ def plain_texts(candidate: Candidate, _page_text: str) -> str:
 
 def in_chosen_language(candidate: Candidate, _page_text: str) -> str:
     """Whether question and answer are of the chosen language, as far as that can be told."""
-    target, question, answer = _of(candidate).target, candidate.question, candidate.answer
+    target, question, answer = candidate.translated.target, candidate.question, candidate.answer
     if any(is_in(text, target) is False for text in (question, answer, f"{question} {answer}")):
         return f"Question or answer is not in {LANGUAGES.get(target, target)}."
     return "The answer is not translated." if is_in(answer, target) is not True and _copied(candidate) else ""
@@ -88,9 +88,9 @@ def _copied(candidate: Candidate) -> bool:
 
 def figures_held(candidate: Candidate, _page_text: str) -> str:
     """Whether the quote has every number, date and time of the question and the answer, in whatever form."""
-    source, target = _of(candidate).source, _of(candidate).target
+    source, target = candidate.translated.source, candidate.translated.target
     for name, text in (("answer", candidate.answer), ("question", candidate.question)):
-        strange = strange_figures(text, target, candidate.quote, source or "en")
+        strange = strange_figures(text, target, candidate.quote, source)
         if strange:
             return f"The {name} has a number that the quote lacks: {strange[0]}."
     return ""
@@ -109,7 +109,7 @@ def addresses_held(candidate: Candidate, _page_text: str) -> str:
 def nothing_leaked(candidate: Candidate, _page_text: str) -> str:
     """Whether question and answer are free of the instructions' words."""
     said = _runs(f"{candidate.question} {candidate.answer}", _LEAKED_RUN)
-    leaked = said & _instruction_runs(_of(candidate).target) - _runs(candidate.quote, _LEAKED_RUN)
+    leaked = said & _instruction_runs(candidate.translated.target) - _runs(candidate.quote, _LEAKED_RUN)
     return "Question or answer is copied from the instructions." if leaked else ""
 
 
@@ -144,8 +144,3 @@ def _instruction_runs(target: str) -> frozenset[tuple[str, ...]]:
 def _runs(text: str, length: int) -> frozenset[tuple[str, ...]]:
     found = [word.casefold() for word in words(text)]
     return frozenset(tuple(found[at : at + length]) for at in range(len(found) - length + 1))
-
-
-def _of(candidate: Candidate) -> Translation:
-    """The candidate's translation; these checks are for those that have one."""
-    return candidate.translation or Translation("", "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from engine.faq.figures_across import READABLE
 from engine.faq.language import is_in
-from engine.faq.types import Candidate, TranslatedParts, Translation
-from engine.faq.words import content_stems, words
+from engine.faq.scores import ODD_LENGTH, in_unit, left_to_answer, mean_of_measured
+from engine.faq.types import Candidate, TranslatedParts
+from engine.faq.words import words
 
 MIN_MEANING = 0.4
 """Least cosine of quote and answer, and of quote and question, where the encoder knows both languages."""
@@ -33,22 +34,20 @@ class Meaning:
 
 def parts_of(candidate: Candidate, meaning: Meaning | None) -> TranslatedParts:
     """What the score of a pair is made of. `meaning` is None where the encoder does not know both languages."""
-    target = (candidate.translation or Translation("", "")).target
-    told = is_in(f"{candidate.question} {candidate.answer}", target)
+    told = is_in(f"{candidate.question} {candidate.answer}", candidate.translated.target)
     return TranslatedParts(
-        meaning=_unit(meaning.answer) if meaning else 0.0,
+        meaning=in_unit(meaning.answer) if meaning else 0.0,
         language=1.0 if told else 0.5 if told is None else 0.0,
         form=_form(candidate),
         fact=candidate.fact,
-        relevance=_unit(meaning.question) if meaning else None,
+        relevance=in_unit(meaning.question) if meaning else None,
         lead=meaning.lead if meaning else None,
     )
 
 
 def score_of_translated(parts: TranslatedParts) -> float:
     """The weighted mean of the parts that were measured, in 0…1."""
-    measured = {name: value for name, value in asdict(parts).items() if value is not None}
-    return float(sum(WEIGHTS[name] * value for name, value in measured.items()) / sum(WEIGHTS[name] for name in measured))
+    return mean_of_measured(parts, WEIGHTS)
 
 
 def rejected_by_meaning(meaning: Meaning | None) -> str:
@@ -58,19 +57,13 @@ def rejected_by_meaning(meaning: Meaning | None) -> str:
 
 def remark_of(candidate: Candidate, meaning: Meaning | None) -> str:
     """What a reviewer should know of a pair that passes all checks."""
-    translation = candidate.translation or Translation("", "")
-    read = translation.target in READABLE and (translation.source or "en") in READABLE
+    translation = candidate.translated
+    read = translation.target in READABLE and translation.source in READABLE
     remarks = ("" if meaning else UNCHECKED, "" if read else UNREAD_NUMBERS)
     return " ".join(remark for remark in remarks if remark)
 
 
 def _form(candidate: Candidate) -> float:
     """A question of a usual length that does not have its whole answer in it."""
-    asked, answered = content_stems(candidate.question), content_stems(candidate.answer)
-    new = len(answered - asked) / len(answered) if answered else 0.0
     usual = len(words(candidate.question)) in _PREFERRED_WORDS or not candidate.question.isascii()
-    return min(1.0, new / 0.3) * (1.0 if usual else 0.7)
-
-
-def _unit(value: float) -> float:
-    return min(1.0, max(0.0, value))
+    return left_to_answer(candidate) * (1.0 if usual else ODD_LENGTH)

@@ -7,7 +7,6 @@ checked (`engine.faq.translated_checks`), and where nothing could compare their 
 from __future__ import annotations
 
 import json
-import re
 
 from engine.cancellation import CancelToken
 from engine.domain import Chunk, Json, Message
@@ -38,7 +37,6 @@ _SCHEMA: dict[str, Json] = {
     "required": ["question", "answer"],
     "additionalProperties": False,
 }
-_SPACES = re.compile(r"\s+")
 
 
 def knows_language(model: ChatModel, language: str) -> bool:
@@ -75,10 +73,10 @@ def translation_of(source: str, chosen: str | None) -> Translation | None:
     """What lies between a document's language and the chosen one; None where they are one, or none was chosen.
 
     Args:
-        source: an ISO 639-1 code; empty where it cannot be told, which tables and short texts are taken for English then.
+        source: an ISO 639-1 code; empty where it cannot be told, as with tables and short texts: they are taken for English.
         chosen: an ISO 639-1 code, or None for the document's language.
     """
-    return None if chosen is None or chosen == (source or "en") else Translation(source, chosen)
+    return None if chosen is None or chosen == (source or "en") else Translation(source or "en", chosen)
 
 
 def pair_request(
@@ -124,5 +122,5 @@ def read_pair(text: str) -> tuple[str, str] | None:
     question, answer = found.get("question"), found.get("answer")
     if not isinstance(question, str) or not isinstance(answer, str):
         return None
-    question, answer = (_SPACES.sub(" ", part).strip() for part in (question, answer))
+    question, answer = (" ".join(part.split()) for part in (question, answer))
     return (question, answer) if question and answer else None

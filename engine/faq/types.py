@@ -66,7 +66,7 @@ class RowFact:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """From which language into which: ISO 639-1 codes. `source` is that of the document, empty where it cannot be told."""
+    """From which language into which: ISO 639-1 codes. `source` is that of the document."""
 
     source: str
     target: str
@@ -97,16 +97,27 @@ class Candidate:
     """What is asked of a table row; such a question is built from the row's own words, and checked by them."""
     translation: Translation | None = None
 
+    @property
+    def translated(self) -> Translation:
+        """The translation of a candidate that has one.
+
+        Raises:
+            ValueError: question and answer are in the language of the quote.
+        """
+        if self.translation is None:
+            raise ValueError("This pair is in the language of its quote.")
+        return self.translation
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreParts:
-    """What a score is made of, each in 0…1. See `engine.faq.curation.score_of` for the weights."""
+    """What a score is made of, each in 0…1; None where it was not measured. See `engine.faq.curation` for the weights."""
 
     relevance: float
     """Cosine similarity of question and quote."""
-    lead: float
+    lead: float | None
     """How far the quote is ahead of the best other sentence of the document; 0 where another one fits as well."""
-    grounded: float
+    grounded: float | None
     """Share of the question's content words that the quote or its headings have."""
     form: float
     """Whether the question has the shape and the length of one that a person asks."""

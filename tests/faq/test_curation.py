@@ -11,7 +11,7 @@ from engine.embedding.base import Embedder
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
 from engine.faq.checks import rejection_of
-from engine.faq.curation import AMBIGUOUS, WEIGHTS, Curator, faq_pairs, score_of
+from engine.faq.curation import AMBIGUOUS, Curator, faq_pairs, score_of
 from engine.faq.prompts import EXAMPLES
 from engine.faq.row_rules import row_questions
 from engine.faq.types import Candidate, Origin, ScoreParts, Wording
@@ -152,7 +152,7 @@ def test_the_quote_is_looked_for_on_its_own_page(good: Candidate, chunk: Chunk) 
 def test_weights_add_up_to_one_and_scores_stay_in_range() -> None:
     assert score_of(ScoreParts(1, 1, 1, 1, 1, 1)) == pytest.approx(1)
     assert score_of(ScoreParts(0, 0, 0, 0, 0, 0)) == 0
-    assert score_of(WEIGHTS) < 1
+    assert score_of(ScoreParts(0.5, None, None, 0.5, 0.5, 0.5)) == pytest.approx(0.5)
 
 
 @pytest.mark.models

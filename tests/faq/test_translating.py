@@ -98,7 +98,7 @@ def test_rows_are_asked_about_too(chunk_of: MakeChunk, told: Told) -> None:
         ("en", "en", None),
         ("", "en", None),
         ("de", "en", Translation("de", "en")),
-        ("", "de", Translation("", "de")),
+        ("", "de", Translation("en", "de")),
     ],
 )
 def test_where_something_is_translated(source: str, chosen: str | None, expected: Translation | None) -> None:
