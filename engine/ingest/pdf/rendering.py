@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.domain import BoundingBox
 from engine.errors import DocumentError
+from engine.ingest.pdf.picture_sizes import picture_pixels
 from engine.ingest.source import Source
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def render(source: Source, page: pymupdf.Page, zoom: float, *, gray: bool = Fals
     """
     import pymupdf
 
-    if sum(image[2] * image[3] for image in page.get_images(full=True)) > _MAX_IMAGE_PIXELS:
+    if picture_pixels(page) > _MAX_IMAGE_PIXELS:
         raise DocumentError(
             f"A picture on page {page.number + 1} of {source.name} is too large to be drawn.",
             hint="Print the document to a new PDF with a lower resolution and add that.",
