@@ -65,12 +65,14 @@ class ReviewState:
 
     def open(self, pair: str | None) -> None:
         """Open a pair of those that the filter shows; None: the first of them."""
-        self.pair, self.followed, self.came_from, self.editing = pair, None, None, None
+        self.pair, self.followed, self.came_from = pair, None, None
+        self.editing = self.error = None
 
     def follow(self, pair: str, came_from: str | None) -> None:
         """Open a pair by a link on another one."""
         self.pair = self.followed = pair
-        self.came_from, self.editing = came_from, None
+        self.came_from = came_from
+        self.editing = self.error = None
 
 
 @dataclass(slots=True)

@@ -79,12 +79,14 @@ def undo(collection: Collection) -> None:
 
 def edit(pair: FaqPair) -> None:
     """Begin to change a pair's texts."""
-    tab_state().review.editing = pair.id
+    state = tab_state().review
+    state.editing, state.error = pair.id, None
 
 
 def stop_editing() -> None:
     """Leave the texts as they are."""
-    tab_state().review.editing = None
+    state = tab_state().review
+    state.editing = state.error = None
 
 
 def save(pair: FaqPair) -> None:

@@ -123,6 +123,16 @@ def test_an_answer_that_the_quote_does_not_support_is_flagged(
     assert open_question(page) == handbook[0].question
 
 
+@pytest.mark.parametrize("way", ["Next", "Edit"])
+def test_what_was_refused_for_one_pair_is_not_said_of_another(
+    engine: Engine, handbook: list[FaqPair], open_page: OpenPage, way: str
+) -> None:
+    engine.repositories.faqs.edit(replace(handbook[0], answer="40 days"))
+    page = press(open_page("documents"), "Approve")
+    assert page.error
+    assert not press(page, way).error
+
+
 def test_a_quote_that_is_not_on_the_page_is_refused(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
     page = press(open_page("documents"), "Edit")
     next(area for area in page.text_area if area.label.startswith("Quote")).set_value("Nobody wrote this.")
