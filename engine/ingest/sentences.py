@@ -7,11 +7,17 @@ import re
 from engine.ingest.text import split_marker
 
 _TITLES = "dr mr mrs ms mx prof st rev hon gen col capt lt sgt messrs"
-_REFERENCES = "vs cf viz e.g i.e eg ie ca approx fig figs eq sec ch vol pp tel ext abbr incl excl resp z.b d.h bzw ggf str"
-_COMPANIES = "etc inc ltd co corp jr sr bros dept est min max hr hrs al ed a.m p.m am pm u.s u.k u.s.a"
+_REFERENCES = "v vs cf viz e.g i.e eg ie ca approx fig figs eq sec ch vol pp tel ext abbr incl excl resp z.b d.h bzw ggf str"
+_COMPANIES = "etc inc ltd co corp jr sr bros dept est min max hr hrs al ed a.m p.m am pm"
 _DATES = "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun"
 _COUNTED = "no nos art p para item page tab op"
 
+_STARTERS = (
+    "the a an in it he she they we you i this that these those there his her its their our but and however as at for on by"
+    " after before when while if some many most all no since during both one"
+)
+_OPENERS = frozenset(_STARTERS.split())
+"""What follows initials at the end of a sentence: after "U.S." any other capital is that of a name."""
 _NEVER_FINAL = frozenset(f"{_TITLES} {_REFERENCES}".split())
 """A full stop after these never ends a sentence: a name, a number or an explanation follows."""
 _SELDOM_FINAL = frozenset(f"{_COMPANIES} {_DATES}".split())
@@ -21,6 +27,7 @@ _BEFORE_NUMBER = frozenset(_COUNTED.split())
 
 _END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”’]*)\s*")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘«]+$")
+_FIRST_WORD = re.compile(r"\w*")
 _LONGEST_WORD = 40
 _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]$")
 
@@ -64,4 +71,6 @@ def _is_final(text: str, start: int, match: re.Match[str]) -> bool:
         return following.isupper()
     if word.lower() in _BEFORE_NUMBER:
         return not following.isdigit()
-    return _INITIALS.match(word) is None or word == "I"
+    if _INITIALS.match(word) is None or word == "I":
+        return True
+    return "." in word and _FIRST_WORD.match(text, match.end())[0].lower() in _OPENERS
