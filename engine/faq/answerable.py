@@ -62,6 +62,7 @@ _WHAT_IS = re.compile(r"what (?:is|are|was|were) (?:(?:the|an?) )?(?P<noun>.+)\?
 _SAYS_WHAT = word_set(
     "is are was were be been means mean refers refer called named known defined consists includes include contains"
 )
+_ASIDE = re.compile(r"\([^()]{0,300}\)")
 _WHOLE = 3
 _DEFINED_WITHIN = 4
 _DEFINED_SHARE = 0.6
@@ -120,7 +121,7 @@ def defined(candidate: Candidate, _page_text: str) -> str:
     wanted = content_stems(asked["noun"]) if asked else set()
     if asked is None or not wanted:
         return ""
-    found = words(candidate.quote)
+    found = words(_ASIDE.sub("", candidate.quote))
     stems = [stem(word) for word in found]
     reach = len(words(asked["noun"])) + _DEFINED_WITHIN
     for at, word in enumerate(found):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from engine.faq.sentence_rules import AUXILIARIES, CLAUSE_END, PLAIN_VERBS, is_ordinary, lowered
-from engine.faq.words import word_set
+from engine.faq.words import SPELLED_NUMBERS, word_set
 
 _IRREGULAR = word_set(
     "wrote:write took:take made:make gave:give began:begin ran:run grew:grow knew:know found:find told:tell"
@@ -44,7 +44,7 @@ _LEAD = re.compile(
     r"(?P<lead>(?:In|On|At|By|From|During|After|Before|Since|For|With|Under|Until|Between|As|Among|Through|Throughout|Within|Like"
     r"|Unlike|Over|Around|Near|Outside|Inside|Besides|Following|Despite|Instead|Because of|Due to|Along with|Together with"
     r"|According to|Based on|Today|Later|However|Also|So|Soon|Then|Thus|Therefore|Moreover|Furthermore|Nevertheless|Thereafter"
-    r"|Afterwards|Sometimes|Often|[A-Z][a-z]+ly)\b(?: [^,]{0,90})?),\s+"
+    r"|Afterwards|Sometimes?|Often|[A-Z][a-z]+ly)\b(?: [^,]{0,90})?),\s+"
 )
 _ASIDE = re.compile(r"\s?(?:\([^()]{0,160}\)|\[[^\[\]]{0,60}\])")
 """What stands in brackets is hardly ever needed for a question."""
@@ -67,6 +67,14 @@ _MAX_SUBJECT_WORDS = 9
 _REST_WORDS = range(2, 21)
 _ARTICLES = word_set("the a an")
 
+_QUANTITY = re.compile(
+    r"(?:(?:over|about|around|nearly|almost|some|at least|more than|approximately|up to|only|roughly|just|fewer than"
+    r"|less than)\s)?"
+    rf"(?:\d[\d.,]*\s?(?:%|percent|per cent)\sof\s(?P<whole>\S.*)"
+    rf"|(?:\d[\d,]*|{'|'.join(sorted(SPELLED_NUMBERS))})\s(?P<counted>(?:of\s(?:the|these|its|our)\s\S|[a-z]{{3}}).*))",
+    re.IGNORECASE,
+)
+"""A subject that is a quantity of something."""
 _PARTICIPLE = re.compile(r"(?:\w+ly )?(?:been|become|made|taken|grown|given|held|led|won|lost|built|found|\w{2,}ed)\b")
 _PERSON = re.compile(
     r"(?:[a-z]{3,}(?:ers?|ors?|ists?|ians?|ants?|ents?)|(?:wo)?m[ae]n|people|members?|staff|famil(?:y|ies)|teams?|kings?|queens?"
@@ -124,6 +132,10 @@ def transformed_questions(sentence: str, context: str = "") -> Iterator[tuple[st
     statement = _read(sentence)
     if statement is None:
         return
+    if quantity := _QUANTITY.fullmatch(statement.subject):
+        yield (_for_quantity(statement, quantity),)
+    if _UNFIT_SUBJECT.search(statement.subject):
+        return
     heads = _heads(statement, context)
     for forms in (
         *_for_subject(statement, context),
@@ -140,7 +152,7 @@ def _read(sentence: str) -> _Statement | None:
     text = _ASIDE.sub("", " ".join(sentence.split())).rstrip(".!")
     lead = _LEAD.match(text)
     match = _STATEMENT.fullmatch(text, lead.end() if lead else 0)
-    if match is None or _UNFIT_SUBJECT.search(match["subject"]) or len(match["subject"].split()) > _MAX_SUBJECT_WORDS:
+    if match is None or len(match["subject"].split()) > _MAX_SUBJECT_WORDS:
         return None
     rest = CLAUSE_END.split(match["rest"], maxsplit=1)[0].strip()
     if match["verb"].endswith("ed") and rest.startswith("by "):
@@ -148,6 +160,12 @@ def _read(sentence: str) -> _Statement | None:
     if not rest or _LOST_END.search(rest) or _POINTS_BACK.search(rest):
         return None
     return _Statement(lead["lead"] if lead else "", match["subject"], match["adverb"] or "", match["verb"], rest)
+
+
+def _for_quantity(statement: _Statement, quantity: re.Match[str]) -> str:
+    """ "Over 10 % of the members voted." gives "What percentage of the members voted?"."""
+    asked = f"What percentage of {quantity['whole']}" if quantity["whole"] else f"How many {quantity['counted']}"
+    return " ".join(filter(None, (asked, statement.adverb, statement.verb, statement.rest))) + "?"
 
 
 def _for_subject(statement: _Statement, context: str) -> Iterator[list[str]]:

@@ -113,6 +113,10 @@ def test_foreign_questions_may_repeat_small_words_only(good: Candidate, question
     ("question", "quote"),
     [
         ("What is a refund?", "A refund is money that we send back."),
+        (
+            "What is the Tallybird shop?",
+            "The Tallybird shop (once the Tally Till Shop; Latin: taberna) is a shop.",
+        ),
         ("What is the largest shop of the town?", "Tallybird is the largest shop of the town."),
         ("What is Tallybird?", "We work with Tallybird, a maker of tills."),
         ("What is the total area of the new shop?", "The total area of the new shop rose to 800 square metres."),

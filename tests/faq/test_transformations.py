@@ -22,6 +22,9 @@ from engine.faq.transformations import transformed_questions
         ("The measurement is difficult due to the low signal.", "Why is the measurement difficult?"),
         ("Renewed warfare ended the privileges of the town.", "What did renewed warfare end?"),
         ("Private schools are called independent schools.", "What are private schools called?"),
+        ("Over 10% of Amsterdam's population died in 1623.", "What percentage of Amsterdam's population died in 1623?"),
+        ("35,064 households (22.1%) were made up of individuals.", "How many households were made up of individuals?"),
+        ("At least 8,000 of the 20,000 troops were Normans.", "How many of the 20,000 troops were Normans?"),
         ("The committee supplied the town with bread.", "What did the committee supply?"),
     ],
 )
