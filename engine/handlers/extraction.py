@@ -210,7 +210,8 @@ class _Extraction:
         # Asked for in another language, a passage is asked anew.
         self._mark = "" if self._translation is None else self._translation.target
         self._groups = _open_groups(chunks, parts.repositories.extraction.finished(collection.id, self._mark))
-        self._knows_both = self._translation is not None and embedder.knows((self._language, self._mark))
+        languages = () if self._translation is None else (self._translation.source, self._translation.target)
+        self._compares = embedder.knows(languages)
         self._curator = Curator(embedder, chunks, self._pages)
 
     def run(self, model_name: str | None, wanted: int | None) -> None:
@@ -245,7 +246,7 @@ class _Extraction:
                 f"{self._document.name} is in a language ({self._language}) that {model.name} was not trained for: only the "
                 "questions that it answers itself were taken. Extract again with another model for the rest."
             )
-        elif chunks and self._translation is not None and not self._knows_both:
+        elif chunks and self._translation is not None and not self._compares:
             name = LANGUAGES.get(self._mark, self._mark)
             self._keeper.tally.notes.append(
                 f"The pairs of {self._document.name} are in {name}, which the encoder does not compare with the "
