@@ -5,6 +5,7 @@ All of these run as callbacks of buttons, before the page is drawn again, so tha
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -78,9 +79,12 @@ def undo(collection: Collection) -> None:
 
 
 def edit(pair: FaqPair) -> None:
-    """Begin to change a pair's texts."""
+    """Begin to change a pair's texts. What saving will compare the question with is prepared while the person writes."""
     state = tab_state().review
     state.editing, state.error = pair.id, None
+    engine = shared_engine()
+    questions = [other.question for other in engine.repositories.faqs.list(pair.collection_id)]
+    threading.Thread(target=engine.kept_questions.prepare, args=(questions,), name="prepare-questions", daemon=True).start()
 
 
 def stop_editing() -> None:

@@ -48,9 +48,21 @@ class KeptQuestions:
             logger.warning("questions are compared by their texts alone: %s", exc.message)
             return max(alike, key=rank, default=None)
 
+    def prepare(self, questions: Sequence[str]) -> None:
+        """Do beforehand what takes long: load the encoder and embed these. May run beside anything else."""
+        try:
+            with self._lock:
+                self._remembering().embed(questions)
+        except NexusError as exc:
+            logger.warning("questions were not prepared for comparison: %s", exc.message)
+
+    def _remembering(self) -> RememberingEmbedder:
+        self._embedder = self._embedder or RememberingEmbedder(self._make())
+        return self._embedder
+
     def _same(self, pair: FaqPair, kept: Sequence[FaqPair], alike: Sequence[FaqPair]) -> Sequence[FaqPair]:
         with self._lock:  # of what remembers vectors
-            embedder = self._embedder = self._embedder or RememberingEmbedder(self._make())
+            embedder = self._remembering()
             vectors = embedder.embed([pair.question, *(other.question for other in kept)])
             near = [kept[row] for row in np.flatnonzero(vectors[1:] @ vectors[0] >= NEAR).tolist()]
             found = {other.id: other for other in [*alike, *near]}

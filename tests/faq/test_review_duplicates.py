@@ -125,6 +125,29 @@ def test_the_remark_goes_with_the_other_pair(repositories: Repositories, review:
     assert links(repositories, pair) == ("pending", "The quote does not hold 3.", None)
 
 
+class Counting(HashingEmbedder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def _embed_batch(self, texts: list[str]) -> Vectors:
+        self.asked += texts
+        return super()._embed_batch(texts)
+
+
+def test_what_was_prepared_is_not_embedded_when_a_person_waits(repositories: Repositories, add: Adding) -> None:
+    embedder = Counting()
+    kept = KeptQuestions(repositories.faqs, lambda: embedder)
+    kept.prepare([add(f"Who is number {at}?").question for at in range(3)])
+    embedder.asked.clear()
+    kept.best_like(add("Who pays?"))
+    assert embedder.asked == ["Who pays?"]
+
+
+def test_an_encoder_that_fails_fails_no_preparation(repositories: Repositories) -> None:
+    KeptQuestions(repositories.faqs, Broken).prepare(["Who pays?"])
+
+
 class Broken(HashingEmbedder):
     def _embed_batch(self, texts: list[str]) -> Vectors:
         raise EmbeddingError("the encoder is gone")
