@@ -9,6 +9,7 @@ import pytest
 from engine.ingest import read_document
 from engine.ingest.pdf import alignment
 from engine.ingest.pdf.layout import Element, Line
+from engine.ingest.pdf.order import reading_order
 from engine.ingest.pdf.paragraphs import carry_over
 from engine.ingest.pdf.style import DocumentStyle
 
@@ -96,3 +97,19 @@ def test_drawn_tables_are_not_looked_for_among_very_much_text(
     monkeypatch.setattr(pymupdf.Page, "find_tables", finding)
     assert read_document(path).pages[0].text.count("end") == lines
     assert bool(searches) is searched
+
+
+def test_each_line_is_looked_at_a_few_times_where_all_look_like_headings() -> None:
+    class Watched(Line):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "bbox":
+                looks.append(1)
+            return super().__getattribute__(name)
+
+    looks: list[int] = []
+    places = [(60.0, 0.0)] + [(0.0, 12.0 * row) for row in range(ROWS)]
+    lines = [Watched("word", (left, top, left + 50, top + 10), 10.0, bold=False, block=0) for left, top in places]
+    assert len(reading_order(lines, lambda _: True)) == len(lines)
+    assert len(looks) < 40 * len(lines)

@@ -59,10 +59,11 @@ def _groups(bands: Sequence[Band], is_heading: Callable[[Element], bool]) -> lis
     """Neighbouring bands that have a gutter in common, or that have none."""
     groups: list[list[Band]] = []
     covered: list[Interval] = []
+    reach = _reach(bands)
     for at, band in enumerate(bands):
         own = _cover(band)
         joint = _merge(covered + own)
-        new_part = all(map(is_heading, band)) and _leaves_column(covered, bands[at + 1 :])
+        new_part = all(map(is_heading, band)) and _leaves_column(covered, reach[at + 1])
         if groups and _goes_on(covered, own, joint) and not new_part:
             groups[-1].append(band)
             covered = joint
@@ -77,9 +78,17 @@ def _goes_on(covered: Sequence[Interval], own: Sequence[Interval], joint: Sequen
     return len(joint) > 1 or (len(covered) == 1 and len(own) == 1)
 
 
-def _leaves_column(covered: Sequence[Interval], below: Sequence[Band]) -> bool:
+def _reach(bands: Sequence[Band]) -> list[float]:
+    """How far to the right each band or one below it goes; nowhere below the last."""
+    reach = [float("-inf")]
+    for band in reversed(bands):
+        reach.append(max(reach[-1], *(element.bbox[2] for element in band)))
+    return reach[::-1]
+
+
+def _leaves_column(covered: Sequence[Interval], reach: float) -> bool:
     """Whether what follows reaches beyond the first of the columns above it: a long first column does not."""
-    return len(covered) > 1 and any(element.bbox[2] > covered[1][0] for band in below for element in band)
+    return len(covered) > 1 and reach > covered[1][0]
 
 
 def _cover(elements: Sequence[Element]) -> list[Interval]:

@@ -51,21 +51,29 @@ def join_lines(lines: Sequence[str], compounds: frozenset[str] = frozenset()) ->
 
 def _join(lines: Sequence[str], compounds: frozenset[str]) -> tuple[str, list[tuple[int, int]]]:
     """The text of a paragraph, and where each of its lines stands in it."""
-    text = ""
+    parts: list[str] = []
+    length = 0
+    tail = ""  # the end of what there is so far: a page may be one paragraph of a million characters
     starts: list[int] = []
     ends: list[int] = []
     for line in lines:
-        head = _broken_word(text)
-        tail = re.match(r"\w+", line)
-        if head is None or tail is None:
-            text += " " if text else ""
-        elif tail.group()[0].islower() and f"{head[1]}-{tail.group()}".casefold() not in compounds:
-            text = text[:-1]
+        broken = _broken_word(tail)
+        rest = re.match(r"\w+", line)
+        if broken is None or rest is None:
+            between = " " if length else ""
+            parts.append(between)
+            length += len(between)
+            tail += between
+        elif rest.group()[0].islower() and f"{broken[1]}-{rest.group()}".casefold() not in compounds:
+            parts[-1], tail = parts[-1][:-1], tail[:-1]
+            length -= 1
             ends[-1] -= 1
-        starts.append(len(text))
-        text += line
-        ends.append(len(text))
-    return text, list(zip(starts, ends, strict=True))
+        starts.append(length)
+        parts.append(line)
+        length += len(line)
+        ends.append(length)
+        tail = (tail + line[-_LONGEST_WORD:])[-_LONGEST_WORD:]
+    return "".join(parts), list(zip(starts, ends, strict=True))
 
 
 def _broken_word(text: str) -> re.Match[str] | None:
