@@ -13,7 +13,7 @@ from app.components.empty import empty_state
 from app.components.faq_pair import again_button, pair_card
 from app.components.faq_score import score_view
 from app.components.faq_source import source_view
-from app.components.faq_table import filter_controls, selection_table, table_height
+from app.components.faq_table import FaqFilter, filter_controls, selection_table, table_height
 from app.components.jobs import is_active
 from app.components.text import counted, plain, string
 from app.resources import shared_engine
@@ -66,8 +66,11 @@ def _review(name: str) -> None:
     current = _current(pairs, shown)
     before, after = _neighbours(shown, current)
     _toolbar(collection, shown, current, before, after)
-    if current is None:
+    if current is None and chosen == FaqFilter(status=FaqStatus.PENDING):
+        empty_state("task_alt", "Nothing waits for review", "Export what was approved, or look at another status above.")
+    elif current is None:
         st.caption("No pair matches. Choose another status, or clear the search.")
+    if current is None:
         return
     state.pair = current.id  # it stays open whatever comes
     then = _next([pair.id for pair in shown], current.id, set(admitted))
@@ -120,8 +123,10 @@ def _toolbar(
         show_error(state.error)
     if state.put_aside:
         aside = len(state.put_aside)
-        st.info(f"{counted(aside, 'pair')} {'was' if aside == 1 else 'were'} put aside because a better one asked the same.")
-        again_button(state.put_aside)
+        asked = "was put aside because it asks" if aside == 1 else "were put aside because they ask"
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(f"{counted(aside, 'pair')} {asked} the same as what you rejected or changed.", width="stretch")
+            again_button(state.put_aside)
 
 
 def _step(label: Literal["Previous", "Next"], key: str, icon: str, to: str | None) -> None:

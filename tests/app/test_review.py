@@ -50,6 +50,8 @@ def test_rejecting_the_last_one_leaves_a_hint(engine: Engine, handbook: list[Faq
     for _ in range(3):
         press(page, "Reject")
     assert engine.faqs("Handbook", FaqStatus.PENDING) == []
+    assert any("Nothing waits for review" in text.value for text in page.markdown)
+    page.text_input[0].set_value("nowhere").run()
     assert any("No pair matches" in text.value for text in page.caption)
     press(page, "Undo")
     assert len(engine.faqs("Handbook", FaqStatus.PENDING)) == 1
