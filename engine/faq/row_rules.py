@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -91,8 +92,8 @@ def fact_cells(row: str, headings: Sequence[str] = ()) -> Iterator[tuple[RowFact
         found = [told]
     else:
         found = told_of(cells, headings)
+    second = second_of(cells, found[0]) if found else None
     for told in found:
-        second = second_of(cells, told)
         for one in (told,) if second in (None, told.cell) else (told, replace(told, second=second)):
             place = place_above(one, headings)
             yield one.fact(), one.cell.value
@@ -116,11 +117,12 @@ def _rank(label: str) -> int:
 
 def _of_row(cells: Sequence[Cell], headings: Sequence[str], context: str) -> Iterator[RowQuestion]:
     all_told = told_of(cells, headings)
-    names = [label_of(told.cell.label).name.lower() for told in all_told]
+    names = Counter(label_of(told.cell.label).name.lower() for told in all_told)
+    shared = bool(all_told) and _is_shared(all_told[0].own, context)
+    second = second_of(cells, all_told[0]) if shared else None
     for told in all_told:
-        second = second_of(cells, told) if _is_shared(told.own, context) else None
         if told.cell is not second and told.cell.label != told.own.label:
-            repeated = names.count(label_of(told.cell.label).name.lower()) > 1 and not told.turned
+            repeated = names[label_of(told.cell.label).name.lower()] > 1 and not told.turned
             yield from _of_told(replace(told, second=second), headings, context, repeated=repeated, speaks_unit=told.turned)
 
 

@@ -16,7 +16,7 @@ def row_text(header: Sequence[str] | None, cells: Sequence[str]) -> str:
     """A row that can be understood alone.
 
     With a header `column: value; column: value`, without one `label: value` for two columns and `a | b | c` otherwise. Empty
-    cells are left out.
+    cells are left out; what stands in a column without a name stands alone: `Storage; Basic: 10 GB; Pro: 1 TB`.
     """
     if header is None:
         filled = [cell for cell in cells if cell]
@@ -58,12 +58,17 @@ def table_pieces(rows: Iterable[Sequence[str]], *, has_header: bool | None = Non
     start = list(itertools.islice(cleaned, 2))
     if not start:
         return
-    first = looks_like_header(start[0]) if has_header is None else has_header
+    first = _looks_like_header_of(start) if has_header is None else has_header
     header = start[0] if first and len(start) > 1 else None
     for row in itertools.chain(start[1:] if header else start, cleaned):
         text = row_text(header, row)
         if text:
             yield Piece(BlockKind.TABLE_ROW, text)
+
+
+def _looks_like_header_of(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of the rows names the columns; where it begins with an empty cell, the next one must not."""
+    return looks_like_header(rows[0]) and (bool(rows[0][0]) or any(row and row[0] for row in rows[1:]))
 
 
 def _named_columns(row: Sequence[str]) -> Sequence[str]:

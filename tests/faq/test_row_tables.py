@@ -266,6 +266,12 @@ def test_a_table_whose_first_column_has_no_name_is_read_with_its_other_names(tmp
     assert page.text == f"Weight; {first}: 1.2 kg; {second}: 1.3 kg"
 
 
+def test_a_row_that_begins_with_an_empty_cell_names_no_columns_where_the_next_one_does_too(tmp_path: Path) -> None:
+    path = tmp_path / "layout.html"
+    path.write_text("<table><tr><td><td>Oslo<td>Bergen<tr><td><td>one<td>two</table>")
+    assert [page.text for page in read_document(path).pages] == ["Oslo | Bergen\none | two"]
+
+
 _CELLS = st.sampled_from(
     ("Monday", "Opens", "Basic", "Germany", "Adults", "Monthly", "5 EUR", "yes", "-", "9:00", "closed", "K100", "Lisbon office")
 )
