@@ -190,8 +190,9 @@ def is_ordinary(subject: str, context: str) -> bool:
     first, _, others = subject.partition(" ")
     if first == "I" or (len(first) > 1 and not first[1:].islower()):
         return False
-    known = first.lower() in _DETERMINERS | set(_PERSONS) or re.search(rf"\b{re.escape(first.lower())}\b", context)
-    named = re.search(rf"[a-z,] {re.escape(first)}\b", context)
+    word = first.removesuffix("'s").removesuffix("’s")
+    known = first.lower() in _DETERMINERS | set(_PERSONS) or re.search(rf"\b{re.escape(word.lower())}\b", context)
+    named = re.search(rf"[a-z,] {re.escape(word)}\b", context)
     ordinary = others[:1].islower() or (not others and first.endswith("s"))
     return bool(known or (ordinary and not named))
 
