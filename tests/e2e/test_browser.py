@@ -24,7 +24,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_play
 from engine.config import PROJECT_ROOT, Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
+from engine.domain import DUPLICATE_REASON, AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
 from engine.domain import Page as DocumentPage
 from engine.jobs import JobQueue
 from engine.knowledge.documents import DocumentLibrary
@@ -362,7 +362,7 @@ def test_review_by_keyboard(
         expect(question(page, 1)).to_be_visible()
         assert statuses() == ["approved", "pending", "rejected"]
         page.keyboard.press("x")
-        expect(page.get_by_text("No pair matches").first).to_be_visible()
+        expect(page.get_by_text("Nothing waits for review").first).to_be_visible()
         assert statuses() == ["approved", "rejected", "rejected"]
         page.keyboard.press("u")
         expect(question(page, 1)).to_be_visible()
@@ -384,6 +384,38 @@ def test_review_by_keyboard(
         expect(question(page, 1)).to_be_visible()
         assert statuses() == ["approved", "pending", "rejected"], "keys do nothing where the review is not seen"
     assert not_loopback(requests) == set()
+
+
+def test_a_draft_stays_while_an_extraction_brings_pairs(
+    tmp_path: Path, handbook: Repositories, browser: tuple[BrowserContext, list[str]]
+) -> None:
+    context, _requests = browser
+    (tmp_path / "models").mkdir()
+    fakes = {"models_dir": str(tmp_path / "models"), "default_model": "fake/echo", "default_encoder": "hashing"}
+    collection = handbook.collections.by_name("Kettles").id
+    queue = JobQueue(Database(Settings(home=tmp_path / "home").database))
+    job, owner = queue.submit("extract", {"collection": "Kettles"}), f"{socket.gethostname()}:{os.getpid()}:test"
+    queue.claim(owner, ["extract"], job.id)
+    with served(tmp_path / "home", job_stale_s="600", **fakes) as address:
+        page = open_page(context, f"{address}/documents")
+        expect(question(page, 0)).to_be_visible()
+        expect(page.get_by_test_id("stDataFrame").last).to_be_visible()  # the page is complete, and listens to keys
+        page.keyboard.press("e")
+        box = page.get_by_role("textbox", name="Question")
+        expect(box).to_be_focused()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" A draft")
+        first = handbook.faqs.list(collection)[0]
+        better = replace(first, id=new_id(), question="Is this one better?", created_at=utc_now())
+        handbook.extraction.store(collection, [better], displaced={first.id: better.id}, reason=DUPLICATE_REASON)
+        expect(page.get_by_text("All 4").first).to_be_visible()
+        expect(page.get_by_text("1 of 3").first).to_be_visible()
+        expect(box).to_be_focused()
+        page.keyboard.type(" goes on")
+        expect(box).to_have_value(f"{first.question} A draft goes on")
+        page.keyboard.press("Escape")
+        expect(question(page, 0)).to_be_visible()
+    queue.abort(job.id, owner)
 
 
 def question(page: Page, number: int) -> Locator:
