@@ -14,6 +14,7 @@ _MIN_BOMB_BYTES = 1024 * 1024
 """Below this the ratio says nothing: a short run of spaces packs as well as a bomb."""
 _ENCRYPTED_FLAG = 0x1
 _READ_BYTES = 256 * 1024
+_XML = (".xml", ".rels")
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, KeyError)
 """What `zipfile` raises on damaged or odd archives."""
 
@@ -54,26 +55,41 @@ def refuse_document_types(source: Source, archive: zipfile.ZipFile) -> None:
     Office writes none. The markup `<!DOCTYPE` cannot occur in XML text, where `<` is escaped.
     """
     for name in archive.namelist():
-        if name.lower().endswith((".xml", ".rels")) and _declares_type(source, archive, name):
+        if name.lower().endswith(_XML) and _declares_type(source, archive, name):
             raise DocumentError(
                 f"{source.name} was refused: its part {name!r} declares XML entities.",
                 hint="No office program writes this. Save the document anew from a program you trust.",
             )
 
 
+def count_tags(source: Source, archive: zipfile.ZipFile) -> int:
+    """How many tags all XML parts have together.
+
+    Raises:
+        DocumentError: a part is damaged.
+    """
+    parts = (name for name in archive.namelist() if name.lower().endswith(_XML))
+    return sum(block.count(b"<") for name in parts for block in _blocks(source, archive, name))
+
+
 def _declares_type(source: Source, archive: zipfile.ZipFile, name: str) -> bool:
     needles = [text.encode(encoding) for text in ("<!DOCTYPE", "<!ENTITY") for encoding in ("ascii", "utf-16-le", "utf-16-be")]
     tail = b""
+    for block in _blocks(source, archive, name):
+        window = tail + block
+        if any(needle in window for needle in needles):
+            return True
+        tail = window[-32:]
+    return False
+
+
+def _blocks(source: Source, archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
     try:
         with archive.open(name) as part:
             while block := part.read(_READ_BYTES):
-                window = tail + block
-                if any(needle in window for needle in needles):
-                    return True
-                tail = window[-32:]
+                yield block
     except ARCHIVE_ERRORS as exc:
         raise source.damaged(f"its part {name!r} is broken") from exc
-    return False
 
 
 def _check(source: Source, entries: list[zipfile.ZipInfo]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from engine.domain import BlockKind
+from engine.ingest.source import Source
 from engine.ingest.structure import Piece
 from engine.ingest.tables import table_pieces
 from engine.ingest.text import clean, clean_lines, list_item
@@ -33,10 +34,15 @@ _MAX_REPEATED = 200
 _WHITE_SPACE = re.compile(r"\s+")
 
 
-def markup_pieces(html: str) -> Iterator[Piece]:
-    """Headings, paragraphs, list items and table rows of an HTML text; what is no content (scripts, navigation) is dropped."""
+def markup_pieces(source: Source, html: str) -> Iterator[Piece]:
+    """Headings, paragraphs, list items and table rows of an HTML text; what is no content (scripts, navigation) is dropped.
+
+    Raises:
+        DocumentError: it has more tags than allowed.
+    """
     from bs4 import BeautifulSoup
 
+    source.check_elements(html.count("<"))
     return _Walk().pieces(BeautifulSoup(html, "lxml"))
 
 

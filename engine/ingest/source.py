@@ -61,6 +61,18 @@ class Source:
                 f"{self.name} holds more than {self.limits.max_characters:,} characters of text.", hint="Split the document."
             )
 
+    def check_raw_characters(self, count: int) -> None:
+        """Raises DocumentError where a file is longer than text could be that is within the limit without its white space."""
+        self.check_characters(count // 2)
+
+    def check_elements(self, count: int) -> None:
+        """Raises DocumentError where a document has more tags, or what takes as much memory, than allowed."""
+        if count > self.limits.max_elements:
+            raise DocumentError(
+                f"{self.name} is made of too many parts (tags, list items, cells) to be read.",
+                hint="Split the document.",
+            )
+
     def damaged(self, what: str) -> DocumentError:
         """The error for a file that claims to be something and cannot be read as that."""
         return DocumentError(f"{self.name} is damaged: {what}.", hint="Open it in the program that made it and save it again.")

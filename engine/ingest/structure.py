@@ -6,14 +6,20 @@ text, keeps the path of headings, and cuts formats without pages into sections.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
-from engine.domain import Block, BlockKind, BoundingBox, LineBox, Page
+from engine.domain import Block, BlockKind, BoundingBox, Json, LineBox, Page
+from engine.ingest.source import Source
+from engine.ingest.spool import Spool
 
 MAX_SECTION_CHARACTERS = 20_000
 """A longer section becomes several pages, so that no page is slow to show or to search."""
+_BATCH = 500
+"""Pieces that go to the disk together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +68,56 @@ def build_page(number: int, pieces: Iterable[Piece], trail: HeadingTrail) -> Pag
     return Page(number, "\n".join(texts), tuple(blocks))
 
 
-def paginate(pieces: Iterable[Piece]) -> Iterator[Page]:
-    """Pages of a format that has none: one for each top-level section, numbered from 1."""
-    found = [piece for piece in pieces if piece.text]
-    trail = HeadingTrail()
-    number = 0
-    for section in _sections(found):
-        for part in _bounded(section):
-            number += 1
+def paginate(source: Source, pieces: Iterable[Piece]) -> Iterator[Page]:
+    """Pages of a format that has none: one for each top-level section, numbered from 1.
+
+    The pieces, which have no places, wait on the disk until all are known; a page alone is in memory.
+
+    Raises:
+        DocumentError: they hold more text than allowed.
+    """
+    characters = 0
+    levels = Counter[int]()
+    found = filter(lambda piece: piece.text, pieces)
+    with Spool[list[Piece]](_packed, _unpacked) as spool:
+        while batch := list(itertools.islice(found, _BATCH)):
+            for piece in batch:
+                characters += len(piece.text) + 1
+                source.check_characters(characters)
+                levels[piece.level] += piece.kind is BlockKind.HEADING
+            spool.add(batch)
+        trail = HeadingTrail()
+        for number, part in enumerate(_parts(itertools.chain.from_iterable(spool), _top_level(levels)), start=1):
             yield build_page(number, part, trail)
 
 
-def _sections(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """Cut before each top-level heading; a title with nothing below it goes with the first section."""
-    top = _top_level(pieces)
-    section: list[Piece] = []
-    for piece in pieces:
-        starts = piece.kind is BlockKind.HEADING and piece.level <= top
-        if starts and any(earlier.kind is not BlockKind.HEADING for earlier in section):
-            yield section
-            section = []
-        section.append(piece)
-    if section:
-        yield section
+def _packed(pieces: list[Piece]) -> Json:
+    return [[piece.kind.value, piece.text, piece.level] for piece in pieces]
 
 
-def _top_level(pieces: Iterable[Piece]) -> int:
+def _unpacked(packed: Json) -> list[Piece]:
+    return [Piece(BlockKind(kind), text, level) for kind, text, level in cast("list[tuple[str, str, int]]", packed)]
+
+
+def _top_level(headings: Counter[int]) -> int:
     """The outermost level with more than one heading: a lone heading above the others is the document's title."""
-    counts = Counter(piece.level for piece in pieces if piece.kind is BlockKind.HEADING)
-    return min((level for level, count in counts.items() if count > 1), default=0)
+    return min((level for level, count in headings.items() if count > 1), default=0)
 
 
-def _bounded(section: Iterable[Piece]) -> Iterator[list[Piece]]:
+def _parts(pieces: Iterable[Piece], top: int) -> Iterator[list[Piece]]:
+    """Cut before each top-level heading, and where a page would be too long.
+
+    A title with nothing below it goes with the first section.
+    """
     part: list[Piece] = []
-    size = 0
-    for piece in section:
-        if part and size + len(piece.text) > MAX_SECTION_CHARACTERS:
+    size, has_body = 0, False
+    for piece in pieces:
+        is_heading = piece.kind is BlockKind.HEADING
+        starts = is_heading and piece.level <= top and has_body
+        if part and (starts or size + len(piece.text) > MAX_SECTION_CHARACTERS):
             yield part
             part, size = [], 0
+        has_body = not is_heading or (has_body and not starts)
         part.append(piece)
         size += len(piece.text) + 1
     if part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from engine.ingest.structure import Piece, paginate
 from engine.ingest.tables import names_columns, table_pieces
 
 _DELIMITERS = ",;\t|"
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SNIFFED_ROWS = 50
 _SNIFFED_CHARACTERS = 64 * 1024
 
@@ -22,7 +24,8 @@ _SNIFFED_CHARACTERS = 64 * 1024
 def load_csv(source: Source) -> Iterator[Page]:
     """Pages of a table; each row reads `column: value; column: value`."""
     text = decode(source, source.read_bytes()).replace("\0", "")
-    return paginate(_pieces(source, text, sniff_delimiter(text)))
+    source.check_raw_characters(len(text))
+    return paginate(source, _pieces(source, text, sniff_delimiter(text)))
 
 
 def sniff_delimiter(text: str) -> str:
@@ -42,9 +45,10 @@ def _regularity(sample: str, delimiter: str) -> tuple[int, int]:
 
 
 def _pieces(source: Source, text: str, delimiter: str) -> Iterator[Piece]:
+    lines = (match.group() for match in _LINE.finditer(text))
+    rows = (row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row))
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        first = next(rows, [])
+        yield from table_pieces(itertools.chain([first], rows), has_header=names_columns(first))
     except csv.Error as exc:
         raise source.damaged(f"it is not a proper table ({exc})") from exc
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
-    return table_pieces(rows, has_header=bool(rows) and names_columns(rows[0]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.domain import BlockKind, Page
-from engine.ingest.archive import ARCHIVE_ERRORS, open_archive, refuse_document_types
+from engine.ingest.archive import ARCHIVE_ERRORS, count_tags, open_archive, refuse_document_types
 from engine.ingest.source import Source
 from engine.ingest.structure import Piece, paginate
 from engine.ingest.tables import table_pieces
@@ -31,6 +31,8 @@ _BODY_TEXT_LEVEL = 9
 _TITLE_LEVEL = 1
 """The document's title stands above its headings, whose levels begin with the next one."""
 
+_CHEAPER = 6
+"""Tags that take as much memory here as one of HTML does."""
 _MAX_SPAN = 100
 _MAX_REPEATED = 200
 """A longer text in a cell over several rows stands in the first of them alone: repeating it could fill the memory."""
@@ -46,7 +48,8 @@ def load_docx(source: Source) -> Iterator[Page]:
     """Pages of a Word document: one for each top-level section."""
     with open_archive(source) as archive:
         refuse_document_types(source, archive)
-    return paginate(_pieces(source))
+        source.check_elements(count_tags(source, archive) // _CHEAPER)
+    return paginate(source, _pieces(source))
 
 
 def _pieces(source: Source) -> Iterator[Piece]:

@@ -29,7 +29,7 @@ def load_epub(source: Source) -> Iterator[Page]:
         number = 0
         for chapter in chapters:
             markup = decode(source, read_entry(source, archive, chapter))
-            for page in paginate(markup_pieces(markup)):
+            for page in paginate(source, markup_pieces(source, markup)):
                 number += 1
                 yield Page(number, page.text, page.blocks)
 

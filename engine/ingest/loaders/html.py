@@ -17,4 +17,4 @@ def load_html(source: Source) -> Iterator[Page]:
 
     data = source.read_bytes()
     declared = EncodingDetector.find_declared_encoding(data, is_html=True)
-    return paginate(markup_pieces(decode(source, data, declared)))
+    return paginate(source, markup_pieces(source, decode(source, data, declared)))

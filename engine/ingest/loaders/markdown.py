@@ -21,29 +21,40 @@ if TYPE_CHECKING:
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:(?!---|\.\.\.).*\n){0,500}?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _MAX_INLINE = 4000
 """Emphasis and links are looked for in quadratic time; longer paragraphs keep their marks as they are."""
+_OPENING = ("\n", "|", "- ", "* ", "+ ", "> ")
+"""What a block or cell may begin with, or end."""
+_TOKENS = 3
+"""That the parser makes of each."""
 _CODE = ("fence", "code_block")
 
 
 def load_markdown(source: Source) -> Iterator[Page]:
     """Pages of a Markdown file: one for each top-level section."""
-    return paginate(markdown_pieces(decode(source, source.read_bytes())))
+    return paginate(source, markdown_pieces(source, decode(source, source.read_bytes())))
 
 
-def markdown_pieces(text: str) -> Iterator[Piece]:
-    """Headings, paragraphs, list items and table rows of a Markdown text; front matter is dropped."""
+def markdown_pieces(source: Source, text: str) -> Iterator[Piece]:
+    """Headings, paragraphs, list items and table rows of a Markdown text; front matter is dropped.
+
+    Raises:
+        DocumentError: it is too long, or of more blocks than allowed.
+    """
     from markdown_it import MarkdownIt
 
+    source.check_raw_characters(len(text))
+    source.check_elements(_TOKENS * sum(map(text.count, _OPENING)))
     lines = "\n".join(text.splitlines()) + "\n"
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     references: MutableMapping[str, object] = {}
     tokens = parser.parse(_FRONT_MATTER.sub("", lines, count=1), references)
-    return _Walk(parser, references).pieces(tokens)
+    return _Walk(source, parser, references).pieces(tokens)
 
 
 class _Walk:
     """Goes through the parser's flat list of tokens."""
 
-    def __init__(self, parser: MarkdownIt, references: MutableMapping[str, object]) -> None:
+    def __init__(self, source: Source, parser: MarkdownIt, references: MutableMapping[str, object]) -> None:
+        self._source = source
         self._parser = parser
         self._references = references
         self._markers: list[str] = []
@@ -62,7 +73,7 @@ class _Walk:
             elif token.type in _CODE:
                 yield self._block(clean_lines(token.content))
             elif token.type == "html_block":
-                yield from markup_pieces(token.content)
+                yield from markup_pieces(self._source, token.content)
             else:
                 self._open_or_close(token)
 

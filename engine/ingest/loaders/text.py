@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,24 +16,36 @@ from engine.ingest.text import clean, list_item, split_marker
 _WRAPPED_LINE = 45
 """A line at least this long was broken by an editor, and goes on in the next one; shorter ones (addresses) stay lines."""
 _MAX_HEADING = 80
+_BLOCK = 64 * 1024
 _UNDERLINE = re.compile(r"(={3,}|-{3,})$")
 
 
 def load_text(source: Source) -> Iterator[Page]:
     """Pages of a text file."""
-    return paginate(text_pieces(decode(source, source.read_bytes())))
+    text = decode(source, source.read_bytes())
+    source.check_raw_characters(len(text))
+    return paginate(source, text_pieces(text))
 
 
 def text_pieces(text: str) -> Iterator[Piece]:
     """Headings, paragraphs and list items of a plain text."""
     paragraph: list[str] = []
-    for raw in [*text.splitlines(), ""]:
+    for raw in itertools.chain(_lines(text), [""]):
         line = clean(raw)
         if line:
             paragraph.append(line)
         elif paragraph:
             yield from _paragraph_pieces(paragraph)
             paragraph = []
+
+
+def _lines(text: str) -> Iterator[str]:
+    """As `splitlines`, without a copy of the whole text."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
 
 
 def _paragraph_pieces(lines: list[str]) -> Iterator[Piece]:

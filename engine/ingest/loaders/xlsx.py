@@ -77,7 +77,7 @@ def load_xlsx(source: Source) -> Iterator[Page]:
     """Pages of a workbook: one or more for each sheet; each row reads `column: value; column: value`."""
     with open_archive(source) as archive:
         refuse_document_types(source, archive)
-        yield from paginate(_pieces(source, archive))
+        yield from paginate(source, _pieces(source, archive))
 
 
 def _pieces(source: Source, archive: zipfile.ZipFile) -> Iterator[Piece]:
