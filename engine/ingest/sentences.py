@@ -73,4 +73,5 @@ def _is_final(text: str, start: int, match: re.Match[str]) -> bool:
         return not following.isdigit()
     if _INITIALS.match(word) is None or word == "I":
         return True
-    return "." in word and _FIRST_WORD.match(text, match.end())[0].lower() in _OPENERS
+    first = _FIRST_WORD.match(text, match.end())
+    return "." in word and first is not None and first[0].lower() in _OPENERS
