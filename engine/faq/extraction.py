@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
@@ -26,7 +26,7 @@ from engine.faq.units import find_units
 from engine.faq.written import WrittenPair, written_pairs
 from engine.llm.base import ChatModel, Request
 
-_WINDOW = 96
+_WINDOW = 192
 """Requests that are given to the model together: several rounds of its batch, and a bound on what is kept in memory."""
 
 _SPARE = 1.5
@@ -48,6 +48,8 @@ class _Plan:
     translation: Translation | None = None
     requests: list[tuple[Unit, Origin, Request]] = field(default_factory=list)
     waiting: int = 0
+    once_more: bool = True
+    """Whether what has no good question yet may be asked about again."""
 
     def ask(self, unit: Unit, openers: Openers, cancel: CancelToken | None) -> None:
         """Have the model asked about a unit."""
@@ -60,8 +62,9 @@ class _Plan:
         """Have the model asked once more about the units that have no good question yet, with other first words."""
         asked = dict.fromkeys(unit for unit, _, _ in self.requests)
         self.requests = []
-        if not (self.grammar and self.english):
-            return  # the same would come again
+        once_more, self.once_more = self.once_more and self.grammar and self.english, False
+        if not once_more:
+            return  # without a grammar, or in another language, the same would come again
         good = {candidate.key for candidate in self.candidates if not rejection_of(candidate, self.chunk.text)}
         for unit in asked:
             if str(unit.start) not in good:
@@ -110,7 +113,6 @@ def extract_pairs(
     if knows_language(model, language):
         chosen = _choose(chunks, written, max_pairs, english=english)
     window: list[_Plan] = []
-    pending = 0
     for index, chunk in enumerate(chunks):
         _check(cancel)
         taken_over = [_taken_over(pair, chunk) for pair in written[index]]
@@ -124,11 +126,10 @@ def extract_pairs(
             yield index, plan.candidates
             continue
         window.append(plan)
-        pending += len(plan.requests)
-        if pending >= _WINDOW:
-            yield from _run(window, model, cancel)
-            window, pending = [], 0
-    yield from _run(window, model, cancel)
+        if sum(len(plan.requests) for plan in window) >= _WINDOW:
+            window = yield from _run(window, model, cancel)
+    while window:
+        window = yield from _run(window, model, cancel)
 
 
 def _choose(
@@ -186,17 +187,22 @@ def _by_rule(unit: Unit, chunk: Chunk) -> Iterator[Candidate]:
         yield replace(found, row=asked.fact)
 
 
-def _run(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[tuple[int, list[Candidate]]]:
-    """Ask the model for all plans together, and once more where nothing good came; each plan comes as soon as it is done."""
-    later = []
+def _run(
+    plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None
+) -> Generator[tuple[int, list[Candidate]], None, list[_Plan]]:
+    """Ask the model for all plans together; each comes as soon as it is done.
+
+    Returns those where nothing good came of a unit, to be asked once more together with what comes next: a batch that is not
+    full takes nearly as long.
+    """
+    again = []
     for plan in _answered(plans, model, cancel):
         plan.ask_again(cancel)
         if plan.requests:
-            later.append(plan)
+            again.append(plan)
         else:
             yield plan.index, plan.candidates
-    for plan in _answered(later, model, cancel):
-        yield plan.index, plan.candidates
+    return again
 
 
 def _answered(plans: Sequence[_Plan], model: ChatModel, cancel: CancelToken | None) -> Iterator[_Plan]:
