@@ -151,3 +151,45 @@ def test_cut_off_data_do_no_harm(make: Make, cut: int) -> None:
 def test_reading_goes_on_without_it(make: Make) -> None:
     document = read_document(make(jpeg2000(60_000), "/JPXDecode"))
     assert document.pages[0].text == "Delivery takes 3 days."
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        b"/W 60000 /H 600",
+        b"/Width 60\n/Height +060000",
+        b"/#57 60000 /H 60",
+        b"/W %wide\r60000 /H 60",
+        b"/W %" + b"w" * 900 + b"\n60000",
+    ],
+    ids=["wide", "high", "escaped", "comment", "long comment"],
+)
+def test_a_picture_inside_of_the_contents_that_claims_to_be_large_is_refused(
+    tmp_path: Path, claim: bytes, deflate: bool
+) -> None:
+    path = contents(tmp_path / "a.pdf", b"BI " + claim + b" /BPC 8 /CS /G ID aaaa EI", deflate=deflate)
+    for read in (read_document, lambda path: page_picture(path, 1, [])):
+        with pytest.raises(DocumentError, match="compression bomb"):
+            read(path)
+
+
+def test_a_small_picture_inside_of_the_contents_is_read_past(tmp_path: Path) -> None:
+    path = contents(tmp_path / "a.pdf", b"BI /W 4 /H 1 /BPC 8 /CS /G ID aaaa EI", deflate=True)
+    assert read_document(path).pages[0].text == "Delivery takes 3 days."
+
+
+def test_words_and_references_that_look_like_such_a_picture_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    path = contents(tmp_path / "a.pdf", b"% BI tools /W 12345 0 R", deflate=True)
+    assert read_document(path).pages[0].text == "Delivery takes 3 days."
+
+
+def contents(path: Path, more: bytes, *, deflate: bool) -> Path:
+    """Writes a PDF of one page with a line of text, and more after it."""
+    with pymupdf.open() as document:
+        page = document.new_page()
+        page.insert_text((72, 300), "Delivery takes 3 days.")
+        xref = page.get_contents()[0]
+        document.update_stream(xref, document.xref_stream(xref) + b"\nq 90 0 0 90 50 50 cm " + more + b" Q\n", compress=False)
+        document.save(path, deflate=deflate)
+    return path
