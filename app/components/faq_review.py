@@ -62,6 +62,7 @@ def _review(name: str) -> None:
         state.filtered_by, state.followed = chosen, None
     admitted = [pair.id for pair in pairs if chosen.admits(pair)]
     known = {pair.id: pair for pair in pairs}
+    state.put_aside = tuple(faq_id for faq_id in state.put_aside if faq_id in known)  # another collection has others
     shown = [known[faq_id] for faq_id in state.listing.follow((collection.id, chosen, state.round), known, admitted)]
     current = _current(pairs, shown)
     before, after = _neighbours(shown, current)

@@ -122,3 +122,16 @@ def test_kinds_of_pairs_to_choose_from(handbook: list[FaqPair], duplicate: FaqPa
     assert shown("No duplicates") == {pair.id for pair in handbook}
     flagged = {pair.id for pair in pairs if pair.reason and pair.status is FaqStatus.PENDING}
     assert shown("To look at again") == flagged != set()
+
+
+def test_what_was_put_aside_in_one_collection_is_not_offered_in_another(
+    engine: Engine, handbook: list[FaqPair], open_page: OpenPage
+) -> None:
+    lost = replace(handbook[0], id=new_id(), status=FaqStatus.REJECTED, reason=DUPLICATE_REASON, duplicate_of=handbook[0].id)
+    other = engine.repositories.collections.ensure("Other")
+    engine.repositories.faqs.add([lost, replace(handbook[3], id=new_id(), collection_id=other.id)])
+    page = press(open_page("documents"), "Reject")
+    assert any("put aside" in text.value for text in page.info)
+    page.selectbox(key="documents-collection").set_value("Other").run()
+    assert open_question(page) == handbook[3].question
+    assert not page.info
