@@ -42,7 +42,7 @@ def question_to(label: Label, value: str, subject: Subject) -> str | None:
     if is_placeholder(value) or known.NOT_ASKED.fullmatch(name):
         return None
     if name.lower() in known.TO_DO:
-        return _what_to_do(name, subject)
+        return None if subject.preposition else f"What should I do about {subject.phrase}?"
     if name.endswith("?") or (_ASKS.fullmatch(name) and len(name.split()) > 2):
         return _asked_already(name.rstrip("? "), value, subject)
     if not _is_noun_phrase(name):
@@ -103,10 +103,6 @@ def _asked_already(name: str, value: str, subject: Subject) -> str | None:
             phrase = known.with_article(phrase.lower()) if subject.kind not in known.PLACES else phrase
         return _IT.sub(lambda _: phrase, name, count=1) + "?"
     return f"{name} {subject.preposition or 'for'} {subject.phrase}?"
-
-
-def _what_to_do(name: str, subject: Subject) -> str | None:
-    return f"What should I do about {subject.phrase}?" if name.lower() in known.TO_DO and not subject.preposition else None
 
 
 def _verb(noun: str, value: str, subject: Subject) -> str | None:
@@ -246,8 +242,6 @@ def _count(noun: str, value: str, subject: Subject) -> str | None:
 
 def _special(noun: str, value: str, subject: Subject) -> str | None:
     head = noun.split()[-1]
-    if noun in known.TO_DO:
-        return _what_to_do(noun, subject) or ""
     if noun in known.MEANINGS:
         return "" if subject.preposition else f"What does {subject.phrase} mean?"
     if noun in known.NOTES:

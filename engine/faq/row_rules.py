@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.faq import row_words as known
-from engine.faq.row_cells import DAYS as _DAYS
 from engine.faq.row_cells import (
+    DAYS,
     Cell,
     Label,
     cells_of,
@@ -187,7 +187,7 @@ def _line_facts(cell: Cell, headings: Sequence[str]) -> Iterator[tuple[RowFact, 
 
 
 def _is_day(cell: Cell) -> bool:
-    return _DAYS.fullmatch(label_of(cell.label).name) is not None
+    return DAYS.fullmatch(label_of(cell.label).name) is not None
 
 
 def _asked(

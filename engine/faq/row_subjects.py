@@ -76,7 +76,7 @@ def describe(label: str, value: str, context: str) -> Subject | None:
         return _counted(kind, value, small)
     if (kind in {"event", "product"} and value.split()[-1].islower()) or kind == "event":
         return Subject(f"the {value}", True, kind=kind)
-    return _thing(value, small, kind, context)
+    return _thing(value, small, kind)
 
 
 def kind_of(label: str) -> str:
@@ -143,7 +143,7 @@ def _counted(kind: str, value: str, small: str) -> Subject:
     return Subject(f"the {value} {kind}", True, kind=kind)
 
 
-def _thing(value: str, small: str, kind: str, context: str) -> Subject:
+def _thing(value: str, small: str, kind: str) -> Subject:
     """What has its noun with it: with an article only where that is sure."""
     found = words(_AFTER_HEAD.sub("", value)) or words(value)
     head = found[-1] if found else ""

@@ -70,8 +70,10 @@ NOTES = word_set("notes note remarks remark comment comments description details
 MEANINGS = word_set("meaning definition explanation")
 TO_DO = frozenset({"what to do", "action", "action required", "recommended action"})
 PLACES_ASKED = word_set("location venue place")
+_COUNTING = r"#|(?:no|nr|id|sku|pos|index|row|ref)\.?"
+"""Labels of what only tells rows apart."""
 NOT_ASKED = re.compile(
-    r"column \d+|#|no|nr|id|sku|image|photo|picture|link|index|row|pos|ref|reference|source|page|figure|table|step|example"
+    rf"column \d+|{_COUNTING}|image|photo|picture|link|reference|source|page|figure|table|step|example"
     r"|result|conclusion|summary|to|from|subject|re|cc|sum|total|(?:step|figure|table|page|option|chapter|section|part) \S+",
     re.IGNORECASE,
 )
@@ -153,12 +155,7 @@ PEOPLE = word_set(
     "concessions residents visitors pupils schools companies individuals everyone babies toddlers couples"
 )
 NAME_LABELS = word_set("name product title event item model service course topic programme program")
-ORDINALS = re.compile(
-    r"#|no\.?|nr\.?|number|id|sku|pos\.?|rank|index|row"
-    r""
-    r"|article (?:no\.?|number)|item (?:no\.?|number)|ref\.?",
-    re.IGNORECASE,
-)
+ORDINALS = re.compile(rf"{_COUNTING}|number|rank|(?:article|item) (?:no\.?|number)", re.IGNORECASE)
 PROPERTY = word_set(
     "property feature attribute characteristic specification item parameter detail criterion benefit field data fact"
 )

@@ -160,6 +160,11 @@ def test_what_cannot_be_told_of_a_column_is_not_asked(row: str, headings: tuple[
     assert asked(row, *headings) == {}
 
 
+@pytest.mark.parametrize("label", ["No.", "Nr.", "Pos", "Pos.", "Ref", "Ref.", "#", "ID"])
+def test_what_only_tells_rows_apart_is_not_asked(label: str) -> None:
+    assert asked(f"Product: Kettle A; {label}: 14; Weight: 2 kg") == {"What is the weight of Kettle A?": "2 kg"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
