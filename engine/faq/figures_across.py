@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from engine.faq.number_words import ALSO_OTHER_WORDS, JOINING, NUMBER_VALUES, ONES
+from engine.faq.number_words import ALSO_OTHER_WORDS, JOINED, JOINING, NUMBER_VALUES, ONES
 from engine.knowledge.figures import unsupported
 from engine.knowledge.unit_words import MULTIPLIERS, NUMBER_WORDS
 
-READABLE = frozenset({*NUMBER_VALUES, "zh", "ja"})
+READABLE = frozenset({*NUMBER_VALUES, "en", "zh", "ja"})
 """Languages whose numbers are also read where they are spelled in words."""
 
 _MARKS = "\u0900-\u0963\u0971-\u097f\u064b-\u0652\u05b0-\u05c7"
@@ -60,9 +60,15 @@ def strange_figures(text: str, language: str, proof: str, proof_language: str) -
         proof_language: that of the proof; empty where it cannot be told, then its words are read in all languages.
     """
     said = in_digits(text, language)
-    languages = [proof_language] if proof_language in READABLE else ["", *sorted(READABLE)] if not proof_language else [""]
-    known = "\n".join(dict.fromkeys(in_digits(proof, code, doubtful=True) for code in languages))
+    known = "\n".join(dict.fromkeys(in_digits(proof, code, doubtful=True) for code in _readings(proof_language)))
     return unsupported(said, known, across=True)
+
+
+def _readings(language: str) -> Sequence[str]:
+    """In which languages a proof is read: its own; all where that is not known; English, as it is, where none can be read."""
+    if not language:
+        return sorted(READABLE)
+    return [language if language in READABLE else "en"]
 
 
 def in_digits(text: str, language: str, *, doubtful: bool = False) -> str:
@@ -133,7 +139,7 @@ def _parts(word: str, language: str) -> list[_Part]:
     known = _vocabulary(language)
     if word in known:
         weak = known[word] == 1 or word in ALSO_OTHER_WORDS.get(language, frozenset())
-        return [_Part(known[word], word == "belas", weak)]
+        return [_Part(known[word], word in JOINED.get(language, frozenset()), weak)]
     if language == "ar" and word.startswith("و") and word[1:] in known:
         return [_Part(known[word[1:]], joined=True)]
     if language not in _ONE_WORD or len(word) > _LONGEST:

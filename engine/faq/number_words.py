@@ -1,10 +1,8 @@
-"""The numbers that languages write in words, as far as they are met in everyday texts."""
+"""The numbers that languages other than English write in words, as far as they are met in everyday texts."""
 
 from __future__ import annotations
 
 _UNITS = {
-    "en": "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen",
     "de": "zwei/zwo drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn "
     "neunzehn",
     "fr": "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf",
@@ -54,7 +52,6 @@ _UNITS = {
 }
 """From two on, in order; other forms of the same number after a slash."""
 _TENS = {
-    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
     "de": "zwanzig dreißig/dreissig vierzig fünfzig sechzig siebzig achtzig neunzig",
     "fr": "vingt/vingts trente quarante cinquante soixante septante huitante/octante nonante",
     "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
@@ -86,7 +83,6 @@ _TENS = {
     "hi": "बीस तीस चालीस पचास साठ सत्तर अस्सी नब्बे",
 }
 _BIG = {
-    "en": "hundred thousand million billion",
     "de": "hundert tausend million/millionen milliarde/milliarden",
     "fr": "cent/cents mille million/millions milliard/milliards",
     "es": "cien/ciento/cientos/cientas mil millón/millones -",
@@ -180,7 +176,6 @@ ONES = {
 }
 """They count as parts of other numbers only: alone they are articles more often than not."""
 JOINING = {
-    "en": "and",
     "de": "und",
     "fr": "et",
     "es": "y",
@@ -197,6 +192,8 @@ JOINING = {
     "he": "ו",
 }
 """What may stand between the parts of one number."""
+JOINED = {"id": frozenset({"belas"})}
+"""Words that belong to the word before them with nothing between: "dua belas" is 12, while "dua puluh" is 20."""
 ALSO_OTHER_WORDS: dict[str, frozenset[str]] = {
     code: frozenset(words.split())
     for code, words in {
