@@ -25,7 +25,8 @@ _SELDOM_FINAL = frozenset(f"{_COMPANIES} {_DATES}".split())
 _BEFORE_NUMBER = frozenset(_COUNTED.split())
 """A full stop after these does not end a sentence where a number follows ("No. 5")."""
 
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”’]*)\s*")
+_END = re.compile(r"(?:(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”’]*)\s*")
+"""A run of marks is tried from its first one alone, so that a long one takes linear time."""
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘«]+$")
 _FIRST_WORD = re.compile(r"\w*")
 _LONGEST_WORD = 40

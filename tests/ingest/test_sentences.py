@@ -66,3 +66,8 @@ def test_spans_are_ordered_trimmed_and_lose_no_letter(text: str) -> None:
         assert not text[position:start].strip(" \t\n\u2028-•abDr1.")  # markers, such as "a."
         position = end
     assert not text[position:].strip()
+
+
+@pytest.mark.parametrize("run", ["." * 100_000, "?!" * 50_000, "." * 50_000 + ")" * 50_000])
+def test_runs_of_marks_take_no_quadratic_time(run: str) -> None:
+    assert sentences(f"{run}x") == [f"{run}x"]
