@@ -31,6 +31,10 @@ _FITTING: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
             r"(?i:\b(?:by|through|via|using|with|without|because|so that|thus|due to|in order|can|must|should|may)\b)"
             r"|^[A-Z][a-z]+ (?:and [a-z]+ )?(?:the|a|an|your|all|any|on|off|to|at|for)\b",
         ),
+        (
+            r"what (?:do|does|did) .*\b(?:mean|stand for|refer to)\?",
+            r"(?i:\b(?:mean(?:s|t|ing)?|stands? for|refers?|defined|called|known|short for|abbreviat\w*|equals?)\b)",
+        ),
         (r"why\b", r"(?i:\b(?:because|since|so|due|as|reason|to|therefore)\b)"),
     )
 )
