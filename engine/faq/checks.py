@@ -45,7 +45,7 @@ _POINTS_AT_TEXT = re.compile(
     r"|\baccording to (?:the|this)\b|\bmentioned\b|\b(?:topic|sentence)\s?:",
     re.IGNORECASE,
 )
-_PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|its|they|them|their|he|him|his|she|her|this|these|those|such(?! as))\b", re.IGNORECASE)
 _BROKEN = re.compile(
     r"\b(?:and|or|of|the|a|an|after|before|if|not|than|as|is|are|was|were|my|your)\?$|\b(?:do|does|did)\b.*\bbe\b"
     r"|\b(?:in|on|at|by|for|of|from|to|with|than|the|a|an)\s(?:in|on|at|by|for|of|to|with|is|are|was|were)\b"

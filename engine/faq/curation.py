@@ -37,10 +37,13 @@ _FULL_LEAD = 0.15
 WEIGHTS = {"relevance": 0.28, "lead": 0.12, "grounded": 0.16, "form": 0.16, "fact": 0.08, "wording": 0.2}
 """What each part of the score counts for; they add up to 1."""
 
-_RULE_WORDING = 0.7
-"""How well rules word, and models that do not say how likely their words are."""
-_BUILT_WORDING, _BUILT_RANGE = 0.8, 10
-"""Questions that transform a sentence are worded as well as it is; a model's likelihood tells the better of two forms."""
+_RULE_WORDING = 0.9
+"""How well rules word. By reading, about seven of ten questions that rules made of the articles could be published, and four of
+ten that the default model worded."""
+_BUILT_WORDING, _BUILT_RANGE = 1.0, 5
+"""Of a transformation: less a fifth of the nats that a model finds it unlikely, which tells the better of two forms."""
+_UNTOLD_WORDING = 0.7
+"""For models that do not say how likely their words are."""
 _WORDING_RANGE = 1.5
 """Nats below 0 at which a wording counts for nothing."""
 
@@ -178,7 +181,7 @@ def wording_of(candidate: Candidate) -> float:
     if candidate.origin is Origin.WRITTEN:
         return 1.0
     if candidate.wording is None:
-        return _RULE_WORDING
+        return _RULE_WORDING if candidate.origin is Origin.RULE else _UNTOLD_WORDING
     if candidate.origin is Origin.RULE:
         return in_unit(_BUILT_WORDING + candidate.wording.mean / _BUILT_RANGE)
     return in_unit(1 + candidate.wording.mean / _WORDING_RANGE)

@@ -60,6 +60,7 @@ def test_a_good_pair_passes(good: Candidate) -> None:
         ({"question": f"When are {'very ' * 40}late refunds issued?"}, "too short or too long"),
         ({"question": "When does this section say refunds are issued?"}, "points at the text"),
         ({"question": "According to the text, when are refunds issued?"}, "not one plain question"),
+        ({"question": "When are such refunds issued?"}, "does not say what it is about"),
         ({"question": "When are they issued to the card?"}, "does not say what it is about"),
         ({"question": "What is it that you do?"}, "does not say what it is about"),
         ({"question": "When are are refunds issued?"}, "repeats itself"),
