@@ -39,9 +39,9 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The wording of the question is poor.",
     ),
     "wording": (
-        "The model finds the question's words natural.",
-        "The model finds some of the question's words unusual.",
-        "The model finds the question's words odd.",
+        "The question is worded naturally.",
+        "Some of the question's words are unusual.",
+        "The question's words are odd.",
     ),
     "meaning": (
         "The answer says what the quote says, in another language.",

@@ -124,7 +124,7 @@ class ScoreParts:
     fact: float
     """How much of a fact the quote states."""
     wording: float
-    """How likely the model finds the question's words."""
+    """How well the question is worded: by how likely a model finds its words, and by whether a rule made it."""
 
 
 @dataclass(frozen=True, slots=True)
