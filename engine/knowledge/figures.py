@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
@@ -24,6 +25,9 @@ from engine.knowledge.figure_reading import (
 from engine.knowledge.unit_sizes import Amount, amounts
 
 __all__ = ["numbers", "unsupported", "without_figures"]
+
+_OF_TIMES = frozenset({"hour", "minute"})
+"""Units that the parts of a time of day may have."""
 
 
 def unsupported(answer: str, proof: str, *, across: bool = False) -> list[str]:
@@ -49,10 +53,16 @@ class _Known:
     def __init__(self, texts: Sequence[str], *, across: bool) -> None:
         self._across = across
         found = [figure for text in dict.fromkeys(texts) for figure in figures(text)]
-        self._numbers = [figure for figure in found if isinstance(figure, Number)]
-        self._bare = {number.value for number in self._numbers if not number.units}
-        self._dates = {reading for figure in found if isinstance(figure, Date) for reading in figure.readings}
+        self._numbers: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
+        for number in found:
+            if isinstance(number, Number):
+                self._numbers[number.value].add(number.units)
+        self._bare = {value for value, units in self._numbers.items() if frozenset() in units}
+        dates = [figure for figure in found if isinstance(figure, Date)]
+        self._dates = {reading for date in dates for reading in date.readings}
+        self._in_dates = {str(part) for date in dates for part in self._spoken(date) if part}
         self._times = {reading for figure in found if isinstance(figure, Clock) for reading in figure.readings}
+        self._in_times = {str(part) for time in self._times for part in divmod(time, 60)}
         self._units = {unit for text in texts for unit in loose_units(text)}
 
     def holds(self, figure: Figure) -> bool:
@@ -62,22 +72,30 @@ class _Known:
             return bool(figure.readings & self._times) or any(self._has_hour(reading) for reading in figure.readings)
         return figure.weak or self._has_number(figure)
 
+    def _spoken(self, date: Date) -> Iterator[int]:
+        """The parts of a date that numbers stand for: a month does not where it is named, but may in another language."""
+        named = any(map(str.isalpha, date.text))
+        for year, month, day in date.readings:
+            yield from (year, day) if named and not self._across else (year, month, day)
+
     def _has_number(self, wanted: Number) -> bool:
-        same = [number for number in self._numbers if number.value == wanted.value]
+        same = self._numbers.get(wanted.value, set())
+        bare = frozenset() in same
+        # "18 Uhr", "22 h 30"
+        in_time = self._across and wanted.units <= _OF_TIMES and wanted.value in self._in_times
         if not wanted.units:
-            return bool(same) or self._in_date(wanted.value) or (self._across and self._in_time(wanted.value))
-        if self._across and (any(not number.units for number in same) or self._in_time(wanted.value)):
+            return bool(same) or wanted.value in self._in_dates or in_time
+        if in_time or (bare and (self._across or bool(wanted.units & self._units))):
             return True
-        if any(number.units & wanted.units for number in same):
-            return True
-        if any(not number.units for number in same) and wanted.units & self._units:
+        if any(units & wanted.units for units in same):
             return True
         return bool(amounts(wanted.value, wanted.units) & self._amounts)
 
     @cached_property
     def _amounts(self) -> frozenset[Amount]:
         """What its numbers are in their units, and those without one in the units that stand elsewhere."""
-        return frozenset(chain.from_iterable(amounts(one.value, one.units or self._units) for one in self._numbers))
+        written = ((value, units) for value, found in self._numbers.items() for units in found)
+        return frozenset(chain.from_iterable(amounts(value, units or self._units) for value, units in written))
 
     def _has_date(self, wanted: tuple[int, int, int]) -> bool:
         if any(all(one in (0, other) for one, other in zip(wanted, known, strict=True)) for known in self._dates):
@@ -91,10 +109,3 @@ class _Known:
     def _has_hour(self, minutes: int) -> bool:
         hour, rest = divmod(minutes, 60)
         return not rest and bool({str(hour), str(hour - 12)} & self._bare)
-
-    def _in_time(self, value: str) -> bool:
-        """Whether a number is the hour or the minutes of a time of day: "18 Uhr", "22 h 30"."""
-        return any(value in map(str, divmod(time, 60)) for time in self._times)
-
-    def _in_date(self, value: str) -> bool:
-        return any(value in map(str, known) for known in self._dates)

@@ -69,6 +69,8 @@ def test_numbers_have_one_form(text: str, expected: set[str]) -> None:
         ("-5 degrees Celsius", "at −5 °C"),
         ("200 people", "On May 3 200 people came."),
         ("25", "twenty-five"),
+        ("03/05", "03/05/2024"),
+        ("in 2024", "on 3 May 2024"),
     ],
 )
 def test_the_same_in_another_form_is_supported(answer: str, quote: str) -> None:
@@ -96,6 +98,8 @@ def test_the_same_in_another_form_is_supported(answer: str, quote: str) -> None:
         ("45", "145", ["45"]),
         ("5", "5 million", ["5"]),
         ("5 days or 7 days", "5 days", ["7 days"]),
+        ("0 rooms", "It opened on 3 May.", ["0"]),
+        ("5 rooms", "It opened on 3 May 2024.", ["5"]),
     ],
 )
 def test_what_the_quote_does_not_hold_is_named_as_it_is_written(answer: str, quote: str, missing: list[str]) -> None:
@@ -173,6 +177,11 @@ def test_a_converted_amount_is_supported_and_no_other(amount: Decimal, units: st
     factor = {"mm": 10, "g": 1000, "ml": 1000, "kHz": 10**6, "W": 1000, "Wh": 1000, "minutes": 60}[small]
     assert unsupported(f"{amount * factor:f} {small}", f"{amount:f} {large}") == []
     assert unsupported(f"{amount * factor + 1:f} {small}", f"{amount:f} {large}") != []
+
+
+@pytest.mark.parametrize(("answer", "missing"), [("18 Uhr", []), ("18 h 30", []), ("18 €", ["18 €"]), ("30 kg", ["30 kg"])])
+def test_a_time_of_day_proves_no_amount_in_another_language(answer: str, missing: list[str]) -> None:
+    assert unsupported(answer, "Open until 6:30 p.m.", across=True) == missing
 
 
 def test_long_numbers_are_compared_without_computing() -> None:
