@@ -30,6 +30,13 @@ def jpeg2000(side: int | None = None, components: int = 1) -> bytes:
     return found
 
 
+def hidden(data: bytes) -> bytes:
+    """A picture of JPEG 2000 behind a box that ends in what looks like the start of a small one, which reaches into it."""
+    lure = bytes(16) + b"\xff\x4f\xff\x51" + bytes(12)
+    at = data.index(b"jp2c") - 4
+    return data[:at] + struct.pack(">I", 8 + len(lure)) + b"uuid" + lure + data[at:]
+
+
 def jbig2(side: int, *, kind: int = 48, before: bytes = b"") -> bytes:
     """A JBIG2 segment that claims to be so large, behind another."""
     claim = struct.pack(">II", side, side) + bytes(11)
@@ -81,6 +88,7 @@ def test_a_sound_picture_that_was_packed_twice_is_drawn(make: Make) -> None:
     ("data", "filters"),
     [
         (jpeg2000(60_000), "/JPXDecode"),
+        (hidden(jpeg2000(60_000)), "/JPXDecode"),
         (jpeg2000(4_000, components=40), "/JPXDecode"),
         (jpeg2000(4_000) + b"pclr\0\2\x40", "/JPXDecode"),
         (zlib.compress(jpeg2000(60_000)), "[/FlateDecode /JPXDecode]"),
@@ -95,6 +103,7 @@ def test_a_sound_picture_that_was_packed_twice_is_drawn(make: Make) -> None:
     ],
     ids=[
         "large",
+        "behind a lure",
         "many components",
         "palette",
         "packed twice",

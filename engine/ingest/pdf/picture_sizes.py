@@ -20,8 +20,10 @@ _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _REFERENCE = re.compile(r"(\d+) \d+ R")
 _WIDE = "JPXDecode"
 _BILEVEL = "JBIG2Decode"
-_SIZE = re.compile(rb"\xff\x4f\xff\x51.{4}(.{4})(.{4})(.{4})(.{4}).{16}(..)", re.DOTALL)
-"""Start of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): far corner, near corner, number of components."""
+_SIZE = re.compile(rb"(?=\xff\x4f\xff\x51.{4}(.{4})(.{4})(.{4})(.{4}).{16}(..))", re.DOTALL)
+"""Start of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): far corner, near corner, number of components.
+
+It takes up no data, so that what only looks like a start hides none that begins within it."""
 _PALETTE = re.compile(rb"pclr..(.)", re.DOTALL)
 """A JPEG 2000 palette: how many components each value of the picture stands for."""
 _PAGE_SEGMENT = 48
