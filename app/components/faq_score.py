@@ -23,11 +23,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Another sentence of the document fits the question nearly as well.",
         "Another sentence of the document fits the question just as well.",
     ),
-    "round_trip": (
-        "Asked the question, the model finds this quote again.",
-        "Asked the question, the model finds a part of this quote.",
-        "Asked the question, the model does not find this quote.",
-    ),
     "grounded": (
         "The question keeps to the words of the quote and its headings.",
         "The question has some words that quote and headings do not have.",
@@ -59,6 +54,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The quote hardly states a fact.",
     ),
 }
+"""Of each part of a score what is said where it holds well, in part, and not. A part that was not measured is not stored."""
 ORIGINS = {
     "written": "The document has this question and answer word for word.",
     "rule": "A rule made the question from the sentence.",
