@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
 from app.components.empty import empty_state
 from app.components.text import counted
 from app.resources import shared_engine
-from engine.domain import Collection, FaqPair, FaqStatus
-from engine.faq.export import FORMATS
+from engine.domain import Collection, FaqPair, FaqQuery, FaqStatus
+from engine.faq.export import EXPORTED, FORMATS
 
 APPROVED, SOUND, EVERY = "Approved", "All but rejected", "All"
-CHOICES: dict[str, Callable[[FaqPair], bool]] = {
-    APPROVED: lambda pair: pair.status is FaqStatus.APPROVED,
-    SOUND: lambda pair: pair.status is not FaqStatus.REJECTED,
-    EVERY: lambda pair: True,
-}
+CHOICES = {APPROVED: FaqQuery(statuses=frozenset({FaqStatus.APPROVED})), SOUND: EXPORTED, EVERY: FaqQuery()}
 LABELS: dict[str, tuple[str, str, str, str]] = {
     "jsonl": ("JSONL", "jsonl", "application/jsonl", "A line of JSON for each pair, with its source, score and status."),
     "csv": ("CSV", "csv", "text/csv", "A table for a spreadsheet."),
@@ -34,18 +30,16 @@ def export_menu(collection: Collection) -> None:
     if collection.faq_count == 0:
         empty_state("download", "Nothing to export yet", "Extract pairs from a document first.")
         return
-    pairs = shared_engine().faqs(collection.name)
     chosen = st.segmented_control("Which pairs", list(CHOICES), default=SOUND, required=True, key="export-which")
-    wanted = [pair for pair in pairs if CHOICES[chosen or EVERY](pair)]
-    st.caption(
-        f"{counted(len(wanted), 'pair')} of {len(pairs):,}. Each keeps its document, page, heading, quote, score and model."
-    )
+    wanted = shared_engine().repositories.faqs.find(collection.id, CHOICES[chosen or EVERY])
+    kept = "Each keeps its document, page, heading, quote, score and model."
+    st.caption(f"{counted(len(wanted), 'pair')} of {collection.faq_count:,}. {kept}")
     for form in FORMATS:
         _format(collection, form, wanted)
 
 
 def _format(collection: Collection, form: str, pairs: Sequence[FaqPair]) -> None:
-    label, suffix, media_type, purpose = LABELS.get(form, (form.upper(), form, "text/plain", ""))
+    label, suffix, media_type, purpose = LABELS[form]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             label,

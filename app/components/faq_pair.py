@@ -9,8 +9,9 @@ import streamlit as st
 
 from app.components import faq_actions
 from app.components.text import counted, plain, shortened
+from app.resources import shared_engine
 from app.state import tab_state
-from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqQuery, FaqStatus
 from engine.faq.review import MAX_ANSWER, MAX_QUESTION
 
 STATUS_COLOURS: dict[FaqStatus, Literal["gray", "green", "red"]] = {
@@ -31,21 +32,15 @@ FOCUS = """<script>{
 """Puts the cursor into a field as soon as it is there."""
 
 
-def pair_card(pair: FaqPair, pairs: Sequence[FaqPair], *, then: str | None) -> None:
-    """Show a pair.
-
-    Args:
-        pair: the pair.
-        pairs: all of its collection, among which those are that ask the same.
-        then: which pair to open when this one is decided.
-    """
+def pair_card(pair: FaqPair, *, then: str | None) -> None:
+    """Show a pair. `then` is the pair to open when this one is decided."""
     with st.container(border=True):
         if tab_state().review.editing == pair.id:
             _editor(pair)
             return
         _texts(pair)
         _buttons(pair, then)
-        _links(pair, pairs)
+        _links(pair)
 
 
 def _texts(pair: FaqPair) -> None:
@@ -85,17 +80,18 @@ def _buttons(pair: FaqPair, then: str | None) -> None:
             )
 
 
-def _links(pair: FaqPair, pairs: Sequence[FaqPair]) -> None:
+def _links(pair: FaqPair) -> None:
     """To the pair that asks the same, back again, and to those that were put aside for this one."""
-    came_from = tab_state().review.came_from
-    known = {other.id: other for other in pairs}
+    came_from, faqs = tab_state().review.came_from, shared_engine().repositories.faqs
+    wanted = [faq_id for faq_id in (pair.duplicate_of, came_from) if faq_id is not None]
+    known = {other.id: other for other in faqs.list(pair.collection_id, ids=wanted)}
     other = known.get(pair.duplicate_of or "")
     if other is not None:
         _link("The better pair" if pair.status is FaqStatus.REJECTED else "The other pair", "link", other.id, pair.id)
         st.caption(f"{plain(other.question)} ({other.status.value})")
-    elif came_from in known:
-        _link("Back to the pair before", "arrow_back", str(came_from), None)
-    linked = [other for other in pairs if other.duplicate_of == pair.id]
+    elif came_from is not None and came_from in known:
+        _link("Back to the pair before", "arrow_back", came_from, None)
+    linked = faqs.find(pair.collection_id, FaqQuery(duplicate_of=pair.id))
     if linked:
         with st.expander(f"{counted(len(linked), 'other pair')} that ask{'s' if len(linked) == 1 else ''} the same"):
             _worse(pair, linked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Literal
 
 import streamlit as st
@@ -13,12 +13,12 @@ from app.components.empty import empty_state
 from app.components.faq_pair import again_button, pair_card
 from app.components.faq_score import score_view
 from app.components.faq_source import source_view
-from app.components.faq_table import FaqFilter, filter_controls, selection_table, table_height
+from app.components.faq_table import filter_controls, selection_table, table_height
 from app.components.jobs import is_active
 from app.components.text import counted, plain, string
 from app.resources import shared_engine
 from app.state import tab_state
-from engine.domain import Collection, FaqPair, FaqStatus
+from engine.domain import Collection, FaqPair, FaqQuery, FaqStatus
 
 REFRESH_S = 2.0
 MOST_JOBS = 50
@@ -50,35 +50,37 @@ def refresh_s(collection: Collection) -> float | None:
 
 @guarded
 def _review(name: str) -> None:
-    engine = shared_engine()
-    collection = engine.collection(name)
-    pairs = engine.faqs(name)
-    if not pairs:
+    collection = shared_engine().collection(name)
+    faqs = shared_engine().repositories.faqs
+    counts = faqs.count_by_status(collection.id)
+    if not any(counts.values()):
         empty_state("fact_check", "No pairs yet", "They appear here while a document is read.")
         return
-    chosen = filter_controls(pairs, key=f"faq-{collection.id}")
+    chosen = filter_controls(counts, faqs.document_names(collection.id), key=f"faq-{collection.id}")
     state = tab_state().review
     if state.filtered_by != chosen:
         state.filtered_by, state.followed = chosen, None
-    admitted = [pair.id for pair in pairs if chosen.admits(pair)]
-    known = {pair.id: pair for pair in pairs}
+    admitted = {pair.id: pair for pair in faqs.find(collection.id, chosen)}
+    # Those that the filter admits no more stay where they are for a while; links lead to others.
+    others = {*state.listing.ids, *state.put_aside, *filter(None, [state.followed])}.difference(admitted)
+    known = admitted | {pair.id: pair for pair in faqs.list(collection.id, ids=sorted(others))}
     state.put_aside = tuple(faq_id for faq_id in state.put_aside if faq_id in known)  # another collection has others
     shown = [known[faq_id] for faq_id in state.listing.follow((collection.id, chosen, state.round), known, admitted)]
-    current = _current(pairs, shown)
+    current = _current(known, shown)
     before, after = _neighbours(shown, current)
     _toolbar(collection, shown, current, before, after)
-    if current is None and chosen == FaqFilter(status=FaqStatus.PENDING):
+    if current is None and chosen == FaqQuery(statuses=frozenset({FaqStatus.PENDING})):
         empty_state("task_alt", "Nothing waits for review", "Export what was approved, or look at another status above.")
     elif current is None:
         st.caption("No pair matches. Choose another status, or clear the search.")
     if current is None:
         return
     state.pair = current.id  # it stays open whatever comes
-    then = _next([pair.id for pair in shown], current.id, set(admitted))
+    then = _next([pair.id for pair in shown], current.id, admitted.keys())
     st.html(STYLE)
     with st.container(key="faq-stage"), st.container(key="faq-split"):
         with st.container():
-            pair_card(current, pairs, then=then)
+            pair_card(current, then=then)
         with st.container():
             source_view(current)
         with st.container():
@@ -86,12 +88,12 @@ def _review(name: str) -> None:
     _list(collection, shown, current)
 
 
-def _current(pairs: Sequence[FaqPair], shown: Sequence[FaqPair]) -> FaqPair | None:
+def _current(known: Mapping[str, FaqPair], shown: Sequence[FaqPair]) -> FaqPair | None:
     """The pair that is open: the one that was opened, else the first that the filter shows."""
     state = tab_state().review
-    candidates = pairs if state.pair is not None and state.pair == state.followed else shown
-    found = next((pair for pair in candidates if pair.id == state.pair), None)
-    return found or next(iter(shown), None)
+    opened = known.get(state.pair or "")
+    shows_it = opened is not None and (opened.id == state.followed or any(pair is opened for pair in shown))
+    return opened if shows_it else next(iter(shown), None)
 
 
 def _neighbours(shown: Sequence[FaqPair], current: FaqPair | None) -> tuple[str | None, str | None]:

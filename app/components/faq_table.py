@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import streamlit as st
 from streamlit.column_config import NumberColumn, ProgressColumn, TextColumn
 from streamlit.elements.lib.column_types import ButtonColumnResult, ColumnConfig
 
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import FaqPair, FaqQuery, FaqStatus
 
 ALL_STATUSES = "All"
 ALL_DOCUMENTS = "All documents"
 ROW_HEIGHT = 34
 ANY = "All"
-KINDS: dict[str, Callable[[FaqPair], bool]] = {
-    ANY: lambda pair: True,
-    "To look at again": lambda pair: bool(pair.reason) and pair.status is FaqStatus.PENDING,
-    "Duplicates of a better pair": lambda pair: pair.duplicate_of is not None,
-    "No duplicates": lambda pair: pair.duplicate_of is None,
+KINDS: dict[str, FaqQuery] = {
+    ANY: FaqQuery(),
+    "To look at again": FaqQuery(flagged=True),
+    "Duplicates of a better pair": FaqQuery(duplicates=True),
+    "No duplicates": FaqQuery(duplicates=False),
 }
-"""Kinds of pairs to choose from, and which belong to each."""
+"""Kinds of pairs to choose from, and what each asks for."""
 
 COLUMNS: dict[str, ColumnConfig | ButtonColumnResult | str | None] = {
     "Question": TextColumn(width=290),
@@ -33,30 +33,14 @@ COLUMNS: dict[str, ColumnConfig | ButtonColumnResult | str | None] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FaqFilter:
-    """Which pairs to show."""
+def filter_controls(counts: Mapping[FaqStatus, int], documents: Sequence[str], *, key: str) -> FaqQuery:
+    """Controls for what to show; the rarer ones are folded away.
 
-    text: str = ""
-    status: FaqStatus | None = None
-    document: str | None = None
-    scores: tuple[float, float] = (0.0, 1.0)
-    kind: str = ANY
-
-    def admits(self, pair: FaqPair) -> bool:
-        """Whether the pair is to be shown."""
-        searched = f"{pair.question}\n{pair.answer}\n{pair.quote}".casefold()
-        return (
-            (self.status is None or pair.status is self.status)
-            and (self.document is None or pair.document == self.document)
-            and self.scores[0] <= pair.score <= self.scores[1]
-            and KINDS[self.kind](pair)
-            and all(word in searched for word in self.text.casefold().split())
-        )
-
-
-def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
-    """Controls for what to show; the rarer ones are folded away."""
+    Args:
+        counts: how many pairs have each status.
+        documents: the names of the documents that they come from.
+        key: tells the controls from others.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         text = st.text_input(
             "Search",
@@ -65,19 +49,25 @@ def filter_controls(pairs: Sequence[FaqPair], *, key: str) -> FaqFilter:
             label_visibility="collapsed",
             width=300,
         )
-        chosen = _status_control(pairs, key=f"{key}-status")
+        chosen = _status_control(counts, key=f"{key}-status")
         folded = st.popover("More filters", icon=":material/filter_list:", width="content")
     with folded:
-        documents = sorted({pair.document for pair in pairs})
         name = st.selectbox("Document", [ALL_DOCUMENTS, *documents], key=f"{key}-document")
         kind = st.selectbox("Which pairs", list(KINDS), key=f"{key}-kind")
         scores = st.slider("Score", 0.0, 1.0, (0.0, 1.0), 0.05, key=f"{key}-score")
-    return FaqFilter(text or "", chosen, None if name == ALL_DOCUMENTS else name, scores, kind)
+    return replace(
+        KINDS[kind],
+        text=text or "",
+        statuses=frozenset() if chosen is None else frozenset({chosen}),
+        document=None if name == ALL_DOCUMENTS else name,
+        min_score=scores[0],
+        max_score=scores[1],
+    )
 
 
-def _status_control(pairs: Sequence[FaqPair], *, key: str) -> FaqStatus | None:
-    counts = {status.value: sum(pair.status is status for pair in pairs) for status in FaqStatus}
-    labels = {ALL_STATUSES: f"All {len(pairs)}"} | {name: f"{name.capitalize()} {count}" for name, count in counts.items()}
+def _status_control(counts: Mapping[FaqStatus, int], *, key: str) -> FaqStatus | None:
+    labels = {ALL_STATUSES: f"All {sum(counts.values())}"}
+    labels |= {status.value: f"{status.value.capitalize()} {count}" for status, count in counts.items()}
     chosen = st.segmented_control(
         "Status",
         list(labels),

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
 from starlette.types import Message, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
-from app.components.faq_table import FaqFilter
 from app.components.log_tail import log_tail
 from app.components.trace_tree import in_tree_order
 from app.pages.evaluate import score_table
 from app.security import SecurityHeaders
-from engine.domain import FaqPair, FaqStatus, utc_now
+from engine.domain import utc_now
 from engine.observability.traces import RecordedSpan
 
 
@@ -85,21 +83,6 @@ def test_log_tail(tmp_path: Path) -> None:
     assert log_tail(path, 3) == []
     path.write_bytes(b"x" * 100_000 + b"\nfirst\nsecond \xff\nthird\n")
     assert log_tail(path, 2) == ["second \ufffd", "third"]
-
-
-@pytest.mark.parametrize(
-    ("chosen", "count"),
-    [
-        (FaqFilter(), 6),
-        (FaqFilter(status=FaqStatus.PENDING), 3),
-        (FaqFilter(text="LEAVE 2?"), 1),
-        (FaqFilter(document="handbook.pdf"), 4),
-        (FaqFilter(scores=(0.85, 1.0)), 2),
-        (FaqFilter(text="nothing like it"), 0),
-    ],
-)
-def test_filter(chosen: FaqFilter, count: int, handbook: list[FaqPair]) -> None:
-    assert sum(chosen.admits(pair) for pair in handbook) == count
 
 
 def test_score_table_shows_what_is_missing_as_missing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -40,10 +41,10 @@ class FaqRepository:
         query = select(FaqRow).where(FaqRow.collection_id == collection_id)
         if status is not None:
             query = query.where(FaqRow.status == status)
-        if ids is not None:
-            query = query.where(col(FaqRow.id).in_(ids))
+        queries = [query] if ids is None else [query.where(col(FaqRow.id).in_(some)) for some in batches(ids)]
         with self._db.read() as session:
-            return [_to_pair(row) for row in session.exec(query.order_by(col(FaqRow.created_at), col(FaqRow.id)))]
+            found = [_to_pair(row) for part in queries for row in session.exec(part)]
+        return sorted(found, key=_age)
 
     def find(self, collection_id: str, query: FaqQuery) -> Sequence[FaqPair]:
         """The pairs of a collection that a query means, in the order in which they were made."""
@@ -93,7 +94,7 @@ class FaqRepository:
             for some in batches(ids):
                 linked = select(FaqRow).where(col(FaqRow.duplicate_of).in_(some), _LOST)
                 found += map(_to_pair, session.exec(linked))
-        return sorted(found, key=lambda pair: (pair.created_at, pair.id))
+        return sorted(found, key=_age)
 
     def set_status(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
         """Give pairs a status, without a record to undo it. Returns how many there were."""
@@ -229,6 +230,10 @@ def _rows(session: Session, ids: Sequence[str]) -> list[FaqRow]:
 def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """The identifiers in parts that one statement may have."""
     return (ids[start : start + _MOST_IDS] for start in range(0, len(ids), _MOST_IDS))
+
+
+def _age(pair: FaqPair) -> tuple[datetime, str]:
+    return pair.created_at, pair.id
 
 
 def _update(row: FaqRow, pair: FaqPair) -> None:
