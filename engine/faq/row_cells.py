@@ -26,7 +26,9 @@ _PARTIAL = re.compile(
     r"(?:partly|partially|optional|on request|extra|sometimes|at extra cost|for a fee|limited|if required)\b.{0,40}", re.I
 )
 _CURRENCY = r"(?:[$€£¥₹]|EUR|USD|GBP|CHF|JPY|SEK|NOK|DKK|PLN|CZK|INR|CAD|AUD|euros?|dollars?|pounds?|cents?|francs?|rupees?)"
-_MONEY = re.compile(rf"(?:{_CURRENCY}\s?\d|\d[\d.,' ]*(?:\s?(?:million|billion|m|bn))?\s?{_CURRENCY}(?!\w))", re.IGNORECASE)
+_MONEY = re.compile(
+    rf"(?:{_CURRENCY}\s?\d|\d[\d.,' ]{{0,24}}(?:\s?(?:million|billion|m|bn))?\s?{_CURRENCY}(?!\w))", re.IGNORECASE
+)
 _FREE = re.compile(r"(?:free|gratis|no charge|free of charge|none)\b", re.IGNORECASE)
 _PERIOD = re.compile(
     r"(?<!every )\b(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|nights?"
@@ -56,7 +58,7 @@ _DATE = re.compile(
 _COUNT = re.compile(
     r"(?:(?:up to|at least|at most|about|over|more than|approx\.?|min\.?|max\.?|from)\s)?\d[\d.,]*\+?|unlimited|none", re.I
 )
-_FIGURE = re.compile(r"[\d\s.,:;/+–-]*\d[\d\s.,:;/%+–-]*")
+_FIGURE = re.compile(r"[\s.,:;/+–-]*\d[\d\s.,:;/%+–-]*")
 _CODE = re.compile(r"(?=\S*\d)[A-Za-z]{0,4}[-./]?\d[\w./-]*")
 
 

@@ -148,3 +148,10 @@ def test_any_table_gives_whole_questions_whose_answers_are_its_spans(cells: list
 def test_odd_rows_raise_nothing(row: str, heading: str) -> None:
     assert all(found.answer in row for found in row_questions(row, (heading,), heading))
     assert all(value in row for _, value in fact_cells(row, (heading,)))
+
+
+@pytest.mark.parametrize("value", ["1." * 10_000, "1 " * 10_000 + "x", "1," * 10_000 + "EUR"])
+def test_long_rows_of_figures_take_no_quadratic_time(value: str) -> None:
+    row = f"Plan: Basic; Price: {value}"
+    assert all(found.answer in row for found in row_questions(row, ("Prices",), row))
+    assert {found for _, found in fact_cells(row)} == {value.strip(" .")}
