@@ -86,7 +86,8 @@ def cells_of(row: str) -> list[Cell]:
     The first may have a value only: that of a table whose first column has no name.
     """
     cells: list[Cell] = []
-    for part in row.rstrip(" .").split("; "):
+    row = row.rstrip(" .")
+    for part in row.split("; "):
         label, colon, value = part.partition(": ")
         if colon and label.strip() and value.strip():
             cells.append(Cell(label.strip(), value.strip(), part.strip()))

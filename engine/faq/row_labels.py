@@ -91,8 +91,7 @@ def _is_noun_phrase(name: str) -> bool:
 
 
 def _asked_already(name: str, value: str, subject: Subject) -> str | None:
-    first = name.split()[0]
-    if first.lower() in known.VERBS:
+    if name.partition(" ")[0].lower() in known.VERBS:
         return _verb(name.lower(), value, subject)
     if not _ASKS.fullmatch(name) or not subject.phrase or subject.phrase.startswith('"'):
         return None

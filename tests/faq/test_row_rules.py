@@ -150,6 +150,14 @@ def test_odd_rows_raise_nothing(row: str, heading: str) -> None:
     assert all(value in row for _, value in fact_cells(row, (heading,)))
 
 
+@pytest.mark.parametrize(
+    "row", ["Plan: Basic; ?: yes; Price: 5 EUR", "Plan: Basic; ??: 5; Price: 5 EUR", "Price of 5; ", "Price 5; ."]
+)
+def test_columns_without_a_proper_name_raise_nothing(row: str) -> None:
+    asked = [found.answer for found in row_questions(row, ("Shop",), row)]
+    assert asked == (["5 EUR"] if "EUR" in row else [])
+
+
 @pytest.mark.parametrize("value", ["1." * 10_000, "1 " * 10_000 + "x", "1," * 10_000 + "EUR"])
 def test_long_rows_of_figures_take_no_quadratic_time(value: str) -> None:
     row = f"Plan: Basic; Price: {value}"
