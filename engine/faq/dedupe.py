@@ -10,9 +10,9 @@ import numpy as np
 
 from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
 from engine.embedding.base import Embedder, Vectors
-from engine.faq.wordings import Wording, Wordings, normal_question, same_question, with_room
+from engine.faq.wordings import Wording, Wordings, normal_question, with_room
 
-__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "put_aside", "rank", "same_question"]
+__all__ = ["NEAR", "DuplicateIndex", "Verdict", "normal_question", "put_aside", "rank"]
 
 NEAR = 0.9
 """Cosine (MiniLM) from which two questions are taken for one, unless they differ in a name, a number or one telling word."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.faq.words import STOP_WORDS, content_stems, names, numbers, stem, words
+from engine.faq.words import STOP_WORDS, names, numbers, stem, words
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Rows = NDArray[np.intp]
@@ -42,35 +42,13 @@ def _bare(character: str) -> str:
     return " " if category[0] in "PZC" and character not in _MEANING else character
 
 
-def same_question(left: str, right: str) -> bool:
-    """Whether two questions that are near by embedding do ask the same.
-
-    Embeddings hardly see the one word that matters, so what differs is looked at: another number or name is another question,
-    and so is another word in the same pattern. The answers do not count: the Spring market and the Christmas market may be
-    at one place, and people ask for each.
-    """
-    if numbers(left) != numbers(right) or _names(left) != _names(right):
-        return False
-    return not _one_pattern(left, right)
-
-
 def _names(question: str) -> set[str]:
     return {stem(name) for name in names(question)}
 
 
-def _one_pattern(left: str, right: str) -> bool:
-    """Whether two questions are equal but for one or two content words at the same places."""
-    one, other = [stem(word) for word in words(left)], [stem(word) for word in words(right)]
-    if len(one) != len(other):
-        return False
-    telling = content_stems(left) ^ content_stems(right)
-    differing = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
-    return 0 < len(differing) <= _SLOTS and any(a in telling and b in telling for a, b in differing)
-
-
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What `same_question` looks at in a question, as numbers that stand for texts.
+    """What tells a question from others, as numbers that stand for texts.
 
     `kind` stands for the question's numbers and names. `stems` are the question's words in order, `content` the same with
     `_NO_WORD` in place of words that say nothing.
@@ -82,7 +60,11 @@ class Wording:
 
 
 class Wordings:
-    """The wordings of many questions, by row. Gives the verdicts of `same_question` for all rows at once.
+    """The wordings of many questions, by row, all compared at once.
+
+    Embeddings hardly see the one word that matters, so what differs is looked at: another number or name is another question,
+    and so is another word in the same pattern. The answers do not count: the Spring market and the Christmas market may be
+    at one place, and people ask for each.
 
     One pair at a time, a few thousand questions of one pattern ("What does plan … cost?") took minutes.
     """
@@ -120,7 +102,7 @@ class Wordings:
         self._count += 1
 
     def same(self, wording: Wording, near: Rows) -> Rows:
-        """Those of the rows `near` that ask the same by `same_question`, in their order."""
+        """Those of the rows `near`, which are near by embedding, that do ask the same, in their order."""
         same = self._kinds[near] == wording.kind
         shape = self._shape(wording)
         comparable = same & (self._shapes[near] == shape)  # those of another length have no pattern in common
@@ -153,7 +135,7 @@ class _Grid:
         return place
 
     def one_pattern(self, wording: Wording, places: Rows) -> NDArray[np.bool_]:
-        """For each of the places whether its question is one pattern with the wording; see `_one_pattern`."""
+        """For each of the places whether its question is the wording but for one or two content words at the same places."""
         differing = self._stems[places] != wording.stems
         count = differing.sum(axis=1)
         few = np.flatnonzero((count > 0) & (count <= _SLOTS))
