@@ -13,7 +13,7 @@ from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import NexusError
 from engine.faq.dedupe import NEAR, DuplicateIndex, normal_question, rank
-from engine.faq.versions import GONE
+from engine.faq.versions import comparable
 from engine.observability.logging import get_logger
 
 logger = get_logger(__name__)
@@ -37,9 +37,8 @@ class KeptQuestions:
 
         Where the encoder cannot be used, only the normalised texts are compared: a person's work is not refused for that.
         """
-        # What a pair asks whose quote is gone may be asked anew.
-        stored = [other for other in self._faqs.list(pair.collection_id) if other.id != pair.id and other.reason != GONE]
-        kept = [other for other in stored if other.status is not FaqStatus.REJECTED]
+        stored = comparable(self._faqs.list(pair.collection_id))
+        kept = [other for other in stored if other.id != pair.id and other.status is not FaqStatus.REJECTED]
         text = normal_question(pair.question)
         alike = [other for other in kept if normal_question(other.question) == text]
         try:
