@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.csv_export import cell_text
 from engine.db.repositories import Repositories
-from engine.domain import DUPLICATE_REASON, Document, FaqPair, FaqStatus, Json, Page, new_id, utc_now
+from engine.domain import Document, FaqPair, FaqStatus, Json, Page, new_id, utc_now
 from engine.embedding.base import Embedder
 from engine.embedding.remembering import RememberingEmbedder
 from engine.errors import InputError
@@ -65,7 +65,7 @@ def import_pairs(path: Path, name: str, repositories: Repositories, embedder: Em
         verdict = index.add(pair)
         kept[pair.id] = pair if verdict.duplicate_of is None else put_aside(pair, verdict.duplicate_of)
         displaced.update(dict.fromkeys(verdict.displaced, pair.id))
-    repositories.extraction.store(collection.id, list(kept.values()), displaced=displaced, reason=DUPLICATE_REASON)
+    repositories.extraction.store(collection.id, list(kept.values()), displaced=displaced)
     new = tuple(pair for pair in kept.values() if pair.duplicate_of is None)
     return Imported(new, tuple(pair for pair in kept.values() if pair.duplicate_of is not None), len(rows) - len(kept))
 

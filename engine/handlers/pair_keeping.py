@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.domain import DUPLICATE_REASON, Collection, Document, FaqPair, FaqStatus, Json
+from engine.domain import Collection, Document, FaqPair, FaqStatus, Json
 from engine.embedding.remembering import RememberingEmbedder
 from engine.faq.curation import faq_pairs
 from engine.faq.dedupe import DuplicateIndex, put_aside
@@ -114,7 +114,6 @@ class PairKeeper:
             self._collection.id,
             [kept[pair.id] for pair in new if pair.id in kept],
             displaced=displaced,
-            reason=DUPLICATE_REASON,
             finished=finished,
             language=translated,
         )

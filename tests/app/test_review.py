@@ -152,7 +152,7 @@ def test_an_answer_that_the_quote_does_not_support_is_flagged(
 def test_what_was_refused_for_one_pair_is_not_said_of_another(
     engine: Engine, handbook: list[FaqPair], open_page: OpenPage, way: str
 ) -> None:
-    engine.repositories.faqs.edit(replace(handbook[0], answer="40 days"))
+    engine.repositories.faqs.change([handbook[0].id], "edit", lambda pair: replace(pair, answer="40 days"))
     page = press(open_page("documents"), "Approve")
     assert page.error
     assert not press(page, way).error
@@ -172,7 +172,8 @@ def test_there_are_words_for_what_scores_are_made_of_and_for_nothing_else() -> N
 
 
 def test_every_part_of_the_score_is_said_in_words(engine: Engine, handbook: list[FaqPair], open_page: OpenPage) -> None:
-    engine.repositories.faqs.edit(replace(handbook[0], parts=dict.fromkeys(WORDS, 0.1) | {"grounded": 0.9}))
+    parts = dict.fromkeys(WORDS, 0.1) | {"grounded": 0.9}
+    engine.repositories.faqs.change([handbook[0].id], "edit", lambda pair: replace(pair, parts=parts))
     page = open_page("documents")
     said = next(text.value for text in page.markdown if "90%" in text.value)
     assert "keeps to the words of the quote" in said

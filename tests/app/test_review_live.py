@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components.faq_review import REFRESH_S, refresh_s
 from engine.container import Engine
-from engine.domain import DUPLICATE_REASON, FaqPair, new_id, utc_now
+from engine.domain import FaqPair, new_id, utc_now
 
 OpenPage = Callable[[str], AppTest]
 
@@ -51,7 +51,7 @@ def test_what_is_open_and_being_written_stays_while_pairs_come(
     fields = [(area.label, area.value, area.proto.id) for area in page.text_area]
     better = replace(handbook[0], id=new_id(), question="Is this one better?", score=1.0)
     displaced = {handbook[0].id: better.id}
-    engine.repositories.extraction.store(handbook[0].collection_id, [better], displaced=displaced, reason=DUPLICATE_REASON)
+    engine.repositories.extraction.store(handbook[0].collection_id, [better], displaced=displaced)
     page.run()
     # Fields of the same identity keep in the browser what was typed into them.
     assert [(area.label, area.value, area.proto.id) for area in page.text_area] == fields
@@ -65,7 +65,7 @@ def test_rows_stay_where_they_are_while_pairs_come_and_go(engine: Engine, handbo
     page = open_page("documents")
     before, key = list(page.dataframe[0].value["Question"]), page.dataframe[0].proto.id
     new = replace(handbook[0], id=new_id(), question="Who is new here?", created_at=utc_now())
-    engine.repositories.extraction.store(new.collection_id, [new], displaced={handbook[0].id: new.id}, reason=DUPLICATE_REASON)
+    engine.repositories.extraction.store(new.collection_id, [new], displaced={handbook[0].id: new.id})
     page.run()
     assert list(page.dataframe[0].value["Question"]) == [*before, new.question]
     assert page.dataframe[0].proto.id == key, "the selection is kept with the table"

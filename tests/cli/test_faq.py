@@ -112,7 +112,7 @@ def test_an_edited_question_that_another_pair_asks_is_said_and_undone(
 
 
 def test_what_was_put_aside_for_a_pair_that_goes_is_said(nexus: Callable[..., Result], home: Any, linked: str) -> None:
-    home.engine.repositories.faqs.edit(replace(home.engine.repositories.faqs.get(linked), reason=DUPLICATE_REASON))
+    home.engine.repositories.faqs.change([linked], "edit", lambda pair: replace(pair, reason=DUPLICATE_REASON))
     for command in (["edit", "pair-0", "--question", "Who sells cards?"], ["reject", "pair-0"]):
         result = nexus("faq", *command, "--collection", "cards")
         assert f"nexus faq reopen {linked}" in result.stderr.replace("\n", " ")

@@ -134,7 +134,7 @@ def test_a_collection_counts_what_it_holds(repositories: Repositories) -> None:
         repositories.documents.add(document, pages, chunks, collection_id=collection.id)
     pair = make_pair(collection.id, document.id)
     repositories.extraction.store(collection.id, [pair], finished=["c1"])
-    repositories.faqs.set_status([pair.id], FaqStatus.APPROVED)
+    repositories.faqs.change([pair.id], "approve", lambda one: dataclasses.replace(one, status=FaqStatus.APPROVED))
     found = repositories.collections.by_name("shop")
     assert (found.document_count, found.faq_count, found.approved_count) == (1, 1, 1)
     assert repositories.extraction.finished(collection.id) == {"c1"}
@@ -254,7 +254,7 @@ def test_a_pair_keeps_its_place_and_the_parts_of_its_score(repositories: Reposit
     repositories.faqs.add([first, other])
     assert repositories.faqs.get(first.id) == first
     assert repositories.faqs.get(other.id).duplicate_of == first.id
-    repositories.faqs.edit(dataclasses.replace(first, place=None, parts={"support": 0.5}))
+    repositories.faqs.change([first.id], "edit", lambda pair: dataclasses.replace(pair, place=None, parts={"support": 0.5}))
     edited = repositories.faqs.get(first.id)
     assert (edited.place, edited.parts) == (None, {"support": 0.5})
 

@@ -24,7 +24,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_play
 from engine.config import PROJECT_ROOT, Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import DUPLICATE_REASON, AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
+from engine.domain import AgentConfig, Document, FaqPair, FaqStatus, JobState, Message, new_id, utc_now
 from engine.domain import Page as DocumentPage
 from engine.jobs import JobQueue
 from engine.knowledge.documents import DocumentLibrary
@@ -407,7 +407,7 @@ def test_a_draft_stays_while_an_extraction_brings_pairs(
         page.keyboard.type(" A draft")
         first = handbook.faqs.list(collection)[0]
         better = replace(first, id=new_id(), question="Is this one better?", created_at=utc_now())
-        handbook.extraction.store(collection, [better], displaced={first.id: better.id}, reason=DUPLICATE_REASON)
+        handbook.extraction.store(collection, [better], displaced={first.id: better.id})
         expect(page.get_by_text("All 4").first).to_be_visible()
         expect(page.get_by_text("1 of 3").first).to_be_visible()
         expect(box).to_be_focused()

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import update
 
 from engine.db.repositories import Repositories
 from engine.db.repositories.faqs import KEPT_ACTIONS
 from engine.db.session import Database
+from engine.db.tables import FaqRow
 from engine.domain import DUPLICATE_REASON, Chunk, Document, FaqPair, FaqStatus, Page, new_id, utc_now
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import ConflictError, InputError, NotFoundError
@@ -53,6 +55,12 @@ def add_pair(repositories: Repositories, **changes: object) -> FaqPair:
     pair = FaqPair(**{**values, **changes})
     repositories.faqs.add([pair])
     return pair
+
+
+def changed_elsewhere(folder: Path, **values: float) -> None:
+    """Give all pairs of a home other values, without a record to undo it."""
+    with Database(folder / "nexus.db").write() as session:
+        session.execute(update(FaqRow).values(**values))
 
 
 def test_pairs_are_approved_rejected_and_reopened(repositories: Repositories) -> None:
@@ -240,20 +248,20 @@ def test_each_collection_has_its_own_history(repositories: Repositories) -> None
     assert repositories.faqs.get(there.id).status is FaqStatus.REJECTED
 
 
-def test_undo_never_approves_what_is_not_provable_any_more(repositories: Repositories) -> None:
+def test_undo_never_approves_what_is_not_provable_any_more(repositories: Repositories, tmp_path: Path) -> None:
     review, pair = FaqReview(repositories), add_pair(repositories)
     review.approve([pair.id])
     review.reject([pair.id])
-    repositories.faqs.edit(replace(repositories.faqs.get(pair.id), page=9))
+    changed_elsewhere(tmp_path, page=9)
     undone = review.undo(pair.collection_id)
     assert undone is not None
     assert [(one.status, one.reason) for one in undone.pairs] == [(FaqStatus.PENDING, "The quote is not on its page.")]
 
 
-def test_what_else_changed_since_is_not_undone(repositories: Repositories) -> None:
+def test_what_else_changed_since_is_not_undone(repositories: Repositories, tmp_path: Path) -> None:
     review, pair = FaqReview(repositories), add_pair(repositories)
     review.edit(pair.id, question="When?")
-    repositories.faqs.edit(replace(repositories.faqs.get(pair.id), score=0.1))
+    changed_elsewhere(tmp_path, score=0.1)
     review.undo(pair.collection_id)
     restored = repositories.faqs.get(pair.id)
     assert (restored.question, restored.score) == (pair.question, 0.1)
@@ -270,7 +278,7 @@ def test_a_pair_that_was_displaced_meanwhile_has_no_link_once_undo_approves_it_a
     else:
         review.reopen([pair.id])
     better = replace(pair, id=new_id(), score=1.0)
-    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id}, reason=DUPLICATE_REASON)
+    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id})
     assert repositories.faqs.get(pair.id).duplicate_of == better.id
     undone = review.undo(pair.collection_id)
     restored = repositories.faqs.get(pair.id)

@@ -111,7 +111,7 @@ def test_a_pair_that_was_displaced_meanwhile_keeps_its_link_when_an_edit_is_undo
     pair = add("Who pays?")
     review.edit(pair.id, question="How long are returns free?")
     better = replace(pair, id=new_id(), score=1.0)
-    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id}, reason=DUPLICATE_REASON)
+    repositories.extraction.store(pair.collection_id, [better], displaced={pair.id: better.id})
     review.undo(pair.collection_id)
     assert repositories.faqs.get(pair.id).question == "Who pays?"
     assert links(repositories, pair) == ("rejected", DUPLICATE_REASON, better.id)
@@ -120,7 +120,8 @@ def test_a_pair_that_was_displaced_meanwhile_keeps_its_link_when_an_edit_is_undo
 def test_the_remark_goes_with_the_other_pair(repositories: Repositories, review: FaqReview, add: Adding) -> None:
     other, pair = add("How long are returns free?"), add("Who pays?")
     review.edit(pair.id, question="How long are returns free?")
-    repositories.faqs.edit(replace(repositories.faqs.get(pair.id), reason=f"The quote does not hold 3. {ASKED_TWICE}"))
+    reason = f"The quote does not hold 3. {ASKED_TWICE}"
+    repositories.faqs.change([pair.id], "edit", lambda stored: replace(stored, reason=reason))
     repositories.extraction.succeed(pair.collection_id, [], {}, read=[], gone=[other.id])
     assert links(repositories, pair) == ("pending", "The quote does not hold 3.", None)
 

@@ -140,7 +140,7 @@ def test_a_duplicate_is_kept_as_rejected_and_linked_to_the_better_pair(engine: E
 def test_a_better_pair_displaces_one_that_waits_and_no_pair_is_lost(engine: Engine) -> None:
     run(engine, engine.extract([upload("faq.md", WRITTEN)], "shop"))
     old = engine.faqs("shop")[0]
-    engine.repositories.faqs.edit(replace(old, score=0.5))
+    engine.repositories.faqs.change([old.id], "edit", lambda pair: replace(pair, score=0.5))
     linked = replace(old, id="linked", status=FaqStatus.REJECTED, duplicate_of=old.id, quote="another")
     engine.repositories.faqs.add([linked])
     done = run(engine, engine.extract([upload("other.md", f"# Questions\n\nQ: {old.question}\nA: At ten.\n")], "shop"))

@@ -117,7 +117,7 @@ class TestSync:
         pair = pair_of(shop, guide, "Do you sell zebras?", "No.")
         repositories.faqs.add([pair])
         index.sync(shop.id)
-        repositories.faqs.edit(replace(pair, question="Do you sell giraffes?"))
+        repositories.faqs.change([pair.id], "edit", lambda pair: replace(pair, question="Do you sell giraffes?"))
         report = index.sync(shop.id)
         assert (report.added, report.removed) == (1, 1)
         assert index.search(shop.id, "giraffes", 1, kind="faq")[0].question == "Do you sell giraffes?"

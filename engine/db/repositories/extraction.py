@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from engine.db.repositories.faqs import batches, release_duplicates
 from engine.db.session import Database
 from engine.db.tables import ExtractedChunkRow, FaqChangeRow, FaqRow
-from engine.domain import FaqPair, FaqStatus
+from engine.domain import DUPLICATE_REASON, FaqPair, FaqStatus
 
 
 class ExtractionRepository:
@@ -41,7 +41,6 @@ class ExtractionRepository:
         pairs: Sequence[FaqPair],
         *,
         displaced: Mapping[str, str] | None = None,
-        reason: str = "",
         finished: Sequence[str] = (),
         language: str = "",
     ) -> list[str]:
@@ -51,7 +50,6 @@ class ExtractionRepository:
             collection_id: where the pairs belong.
             pairs: the new ones.
             displaced: for each stored pair that is displaced, the better one. What was linked to it is linked to that one.
-            reason: why the displaced ones are rejected.
             finished: the chunks that were asked in full.
             language: in which language, where another one than the document's was chosen; else empty.
 
@@ -61,7 +59,7 @@ class ExtractionRepository:
         with self._db.write() as session:
             session.add_all(FaqRow(**asdict(pair)) for pair in pairs)
             session.flush()
-            gone = [old for old, better in (displaced or {}).items() if _displace(session, old, better, reason)]
+            gone = [old for old, better in (displaced or {}).items() if _displace(session, old, better)]
             _finish(session, collection_id, finished, language)
         return gone
 
@@ -120,11 +118,11 @@ def _forget_changes(session: Session, ids: Sequence[str]) -> None:
         session.execute(delete(FaqChangeRow).where(col(FaqChangeRow.faq_id).in_(some)))
 
 
-def _displace(session: Session, old: str, better: str, reason: str) -> bool:
+def _displace(session: Session, old: str, better: str) -> bool:
     row = session.get(FaqRow, old)
     if row is None or row.status != FaqStatus.PENDING:
         return False
-    row.status, row.reason, row.duplicate_of = FaqStatus.REJECTED, reason, better
+    row.status, row.reason, row.duplicate_of = FaqStatus.REJECTED, DUPLICATE_REASON, better
     session.execute(update(FaqRow).where(col(FaqRow.duplicate_of) == old).values(duplicate_of=better))
     return True
 

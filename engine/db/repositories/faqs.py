@@ -96,28 +96,6 @@ class FaqRepository:
                 found += map(_to_pair, session.exec(linked))
         return sorted(found, key=_age)
 
-    def set_status(self, ids: Sequence[str], status: FaqStatus, reason: str = "") -> int:
-        """Give pairs a status, without a record to undo it. Returns how many there were."""
-        with self._db.write() as session:
-            return sum(
-                int(session.connection().execute(statement).rowcount)
-                for some in batches(ids)
-                for statement in [update(FaqRow).where(col(FaqRow.id).in_(some)).values(status=status, reason=reason)]
-            )
-
-    def edit(self, pair: FaqPair) -> FaqPair:
-        """Store what has changed of a pair, without a record to undo it.
-
-        Raises:
-            NotFoundError: the pair is gone.
-        """
-        with self._db.write() as session:
-            row = session.get(FaqRow, pair.id)
-            if row is None:
-                raise NotFoundError(f"no FAQ pair {pair.id}")
-            _update(row, pair)
-        return pair
-
     def change(self, ids: Sequence[str], action: str, change: Callable[[FaqPair], FaqPair]) -> Sequence[FaqPair]:
         """Change pairs, all or none, and record how they were, so that `take_back` can restore them.
 
