@@ -6,7 +6,7 @@ import re
 import unicodedata
 from bisect import bisect_left
 
-from engine.domain import BoundingBox, Page, Place
+from engine.domain import BlockKind, BoundingBox, LineBox, Page, Place
 from engine.ingest.text import LIGATURES
 
 _FOLDED = {
@@ -53,9 +53,28 @@ def _boxes(page: Page, start: int, end: int) -> tuple[BoundingBox, ...]:
     boxes: list[BoundingBox] = []
     for block in page.blocks:
         if block.start < end and start < block.end:
-            lines = [line.box for line in block.lines if line.start < end and start < line.end]
-            boxes += lines if block.lines or block.bbox is None else [block.bbox]
+            lines = [line for line in block.lines if line.start < end and start < line.end]
+            if block.kind is BlockKind.TABLE_ROW:  # cells stand at columns
+                boxes += [line.box for line in lines]
+            else:
+                boxes += [_part(page.text, line, start, end) for line in lines]
+            if not block.lines and block.bbox is not None:
+                boxes.append(block.bbox)
     return tuple(dict.fromkeys(boxes))
+
+
+def _part(text: str, line: LineBox, start: int, end: int) -> BoundingBox:
+    """The box of the part of a line that lies between two offsets, as if all letters were equally wide.
+
+    Lines from top to bottom or from right to left are given whole.
+    """
+    left, top, right, bottom = line.box
+    words = text[line.start : line.end]
+    if not words or bottom - top > right - left or any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in words):
+        return line.box
+    letter = (right - left) / len(words)
+    first, last = max(start - line.start, 0), min(end, line.end) - line.start
+    return left + first * letter, top, left + last * letter if last < len(words) else right, bottom
 
 
 def _locate(text: str, quote: str, near: int) -> tuple[int, int] | None:

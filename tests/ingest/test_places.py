@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import Block, BlockKind, LineBox, Page
+from engine.domain import Block, BlockKind, BoundingBox, LineBox, Page
 from engine.ingest import LoadedDocument, place_of, read_document
 from engine.ingest.pdf.layout import Line
 from engine.ingest.pdf.paragraphs import page_pieces
@@ -60,6 +60,25 @@ class TestLines:
         place = place_of(page, "guaranteed for eight")
         assert place is not None
         assert [round(box[1] / 14) for box in place.boxes] == [6, 7]
+
+    def test_a_part_of_a_line_is_drawn_without_its_neighbours(self, make_pdf) -> None:
+        text = "The shop opens at nine. Returns are free of charge. Nobody works on Sundays."
+        path = make_pdf([[((72, 100), text, 11)]])
+        place = place_of(read_document(path).pages[0], "Returns are free of charge.")
+        assert place is not None
+        with pymupdf.open(path) as document:
+            ((left, _, right, _),) = place.boxes
+            words = document[0].get_text("words")
+            inside = " ".join(word[4] for word in words if left <= (word[0] + word[2]) / 2 <= right)
+        assert inside == "Returns are free of charge."
+
+    def test_a_part_of_a_line_from_right_to_left_is_drawn_with_the_line(self) -> None:
+        text = "שלום לכם. להתראות."
+        line = LineBox(0, len(text), (10, 10, 200, 20))
+        page = Page(1, text, (Block(BlockKind.PARAGRAPH, 0, len(text), (), None, (line,)),))
+        place = place_of(page, "להתראות.")
+        assert place is not None
+        assert place.boxes == (line.box,)
 
     def test_rotated_page(self, tmp_path: Path) -> None:
         with pymupdf.open() as document:
@@ -129,6 +148,10 @@ class TestPlaceOf:
             check_slice(page, start, data.draw(st.integers(start + 1, len(page.text))))
 
 
+def inside(box: BoundingBox, outer: BoundingBox) -> bool:
+    return outer[0] <= box[0] < box[2] <= outer[2] and outer[1] == box[1] and box[3] == outer[3]
+
+
 def check_slice(page: Page, start: int, end: int) -> None:
     """The slice is found at its own place, and every character of it that is seen is in a line with a box."""
     quote = page.text[start:end]
@@ -140,6 +163,9 @@ def check_slice(page: Page, start: int, end: int) -> None:
     assert page.text[place.start : place.end] == quote.strip()
     assert place.start == start + len(quote) - len(quote.lstrip())
     lines = lines_of(page, place.start, place.end)
-    assert place.boxes == tuple(dict.fromkeys(line.box for line in lines))
+    for line in lines:
+        within = [box for box in place.boxes if inside(box, line.box)]
+        assert line.box in within if place.start <= line.start and line.end <= place.end else within
+    assert all(any(inside(box, line.box) for line in lines) for box in place.boxes)
     covered = {at for line in lines for at in range(line.start, line.end)}
     assert all(at in covered or page.text[at].isspace() for at in range(place.start, place.end))
