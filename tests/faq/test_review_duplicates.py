@@ -8,7 +8,7 @@ import pytest
 
 from engine.db.repositories import Repositories
 from engine.db.session import Database
-from engine.domain import ASKED_TWICE, DUPLICATE_REASON, FaqPair, FaqStatus, new_id, utc_now
+from engine.domain import ASKED_TWICE, DUPLICATE_REASON, Document, FaqPair, FaqStatus, Page, new_id, utc_now
 from engine.embedding.base import Embedder, Vectors
 from engine.embedding.fake import HashingEmbedder
 from engine.errors import EmbeddingError
@@ -115,6 +115,20 @@ def test_a_pair_that_was_displaced_meanwhile_keeps_its_link_when_an_edit_is_undo
     review.undo(pair.collection_id)
     assert repositories.faqs.get(pair.id).question == "Who pays?"
     assert links(repositories, pair) == ("rejected", DUPLICATE_REASON, better.id)
+
+
+@pytest.mark.parametrize("status", [FaqStatus.REJECTED, FaqStatus.PENDING])
+def test_a_link_to_a_pair_that_is_gone_is_not_brought_back(
+    repositories: Repositories, review: FaqReview, add: Adding, status: FaqStatus
+) -> None:
+    repositories.documents.add(Document("d" * 64, "a.md", "text/markdown", 9, 1, utc_now()), [Page(1, "a")], [])
+    better = add("How long are returns free?", document_id="d" * 64)
+    reason = DUPLICATE_REASON if status is FaqStatus.REJECTED else ASKED_TWICE
+    pair = add("How long is it free?", status=status, reason=reason, duplicate_of=better.id)
+    review.approve([pair.id])
+    repositories.collections.remove_document(pair.collection_id, "d" * 64)
+    review.undo(pair.collection_id)
+    assert links(repositories, pair) == ("pending", "", None)
 
 
 def test_the_remark_goes_with_the_other_pair(repositories: Repositories, review: FaqReview, add: Adding) -> None:

@@ -155,7 +155,9 @@ class FaqRepository:
             restored: list[FaqPair] = []
             for record in found.all():
                 row = session.get_one(FaqRow, record.faq_id)  # its records go when a pair goes
-                pair = restore(_as_it_was(_to_pair(row), record.before))
+                was = _as_it_was(_to_pair(row), record.before)
+                is_lost = was.duplicate_of is not None and session.get(FaqRow, was.duplicate_of) is None
+                pair = restore(_unlinked(was) if is_lost else was)
                 _update(row, pair)
                 restored.append(pair)
                 session.delete(record)
@@ -253,6 +255,13 @@ def _as_it_was(pair: FaqPair, before: Mapping[str, JsonValue]) -> FaqPair:
         return _with_values(pair, {name: value for name, value in before.items() if name not in ("reason", "duplicate_of")})
     unlinked = {"reason": "", "duplicate_of": None} if before["status"] != FaqStatus.REJECTED else {}
     return _with_values(pair, {**unlinked, **before})
+
+
+def _unlinked(pair: FaqPair) -> FaqPair:
+    """A pair as it is where the one that asks the same is gone; see `release_duplicates`."""
+    if pair.status is FaqStatus.REJECTED and pair.reason == DUPLICATE_REASON:
+        return replace(pair, status=FaqStatus.PENDING, reason="", duplicate_of=None)
+    return replace(pair, reason=pair.reason.replace(ASKED_TWICE, "").strip(), duplicate_of=None)
 
 
 def _forget_old(session: Session, collection_id: str) -> None:
