@@ -26,7 +26,7 @@ from engine.faq.units import find_units
 from engine.faq.written import WrittenPair, written_pairs
 from engine.llm.base import ChatModel, Request
 
-_WINDOW = 192
+_WINDOW = 144
 """Requests that are given to the model together: several rounds of its batch, and a bound on what is kept in memory."""
 
 _SPARE = 1.5

@@ -41,7 +41,7 @@ class Openers:
 ONE_MORE = Openers(slice(0, 1), slice(0, 0))
 """Where a rule has a good question already: something to choose from."""
 FIRST = Openers(slice(0, 3), slice(0, 2), transformed=True)
-AGAIN = Openers(slice(3, 5), slice(2, 4))
+AGAIN = Openers(slice(3, 7), slice(2, 4))
 """For sentences that have no good question after the first round. On the even articles of XQuAD one question a sentence gives
 pairs for half as many sentences as all of them do."""
 
