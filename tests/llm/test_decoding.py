@@ -84,7 +84,7 @@ def test_a_span_of_nothing_is_refused(runtime: LlamaCppModel, texts: tuple[str, 
     "params",
     [
         GenerationParams(max_tokens=48, constraint=Span((PASSAGE,))),
-        GenerationParams(max_tokens=40, constraint=Regex(r'\{"quote":"[^"]{20,90}"\}')),
+        GenerationParams(max_tokens=30, constraint=Regex(r'\{"quote":"Orders that [^"]{20,140}"\}')),
         GenerationParams(max_tokens=48, constraint=JsonSchema({"type": "array", "items": {"enum": [PASSAGE]}, "minItems": 1})),
         GenerationParams(max_tokens=24, prefix=PASSAGE[:60]),
         GenerationParams(max_tokens=24, prefix=PASSAGE[:60], temperature=0.2, seed=3),
