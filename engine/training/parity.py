@@ -73,7 +73,7 @@ def trained_predictor(base_folder: Path, peft_dir: Path) -> Predictor:
     from peft import PeftModel
 
     from engine.training.base_model import load_base
-    from engine.training.peft_trainer import answer_logits
+    from engine.training.lora_model import answer_logits
 
     model = PeftModel.from_pretrained(load_base(base_folder, "float32"), peft_dir, local_files_only=True).eval()
 

@@ -13,8 +13,9 @@ from engine.errors import TrainingError
 from engine.training.config import TrainingConfig
 from engine.training.data import examples_from_pairs
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.lora_model import answer_logits, lora_model
 from engine.training.parity import trained_predictor
-from engine.training.peft_trainer import PeftTrainer, answer_logits, lora_model
+from engine.training.peft_trainer import PeftTrainer
 from engine.training.trainer import Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
 from engine.training.unsloth_trainer import UnslothTrainer
 
