@@ -35,7 +35,9 @@ from scripts.faq_bench.ours import Extracted, chunks_of, extract, pairs_of  # no
 
 Figures = dict[str, float]
 SPEED_CHUNKS = 4
-"""Chunks of each sample document that both sides are given."""
+"""Chunks of each article that both sides are given."""
+SPEED_ARTICLES = 3
+"""Articles of each set that they are taken from."""
 QUICK = 3
 """Articles of each set with `--quick`."""
 
@@ -52,7 +54,7 @@ def main() -> None:
         try:
             results = {name: _measure(name, articles, model, embedder, given) for name, articles in _sets(given)}
             if given.speed:
-                results["speed"] = {"all": _speed(model, embedder, given)}
+                results["speed"] = {name: _speed(name, articles, model, embedder, given) for name, articles in _sets(given)}
         finally:
             model.close()
     if given.json:
@@ -83,9 +85,9 @@ def _measure(
     return each
 
 
-def _speed(model: ChatModel, embedder: Embedder, given: argparse.Namespace) -> Figures:
-    """Pairs a minute of both sides over the same chunks of the sample documents; the sides take turns."""
-    documents = [chunks_of(article, model)[:SPEED_CHUNKS] for article in samples()]
+def _speed(name: str, articles: Sequence[Article], model: ChatModel, embedder: Embedder, given: argparse.Namespace) -> Figures:
+    """Pairs a minute of both sides over the same chunks of some articles; the sides take turns."""
+    documents = [chunks_of(article, model)[:SPEED_CHUNKS] for article in articles[:SPEED_ARTICLES]]
     path = PROJECT_ROOT / "models" / f"{load_settings().default_model}.gguf"
     threads = inspect_hardware().physical_cores
     rounds: list[Figures] = []
@@ -107,9 +109,9 @@ def _speed(model: ChatModel, embedder: Embedder, given: argparse.Namespace) -> F
                 "speed_vs_high_level": (made / ours_s) / max(asked / theirs_s, 1e-9),
             }
         )
-        print(f"  speed {_line(rounds[-1])}", file=sys.stderr, flush=True)
-    figures = {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
-    print(f"speed\n{_line(figures)}\n", flush=True)
+        print(f"  speed, {name}: {_line(rounds[-1])}", file=sys.stderr, flush=True)
+    figures = {figure: statistics.median(found[figure] for found in rounds) for figure in rounds[0]}
+    print(f"speed, {name}\n{_line(figures)}\n", flush=True)
     return figures
 
 
