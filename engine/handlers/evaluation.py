@@ -12,7 +12,7 @@ from engine.errors import ConflictError
 from engine.evaluation import EvaluationReport, Example, held_out
 from engine.evaluation import evaluate as run_evaluation
 from engine.evaluation.evaluate import Respond
-from engine.handlers.finetuning import trainable, trained_questions
+from engine.handlers.finetuning_data import trainable, trained_questions
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 from engine.llm.base import GenerationParams

@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 from engine.chat import mismatch
-from engine.domain import Adapter, FaqPair, FaqStatus, Json, utc_now
-from engine.errors import ConflictError, InputError, ModelFileError
-from engine.evaluation.split import held_out
+from engine.domain import Adapter, Json, utc_now
+from engine.errors import ConflictError, ModelFileError
+from engine.handlers.finetuning_data import FinetuneData, frozen_data
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 from engine.llm.llamacpp.model_files.inspection import remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
-from engine.observability.tracing import span, traced
+from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
-from engine.training import config, dataset_files
-from engine.training.data import TrainingExample, examples_from_pairs
+from engine.training import config
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
-from engine.training.run_folder import write_whole
 from engine.training.trainer import AdapterArtifact
-
-SELECTION_FILE = "selection.json"
-"""In the run's folder: what the job learns and what it keeps back."""
 
 TRAINING_SHARE = 0.9
 """Part of the progress bar that the steps take; the rest is writing the adapter and checking it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """What to learn, and which pairs of which collection were kept back. `rows` are examples as chat messages."""
-
-    rows: tuple[dict[str, Json], ...]
-    collection_id: str | None = None
-    held_out: tuple[str, ...] = ()
-    notice: str | None = None
-
-    @property
-    def examples(self) -> tuple[TrainingExample, ...]:
-        """The rows as examples."""
-        return tuple(example for row in self.rows for example in dataset_files.examples_from_row(row))
 
 
 @traced("finetune", capture_input=False)
@@ -63,7 +41,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     request = FinetuneRequest.model_validate(context.job.payload)
     base = parts.registry.path(request.base or parts.settings.default_model)
     _require_free(parts, request.name, context.job.id)
-    data = _frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
+    data = frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
     spec = FinetuneSpec(
         name=request.name,
         base=base,
@@ -93,59 +71,6 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     }
 
 
-def trained_questions(parts: Parts, adapter: Adapter) -> set[str]:
-    """The questions that an adapter of this home was trained on; empty where that is not known."""
-    file = parts.settings.runs_dir / (adapter.job_id or "unknown") / SELECTION_FILE
-    if not file.is_file():
-        return set()
-    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
-    return {example.question for row in rows for example in dataset_files.examples_from_row(row)}
-
-
-def _frozen_data(parts: Parts, request: FinetuneRequest, run_dir: Path) -> _Data:
-    """The job's data, chosen at its first run: pairs that change later must not change what a resumed run learns."""
-    file = run_dir / SELECTION_FILE
-    if file.is_file():
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return _Data(tuple(stored["rows"]), stored["collection_id"], tuple(stored["held_out"]), stored["notice"])
-    with span("finetune.data"):
-        try:
-            data = _data(parts, request)
-        except InputError:
-            _discard_upload(parts, request)
-            raise
-    write_whole(file, json.dumps(asdict(data), ensure_ascii=False))
-    _discard_upload(parts, request)
-    return data
-
-
-def _discard_upload(parts: Parts, request: FinetuneRequest) -> None:
-    if request.dataset is not None:
-        parts.uploads.discard(request.dataset)
-
-
-def _data(parts: Parts, request: FinetuneRequest) -> _Data:
-    if request.dataset is not None:
-        examples = dataset_files.read_examples(parts.uploads.path(request.dataset))
-        return _Data(tuple(example.to_json() for example in examples))
-    collection = parts.repositories.collections.by_name(cast(str, request.collection))
-    pairs, notice = trainable(parts.repositories.faqs.list(collection.id))
-    if not pairs:
-        raise ConflictError(f"the collection {collection.name!r} has no pairs to learn", hint="Extract or approve some.")
-    kept_back = tuple(pair.id for pair in held_out(pairs, request.holdout))
-    learnt = examples_from_pairs((pair.question, pair.answer) for pair in pairs if pair.id not in kept_back)
-    return _Data(tuple(example.to_json() for example in learnt), collection.id, kept_back, notice)
-
-
-def trainable(pairs: Sequence[FaqPair]) -> tuple[list[FaqPair], str | None]:
-    """The approved pairs; where nobody has approved any yet, those that wait for review, and a notice that says so."""
-    approved = [pair for pair in pairs if pair.status is FaqStatus.APPROVED]
-    if approved:
-        return approved, None
-    pending = [pair for pair in pairs if pair.status is FaqStatus.PENDING]
-    return pending, "No pair was approved yet, so all pairs that wait for review were used." if pending else None
-
-
 class _Relay:
     """Passes the events of the child on to the job's row: steps with their losses, and messages in between."""
 
@@ -171,7 +96,9 @@ def _require_free(parts: Parts, name: str, job_id: str) -> None:
         raise ConflictError(f"there is an adapter {name!r} already", hint="Choose another name.")
 
 
-def _list(parts: Parts, request: FinetuneRequest, data: _Data, artifact: AdapterArtifact, base: Path, job_id: str) -> Adapter:
+def _list(
+    parts: Parts, request: FinetuneRequest, data: FinetuneData, artifact: AdapterArtifact, base: Path, job_id: str
+) -> Adapter:
     """Store the adapter's row; after a crash between its files and its row, this is all that is left to do."""
     try:
         _require_free(parts, request.name, job_id)
