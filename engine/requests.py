@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal, ParamSpec, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from engine.errors import InputError
 
@@ -73,6 +73,9 @@ class FinetuneRequest(_Request):
     dataset: StagedFile | None = None
     base: str | None = None
     preset: Literal["quick", "balanced", "thorough"] = "quick"
+    settings: dict[str, JsonValue] = {}
+    """Changes over the preset, by their names on `TrainingConfig`."""
+    strategy: Literal["auto", "peft", "unsloth"] = "auto"
     holdout: float = Field(0.1, ge=0.0, le=0.5, description="Share of the collection's pairs that is kept for evaluation.")
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -11,13 +11,15 @@ from typing import BinaryIO, Literal
 from pydantic import BaseModel
 
 from engine import requests
-from engine.domain import Job, JobState
+from engine.domain import Job, JobState, Json
 from engine.errors import ConflictError, NexusError
 from engine.model_registry.describe import plain_name
 from engine.requests import StagedFile, checked
+from engine.training.settings import preset_with
 from engine.wiring import Wiring
 
 Preset = Literal["quick", "balanced", "thorough"]
+Strategy = Literal["auto", "peft", "unsloth"]
 
 LOOK_EVERY_S = 0.2
 """How often somebody who watches a job looks at its row."""
@@ -89,6 +91,8 @@ class Submission(Wiring):
         dataset: Path | None = None,
         base: str | None = None,
         preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        strategy: Strategy = "auto",
         holdout: float = 0.1,
     ) -> Job:
         """Submit a job that fine-tunes a LoRA adapter on a collection's pairs or on a dataset file.
@@ -99,6 +103,8 @@ class Submission(Wiring):
             dataset: train on this JSONL or CSV file instead.
             base: base model; None: the default one.
             preset: how long and thoroughly to train.
+            settings: changes over the preset, by their names on `TrainingConfig`.
+            strategy: what trains; `auto` chooses by the hardware.
             holdout: share of a collection's pairs that is kept for evaluation.
 
         Raises:
@@ -107,6 +113,7 @@ class Submission(Wiring):
             NotFoundError: no such collection or model.
         """
         self._known_model(base)
+        preset_with(preset, settings or {})
         self._require_free_adapter_name(name.strip())
         if collection is not None and self.repositories.collections.by_name(collection).faq_count == 0:
             raise ConflictError(f"the collection {collection!r} has no FAQ pairs", hint="Extract some first.")
@@ -118,6 +125,8 @@ class Submission(Wiring):
                 dataset=staged,
                 base=base,
                 preset=preset,
+                settings=dict(settings or {}),
+                strategy=strategy,
                 holdout=holdout,
             )
             return self._submit("finetune", request, lock="gpu")

@@ -9,6 +9,7 @@ import typer
 
 from engine.cli.command import Run, command
 from engine.cli.following import work_on
+from engine.training.settings import parse_changes
 
 
 def register(root: typer.Typer) -> None:
@@ -23,6 +24,13 @@ def finetune(
     dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSONL or CSV file instead.")] = None,
     base: Annotated[str | None, typer.Option(metavar="M", help="Base model; default: the default model.")] = None,
     preset: Annotated[Literal["quick", "balanced", "thorough"], typer.Option(help="How long to train.")] = "quick",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the preset, such as rank=32; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        Literal["auto", "peft", "unsloth"], typer.Option(help="What trains; auto chooses by the hardware.")
+    ] = "auto",
     holdout: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Share of the collection's pairs that is kept for evaluation.")
     ] = 0.1,
@@ -30,10 +38,19 @@ def finetune(
     """Fine-tune a LoRA adapter on FAQ pairs, in a child process; the adapter is then served with its base."""
     if (collection is None) == (dataset is None):
         raise typer.BadParameter("give either --collection or --dataset")
-    engine = run.engine
-    job = engine.finetune(name, collection=collection, dataset=dataset, base=base, preset=preset, holdout=holdout)
+    settings = parse_changes(set_ or ())
+    job = run.engine.finetune(
+        name,
+        collection=collection,
+        dataset=dataset,
+        base=base,
+        preset=preset,
+        settings=settings,
+        strategy=strategy,
+        holdout=holdout,
+    )
     ended = work_on(run, job)
-    adapter = engine.repositories.adapters.by_name(name)
+    adapter = run.engine.repositories.adapters.by_name(name)
     run.out.record(
         {
             "job": ended.id,

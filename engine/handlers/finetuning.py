@@ -18,9 +18,9 @@ from engine.llm.llamacpp.model_files.inspection import remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
-from engine.training import config
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
+from engine.training.settings import preset_with
 from engine.training.trainer import AdapterArtifact
 
 TRAINING_SHARE = 0.9
@@ -46,7 +46,8 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         name=request.name,
         base=base,
         examples=data.examples,
-        config=config.preset(request.preset),
+        config=preset_with(request.preset, request.settings),
+        strategy=request.strategy,
         id=context.job.id,
         served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
     )

@@ -12,6 +12,8 @@ from engine.errors import InputError
 
 LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a Llama-like block, as Transformers names them."""
+DTYPES = ("float32", "bfloat16")
+"""Types that the frozen weights may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,12 @@ class TrainingConfig:
     """Type of the frozen weights: `float32` (fastest without a GPU) or `bfloat16` (half the memory)."""
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
+        for name, low, high in RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InputError(f"{name} is {value}, outside {low} to {high}.", hint="Choose a value in this range.")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise InputError(f"dtype is {self.dtype!r}.", hint="Use float32 or bfloat16.")
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype is {self.dtype!r}.", hint=f"Use {' or '.join(DTYPES)}.")
         if not self.target_modules:
             raise InputError("No layer is named in target_modules.", hint=f"Choose from {', '.join(LINEAR_LAYERS)}.")
 
@@ -99,7 +101,7 @@ class TrainingConfig:
             raise InputError(f"A training setting has the wrong type: {exc}") from exc
 
 
-_RANGES: tuple[tuple[str, float, float], ...] = (
+RANGES: tuple[tuple[str, float, float], ...] = (
     ("rank", 1, 512),
     ("alpha", 1, 1024),
     ("dropout", 0, 0.9),
@@ -113,12 +115,14 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("min_learning_rate_ratio", 0, 1),
     ("max_grad_norm", 1e-3, 1e3),
     ("max_sequence_length", 16, 131_072),
+    ("seed", 0, 2**32 - 1),
     ("eval_fraction", 0, 0.5),
     ("eval_every", 1, 1_000_000),
     ("early_stopping_patience", 0, 1000),
     ("stop_at_loss", 0, 10),
     ("checkpoint_every", 1, 1_000_000),
 )
+"""The least and the greatest value of each number."""
 
 PRESETS: dict[str, TrainingConfig] = {
     "quick": TrainingConfig(epochs=15, learning_rate=1e-3, stop_at_loss=0.02),
