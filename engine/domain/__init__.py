@@ -20,12 +20,13 @@ from engine.domain.generation import (
     TokenLogprob,
     Usage,
 )
-from engine.domain.jobs import Job, JobState
+from engine.domain.jobs import CONTROLLABLE, Job, JobState, JobWish
 from engine.domain.models import Adapter, ModelInfo
 from engine.domain.values import Json, Role, new_id, utc_now
 
 __all__ = [
     "ASKED_TWICE",
+    "CONTROLLABLE",
     "DUPLICATE_REASON",
     "Adapter",
     "AgentConfig",
@@ -49,6 +50,7 @@ __all__ = [
     "FinishReason",
     "Job",
     "JobState",
+    "JobWish",
     "Json",
     "Lead",
     "LineBox",

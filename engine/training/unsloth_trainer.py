@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.domain import Json
 from engine.errors import TrainingError
 from engine.training.config import TrainingConfig
+from engine.training.control import RunControl
 from engine.training.encoding import EncodedExample
 from engine.training.schedule import total_steps
 from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult
@@ -35,8 +36,15 @@ class UnslothTrainer:
 
     name = "unsloth"
 
-    def train(self, data: TrainingData, config: TrainingConfig, paths: TrainingPaths, progress: Progress) -> TrainingResult:
-        """See `Trainer.train`. Early stopping is not supported."""
+    def train(
+        self,
+        data: TrainingData,
+        config: TrainingConfig,
+        paths: TrainingPaths,
+        progress: Progress,
+        control: RunControl | None = None,
+    ) -> TrainingResult:
+        """See `Trainer.train`. Early stopping is not supported, and `control` is not looked at."""
         _require_unsloth()
         paths.metrics.unlink(missing_ok=True)
         os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # it reports its use to a server otherwise
