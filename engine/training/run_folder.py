@@ -16,7 +16,6 @@ from typing import cast
 from engine.errors import StorageError, TrainingError
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample
-from engine.training.dataset_files import examples_from_row
 from engine.training.trainer import AdapterArtifact, Strategy
 
 SPEC_FILE = "run.json"
@@ -83,9 +82,8 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
             strategy=cast(Strategy, values["strategy"]),
             served_gguf=Path(values.get("served_gguf", values["base_gguf"])),
         )
-        # A row has the whole conversation; its last answer is the example's.
         rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()
-        return spec, tuple(examples_from_row(json.loads(row))[-1] for row in rows)
+        return spec, tuple(TrainingExample.from_json(json.loads(row)) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
 
