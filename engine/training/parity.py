@@ -2,13 +2,19 @@
 
 The trained model runs in Transformers with dequantised weights, the served one in llama.cpp with the quantised file and the
 GGUF adapter. They can never agree to the last digit: llama.cpp quantises activations as well. A wrong conversion is a
-different matter. Measured on the default model, a right adapter agrees on every best guess, and diverges by 0.0002 nats.
+different matter.
+
+Measured on the default model (135M, Q4_1) with an adapter of 30 facts, mean divergence in nats a token, and agreement where
+the margin is no tie. On answers that it had *not* learnt: right 0.0083 and 100 % (0.0004 on weights in BF16); query and key
+rows in the wrong order 0.19 and 88 %; alpha missing 0.47 and 77 %; not attached 1.7 and 47 %. On answers that it had learnt by
+heart the same mistakes pass unseen (rows 0.0054 and 100 %, alpha 0.089 and 99 %): there any adapter of the same facts is sure
+of itself. So what is judged is text that was not learnt: held-out answers, and `probes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +26,14 @@ from engine.llm.llamacpp.library import AbortSwitch
 from engine.llm.llamacpp.loaded import LoadedModel
 from engine.training.encoding import EncodedExample
 
-MIN_TOP1 = 0.9
-"""Least share of answer tokens on whose best guess both must agree."""
-MAX_MEAN_KL = 0.1
-"""Most Kullback–Leibler divergence, in nats a token, of the served from the trained predictions."""
+TIE_MARGIN = 0.5
+"""Where the trained model's two best logits are nearer than this, either may come first. Twice what quantised activations move
+such a margin by on the default model (mean 0.24, 99th percentile 0.93); no right adapter disagreed above a margin of 0.29."""
+MIN_TOP1 = 0.98
+"""Least share of the tokens without a tie on whose best guess both must agree."""
+MAX_MEAN_KL = 0.05
+"""Most Kullback–Leibler divergence, in nats a token, of the served from the trained predictions: six times what was measured of
+a right adapter, a quarter of the smallest of a wrong one."""
 
 Logits = NDArray[np.float32]
 Predictor = Callable[[EncodedExample], Logits]
@@ -31,33 +41,83 @@ Predictor = Callable[[EncodedExample], Logits]
 
 
 @dataclass(frozen=True, slots=True)
+class PromptReport:
+    """Whether the same chats give the same prompt tokens: `chats` were compared.
+
+    `served` says so of the runtime's tokens and those that were trained on; `transformers` of Transformers' chat template, None
+    where no tokenizer of the base is at hand that Transformers knows.
+    """
+
+    chats: int
+    served: bool
+    transformers: bool | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return self.served and self.transformers is not False
+
+    def to_json(self) -> dict[str, Json]:
+        """The report as plain data."""
+        return {"chats": self.chats, "served": self.served, "transformers": self.transformers}
+
+
+@dataclass(frozen=True, slots=True)
 class ParityReport:
-    """How close the served adapter is to the trained one. `ok` is whether it may be offered."""
+    """How close the served adapter is to the trained one. `ok` is whether it may be offered.
+
+    `decided` counts the tokens whose margin is no tie; `top1_agreement` is over those, `mean_kl` over all `tokens`.
+    """
 
     tokens: int
     top1_agreement: float
     mean_kl: float
+    decided: int
+    prompts: PromptReport | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether both figures are within their bounds."""
-        return self.tokens > 0 and self.top1_agreement >= MIN_TOP1 and self.mean_kl <= MAX_MEAN_KL
+        """Whether all figures are within their bounds, and the prompts equal."""
+        close = self.top1_agreement >= MIN_TOP1 and self.mean_kl <= MAX_MEAN_KL
+        return self.tokens > 0 and close and (self.prompts is None or self.prompts.ok)
+
+    def with_prompts(self, prompts: PromptReport) -> ParityReport:
+        """The report with the comparison of prompts."""
+        return replace(self, prompts=prompts)
 
     def to_json(self) -> dict[str, Json]:
-        """The report as plain data."""
-        return {"ok": self.ok, "tokens": self.tokens, "top1_agreement": self.top1_agreement, "mean_kl": self.mean_kl}
+        """The report as plain data, with the bounds that it was judged by."""
+        return {
+            "ok": self.ok,
+            "tokens": self.tokens,
+            "decided": self.decided,
+            "top1_agreement": self.top1_agreement,
+            "mean_kl": self.mean_kl if np.isfinite(self.mean_kl) else None,
+            "bounds": {"tie_margin": TIE_MARGIN, "min_top1": MIN_TOP1, "max_mean_kl": MAX_MEAN_KL},
+            "prompts": None if self.prompts is None else self.prompts.to_json(),
+        }
 
 
 def check_parity(trained: Predictor, served: Predictor, examples: Sequence[EncodedExample]) -> ParityReport:
-    """Compare two predictors on the answer tokens of some examples."""
-    agreed = tokens = 0
+    """Compare two predictors on the answer tokens of some examples. A divergence that is no number counts as infinite."""
+    agreed = decided = tokens = 0
     divergence = 0.0
     for example in examples:
         expected, actual = trained(example), served(example)
-        agreed += int((expected.argmax(axis=1) == actual.argmax(axis=1)).sum())
+        clear = margins(expected) >= TIE_MARGIN
+        agreed += int((expected.argmax(axis=1) == actual.argmax(axis=1))[clear].sum())
+        decided += int(clear.sum())
         divergence += float(kl_divergence(expected, actual).sum())
         tokens += len(expected)
-    return ParityReport(tokens, agreed / max(tokens, 1), divergence / max(tokens, 1))
+    mean = divergence / max(tokens, 1)
+    agreement = agreed / decided if decided else 1.0
+    return ParityReport(tokens, agreement, mean if np.isfinite(mean) else float("inf"), decided)
+
+
+def margins(logits: Logits) -> NDArray[np.float32]:
+    """By how much each row's best logit is above its second best."""
+    best: NDArray[np.float32] = np.partition(logits, -2, axis=1)[:, -2:]
+    return best[:, 1] - best[:, 0]
 
 
 def kl_divergence(expected: Logits, actual: Logits) -> NDArray[np.float64]:

@@ -21,14 +21,12 @@ from engine.domain import Json, utc_now
 from engine.errors import NexusError, StorageError, TrainingError
 from engine.training.base_model import file_sha256, training_copy
 from engine.training.data import Dataset, make_dataset
-from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.encoding import EncodedExamples, open_encoder
+from engine.training.gate import Subject, reference_folder, run_gate
 from engine.training.gguf_adapter import read_base_shape, write_gguf_adapter
-from engine.training.parity import ParityReport, ServedPredictor, check_parity, trained_predictor
 from engine.training.run_folder import RunSpec, read_run
 from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult, choose_trainer
 
-PARITY_EXAMPLES = 8
-"""Examples on which the served adapter is compared with the trained one."""
 _LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
 
 
@@ -77,7 +75,9 @@ def run(run_dir: Path, emit: Progress) -> None:
         write_gguf_adapter(result.peft_dir, spec.base_gguf, adapter)
     with _timed("parity_s", durations):
         emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
-        parity = _parity(spec, paths, adapter, [*data.held_out.items, *data.train.items][:PARITY_EXAMPLES])
+        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference_folder(spec.base_gguf))
+        chats, trained = [*dataset.held_out, *dataset.train], [*data.held_out.items, *data.train.items]
+        parity = run_gate(subject, data.held_out.items, chats, trained)
     card = _card(spec, base.architecture, dataset, data, result) | {
         "strategy": trainer.name,
         "parity": parity.to_json(),
@@ -92,16 +92,6 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
     with open_encoder(spec.base_gguf) as encoder:
         train = encoder.encode(dataset.train, limit)
         return TrainingData(train, encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples())
-
-
-def _parity(spec: RunSpec, paths: TrainingPaths, adapter: Path, examples: list[EncodedExample]) -> ParityReport:
-    """Load both models and compare them."""
-    longest = max(len(example.tokens) for example in examples)
-    served = ServedPredictor(spec.served, adapter, longest, threads=os.cpu_count() or 1)
-    try:
-        return check_parity(trained_predictor(paths.base_folder, paths.peft_dir), served, examples)
-    finally:
-        served.close()
 
 
 def _card(spec: RunSpec, architecture: str, dataset: Dataset, data: TrainingData, result: TrainingResult) -> dict[str, Json]:
