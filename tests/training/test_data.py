@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.domain import Json, Message
 from engine.errors import InputError
-from engine.training import dataset_files
+from engine.training import dataset_files, tables
 from engine.training.config import PRESETS, TrainingConfig, preset
 from engine.training.data import TrainingExample, examples_from_pairs, make_dataset
 from engine.training.dataset_files import read_examples
@@ -114,7 +114,7 @@ class TestBadFiles:
             read_examples(tmp_path / "nothing.jsonl")
 
     def test_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dataset_files, "MAX_FILE_BYTES", 10)
+        monkeypatch.setattr(tables, "MAX_FILE_BYTES", 10)
         with pytest.raises(InputError, match="10 are allowed"):
             read_examples(write(tmp_path, self.GOOD))
 
