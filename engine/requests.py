@@ -132,6 +132,8 @@ class ChatRequest(_Request):
     message: Text
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
+    """Also with an adapter that does not answer as it was trained."""
     conversation: str | None = None
 
 
@@ -142,6 +144,7 @@ class AskRequest(_Request):
     collection: Name
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
 
 
 class AgentRequest(_Request):
@@ -155,6 +158,7 @@ class AgentRequest(_Request):
     )
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
 
 
 def checked(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -21,7 +21,7 @@ from engine.domain.generation import (
     Usage,
 )
 from engine.domain.jobs import CONTROLLABLE, Job, JobState, JobWish
-from engine.domain.models import Adapter, ModelInfo
+from engine.domain.models import Adapter, AdapterStatus, ModelInfo
 from engine.domain.values import Json, Role, new_id, utc_now
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "CONTROLLABLE",
     "DUPLICATE_REASON",
     "Adapter",
+    "AdapterStatus",
     "AgentConfig",
     "AgentReply",
     "Answer",

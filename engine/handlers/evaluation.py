@@ -121,6 +121,8 @@ def _respond(parts: Parts, context: JobContext, request: EvaluationRequest, ques
     if target == "rag":
         return _rag(parts, context, request, cast(Collection, questions.collection))
     adapter = None if target == "base" else parts.repositories.adapters.by_name(target.removeprefix("adapter:"))
+    if adapter is not None:
+        parts.offering.require(adapter, allow_mismatch=True)  # measuring it is a way to look at it
     model = parts.model(request.model or (adapter.base_model if adapter else None))
     params = GenerationParams(
         max_tokens=ANSWER_TOKENS,

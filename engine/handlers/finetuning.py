@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from engine.chat import mismatch
 from engine.domain import Adapter, Json, utc_now
 from engine.errors import ConflictError, ModelFileError
 from engine.handlers.finetuning_data import FinetuneData, frozen_data
@@ -20,6 +19,7 @@ from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
+from engine.training.offering import mismatch, status_of
 from engine.training.settings import preset_with
 from engine.training.trainer import AdapterArtifact
 
@@ -118,6 +118,7 @@ def _list(
         job_id=job_id,
         collection_id=data.collection_id,
         card={**artifact.card, "held_out": ids},
+        status=status_of(artifact.card),
     )
     parts.repositories.adapters.add(adapter)
     _vouch_for(parts, base, artifact.gguf_path)

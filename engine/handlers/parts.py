@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.llm.llamacpp.weights.copies import WeightCopies
     from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
+    from engine.training.offering import Offering
 
 
 class Parts(Protocol):
@@ -65,6 +66,11 @@ class Parts(Protocol):
     @property
     def weights(self) -> WeightCopies:
         """Copies of models in faster formats."""
+        ...
+
+    @property
+    def offering(self) -> Offering:
+        """Which adapters may answer."""
         ...
 
     @property
