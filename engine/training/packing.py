@@ -55,11 +55,37 @@ def pack(batch: Sequence[EncodedExample], row_tokens: int = ROW_TOKENS) -> Packe
 
     An example that is longer has a row of its own.
     """
+    rows, shared = _places(batch, row_tokens)
+    return _layout(batch, rows, shared, masked=len(rows) < len(batch))
+
+
+def in_rows(
+    batch: Sequence[EncodedExample], at_once: int | None = None, row_tokens: int = ROW_TOKENS
+) -> list[list[EncodedExample]]:
+    """The examples of a batch row by row, as `pack` lays them out, of no more than `at_once` examples each.
+
+    Computed one after the other, with their gradients added up, they take the memory of a row instead of a batch's.
+    """
+    rows, _ = _places(batch, row_tokens)
+    size = at_once or len(batch)
+    return [[batch[index] for index in row[start : start + size]] for row in rows for start in range(0, len(row), size)]
+
+
+def packed_shape(batch: Sequence[EncodedExample], row_tokens: int = ROW_TOKENS) -> tuple[int, int]:
+    """Rows and width of what `pack` makes of a batch, found without PyTorch."""
+    rows, shared = _places(batch, row_tokens)
+    return len(rows), _width(batch, rows, shared)
+
+
+def _places(batch: Sequence[EncodedExample], row_tokens: int) -> tuple[list[list[int]], int]:
+    """The rows that examples go into, and how many tokens of a common beginning stand before them."""
     shared = _common_beginning(batch) if row_tokens and len(batch) > 1 else 0
     rows = _rows([len(item.tokens) - shared for item in batch], max(row_tokens - shared, 1))
-    if len(rows) == len(batch):
-        return _layout(batch, [[index] for index in range(len(batch))], 0, masked=False)
-    return _layout(batch, rows, shared, masked=True)
+    return (rows, shared) if len(rows) < len(batch) else ([[index] for index in range(len(batch))], 0)
+
+
+def _width(batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shared: int) -> int:
+    return max(shared + sum(len(batch[index].tokens) - shared for index in row) for row in rows)
 
 
 def _common_beginning(batch: Sequence[EncodedExample]) -> int:
@@ -84,7 +110,7 @@ def _layout(batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shar
     """The tensors of a batch whose examples stand in `rows`, behind a copy of their first `shared` tokens."""
     import torch
 
-    width = max(shared + sum(len(batch[index].tokens) - shared for index in row) for row in rows)
+    width = _width(batch, rows, shared)
     tokens = torch.zeros((len(rows), width), dtype=torch.long)
     positions = torch.zeros((len(rows), width), dtype=torch.long)
     owners = torch.full((len(rows), width), -1)  # -1 is padding, 0 the beginning, then the examples of the row

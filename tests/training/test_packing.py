@@ -13,7 +13,7 @@ from engine.training import lora_model
 from engine.training.config import LINEAR_LAYERS
 from engine.training.encoding import EncodedExample
 from engine.training.fused_layers import fuse
-from engine.training.packing import pack
+from engine.training.packing import in_rows, pack
 
 SHAPE = {
     "vocab_size": 60,
@@ -123,6 +123,20 @@ class TestSameAsThePlainWay:
         assert mine.keys() == theirs.keys()
         for name, gradient in theirs.items():
             assert torch.allclose(mine[name], gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()) + 1e-6), name
+
+    def test_rows_one_after_the_other(self, models: tuple[PeftModel, PeftModel]) -> None:
+        batch = [EncodedExample((1, 2, 3, *range(number, number + 9)), 7) for number in range(10)]
+        rows = in_rows(batch, row_tokens=24)
+        assert sorted(item.tokens for row in rows for item in row) == sorted(item.tokens for item in batch)
+        assert len(rows) == 5
+        assert max(len(row) for row in in_rows(batch, at_once=1, row_tokens=24)) == 1
+        expected = gradients(models[0], plain_loss(models[0], batch))
+        models[1].zero_grad()
+        for row in rows:
+            torch.autograd.backward(lora_model.answer_loss(models[1], row))
+        for name, weight in models[1].named_parameters():
+            if weight.grad is not None:
+                assert torch.allclose(weight.grad, expected[name], rtol=1e-3, atol=1e-4), name
 
     def test_loss_of_more_answers_than_are_held_at_once(self, models: tuple[PeftModel, PeftModel]) -> None:
         random = torch.Generator().manual_seed(1)
