@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import TrainingError
 from engine.training.base_model import load_base
+from engine.training.bases.families import target_modules
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample
 from engine.training.packing import ROW_TOKENS, PackedBatch, pack
@@ -35,7 +36,7 @@ def lora_model(paths: TrainingPaths, config: TrainingConfig) -> PeftModel:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
+        target_modules=list(target_modules(config.target_modules, base.config.model_type)),
         task_type="CAUSAL_LM",
     )
     try:
