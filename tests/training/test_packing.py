@@ -176,3 +176,34 @@ class TestSameAsThePlainWay:
         for name, gradient in theirs.items():
             assert mine[name].dtype == torch.float32
             assert torch.allclose(mine[name], gradient, rtol=0.1, atol=0.1 * float(gradient.abs().max())), name
+
+
+class TestMemory:
+    def test_activations_are_computed_again_where_they_do_not_fit(self) -> None:
+        kept, recomputed = adapted("llama"), adapted("llama")
+        for model in (kept, recomputed):
+            fuse(model)
+        need = lora_model.activation_bytes(kept, 512)
+        assert not lora_model.recompute_if_short(kept, 512, 2 * need)
+        assert lora_model.recompute_if_short(recomputed, 512, need)
+        batch = [EncodedExample((1, 2, 3, 4, 5), 2), EncodedExample((1, 2, 7, 8), 3)]
+        held = [_held(model, batch) for model in (kept, recomputed)]
+        assert held[1] < held[0] / 2
+        expected = gradients(kept, lora_model.answer_loss(kept, batch))
+        found = gradients(recomputed, lora_model.answer_loss(recomputed, batch))
+        assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+
+
+def _held(model: PeftModel, batch: list[EncodedExample]) -> int:
+    """Numbers that autograd keeps between the passes, weights aside."""
+    weights = {weight.data_ptr() for weight in model.parameters()}
+    found: dict[int, int] = {}
+
+    def pack_hook(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in weights:
+            found[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack_hook, lambda tensor: tensor):
+        lora_model.answer_loss(model, batch)
+    return sum(found.values())
