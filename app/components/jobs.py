@@ -12,7 +12,7 @@ from app.components.boundary import guarded, show_stored_error
 from app.components.text import ago, duration, plain, shortened, string
 from app.resources import shared_engine
 from engine.domain import Job, JobState, utc_now
-from engine.jobs.queue import RESUMABLE
+from engine.jobs.wishes import RESUMABLE
 
 Colour = Literal["gray", "blue", "green", "red", "orange"]
 

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal, get_args
 
 from engine.domain import Json
 from engine.errors import InputError
 
 LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a Llama-like block, as Transformers names them."""
+BestBy = Literal["auto", "held_out", "training"]
 DTYPES = ("float32", "bfloat16")
 """Types that the frozen weights may have."""
 
@@ -52,10 +54,16 @@ class TrainingConfig:
     """Seed of the LoRA matrices, the order of examples and dropout."""
     eval_fraction: float = 0.0
     """Share of the examples that is held out to measure. Held-out facts are not learnt, so the default teaches everything."""
-    eval_every: int = 10
-    """Optimiser steps between two looks at the held-out part."""
-    early_stopping_patience: int = 0
-    """Stop when the held-out loss was not lower for so many looks; 0: never."""
+    eval_every: int | None = None
+    """Optimiser steps between two looks: held-out loss, sample answers, best weights; None: ten looks in the whole training."""
+    eval_samples: int = 3
+    """Held-out questions that are answered at each look, for a person to read."""
+    best_by: BestBy = "auto"
+    """What makes weights the best, which are those that are kept. `held_out`: the lowest held-out loss, usual where a
+    way of answering is taught. `training`: the lowest training loss. `auto`: the training part is learnt first; then, where
+    held-out questions ask in other words for answers that are taught, the lowest loss on these."""
+    early_stopping_patience: int = 3
+    """Stop when nothing got better for so many looks, as `best_by` sees it; 0: never."""
     stop_at_loss: float = 0.0
     """Stop when the mean training loss of a whole epoch is below this; 0: never."""
     checkpoint_every: int = 20
@@ -68,6 +76,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InputError(f"{name} is {value}, outside {low} to {high}.", hint="Choose a value in this range.")
+        if self.best_by not in get_args(BestBy):
+            raise InputError(f"best_by is {self.best_by!r}.", hint=f"Use {', '.join(get_args(BestBy))}.")
         if self.dtype not in DTYPES:
             raise InputError(f"dtype is {self.dtype!r}.", hint=f"Use {' or '.join(DTYPES)}.")
         if not self.target_modules:
@@ -118,6 +128,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("seed", 0, 2**32 - 1),
     ("eval_fraction", 0, 0.5),
     ("eval_every", 1, 1_000_000),
+    ("eval_samples", 0, 10),
     ("early_stopping_patience", 0, 1000),
     ("stop_at_loss", 0, 10),
     ("checkpoint_every", 1, 1_000_000),

@@ -5,13 +5,6 @@ from __future__ import annotations
 import contextlib
 
 from engine.domain import JobWish
-from engine.errors import CancelledError
-
-
-class TrainingPaused(CancelledError):
-    """A training ended because someone asked for a pause; it goes on from its checkpoint."""
-
-    code = "paused"
 
 
 class RunControl:
@@ -27,7 +20,7 @@ class RunControl:
 
     @property
     def pause(self) -> bool:
-        """Whether to write a checkpoint and raise `TrainingPaused`."""
+        """Whether to write a checkpoint and raise `JobPaused`."""
         return self._wish is JobWish.PAUSE
 
     @property

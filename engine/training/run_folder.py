@@ -3,6 +3,7 @@
 run.json        what to do (`RunSpec`)          metrics.jsonl   one line a step
 dataset.jsonl   the examples                    checkpoints/    what a restart goes on from
 worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json
+base.sha256     of the base at the first start
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from engine.errors import StorageError, TrainingError
+from engine.training.base_model import file_sha256
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample
 from engine.training.trainer import AdapterArtifact, Strategy
@@ -21,6 +23,7 @@ from engine.training.trainer import AdapterArtifact, Strategy
 SPEC_FILE = "run.json"
 DATASET_FILE = "dataset.jsonl"
 LOG_FILE = "worker.log"
+BASE_FILE = "base.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,24 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
         return spec, tuple(TrainingExample.from_json(json.loads(row)) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
+
+
+def unchanged_base(run_dir: Path, base: Path) -> str:
+    """SHA-256 of the base, which is noted at the first start of a run.
+
+    Raises:
+        TrainingError: it is another one than at the first start, so the checkpoints do not fit it.
+        ModelFileError: the base cannot be read.
+    """
+    digest, file = file_sha256(base), run_dir / BASE_FILE
+    if not file.is_file():
+        write_whole(file, digest)
+    elif file.read_text("utf-8").strip() != digest:
+        raise TrainingError(
+            f"{base.name} has changed since this training began, so it cannot go on.",
+            hint="Put the former file back and resume, or start a new fine-tune.",
+        )
+    return digest
 
 
 def read_artifact(folder: Path) -> AdapterArtifact:

@@ -145,10 +145,10 @@ class Trainer(Protocol):
     ) -> TrainingResult:
         """Train, resuming from the latest checkpoint in the run's folder where there is one.
 
-        Between steps it looks at `control`: `pause` asks for a checkpoint and `TrainingPaused`, `stop` for the end.
+        Between steps it looks at `control`: `pause` asks for a checkpoint and `JobPaused`, `stop` for the end.
 
         Raises:
-            TrainingPaused: someone asked for it.
+            JobPaused: someone asked for it.
             TrainingError: it failed, or the strategy cannot run on this machine.
         """
         ...

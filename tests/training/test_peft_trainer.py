@@ -161,7 +161,9 @@ class TestTraining:
         assert len(result.curve) == 2  # one epoch
 
     def test_stops_when_the_held_out_loss_no_longer_falls(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
-        config = replace(CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2)
+        config = replace(
+            CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2, best_by="held_out"
+        )
         result = train(data, config, tiny_copy, tmp_path / "run")
         measured = [float(str(row["eval_loss"])) for row in result.curve]
         assert result.stopped_early
