@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -39,8 +39,23 @@ _FUSED = {
     "ffn_down": "mlp.down_proj",
 }
 _WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+_PER_LAYER_INPUTS = {
+    "inp_gate": "per_layer_input_gate",
+    "proj": "per_layer_projection",
+    "post_norm": "post_per_layer_input_norm",
+    "layer_output_scale": "layer_scalar",
+}
+_PER_LAYER_TABLES = {
+    "per_layer_token_embd": "model.embed_tokens_per_layer",
+    "per_layer_model_proj": "model.per_layer_model_projection",
+    "per_layer_proj_norm": "model.per_layer_projection_norm",
+}
+"""Gemma 4 gives each layer an embedding of the token of its own, in its smaller models."""
 _FIGURES = frozenset({"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
 """Tensors that are no weights: they go into the configuration."""
+
+_LINEAR = ("_proj", "per_layer_input_gate", "per_layer_projection")
+"""How the names of linear layers end."""
 
 FUSED_INTO: Mapping[str, str] = MappingProxyType(
     {
@@ -72,12 +87,14 @@ class Family:
     interleaved: bool = False
     """Whether files have the rows of queries and keys in the order of llama.cpp's interleaved rotary embedding."""
     norm_shift: float = 0.0
-    """What files add to the weights of norms: Gemma multiplies by one more than the weight."""
+    """What files add to the weights of norms: Gemma up to 3 multiplies by one more than the weight."""
+    whole: Mapping[str, str] = field(default_factory=lambda: _WHOLE)
+    """llama.cpp's name of what is in no layer → Transformers'."""
 
     @property
     def linear_layers(self) -> tuple[str, ...]:
         """The last parts of the names of all linear layers in a block."""
-        return tuple(name.rpartition(".")[2] for name in self.parts.values() if name.endswith("_proj"))
+        return tuple(name.rpartition(".")[2] for name in self.parts.values() if name.endswith(_LINEAR))
 
     def tensor_to_module(self, tensor: str) -> str | None:
         """Transformers' name for a tensor; None for one that is no weight.
@@ -88,9 +105,10 @@ class Family:
         if tensor in _FIGURES:
             return None
         if match := _LAYER_TENSOR.fullmatch(tensor):
-            return f"model.layers.{match[1]}.{self.parts[match[2]]}.{match[3]}"
+            name = f"model.layers.{match[1]}.{self.parts[match[2]]}"
+            return name if name.endswith("layer_scalar") else f"{name}.{match[3]}"
         name, _, kind = tensor.rpartition(".")
-        return f"{_WHOLE[name]}.{kind}"
+        return f"{self.whole[name]}.{kind}"
 
     def module_to_tensor(self, module: str) -> str | None:
         """The tensor with the weight of a linear layer, by the layer's name in Transformers; None where there is none."""
@@ -132,6 +150,12 @@ FAMILIES: dict[str, Family] = {
     "gemma3": Family(
         "gemma3_text", "Gemma3ForCausalLM", _FOUR_NORMS | _HEAD_NORMS | _ATTENTION | _FEED_FORWARD, norm_shift=1.0
     ),
+    "gemma4": Family(
+        "gemma4_text",
+        "Gemma4ForCausalLM",
+        _FOUR_NORMS | _HEAD_NORMS | _ATTENTION | _FEED_FORWARD | _PER_LAYER_INPUTS,
+        whole=_WHOLE | _PER_LAYER_TABLES,
+    ),
     "phi3": Family("phi3", "Phi3ForCausalLM", _NORMS | _FUSED),  # and Phi-4
 }
 """Architecture → family."""
@@ -165,14 +189,17 @@ def target_modules(wanted: Iterable[str], architecture: str) -> tuple[str, ...]:
     """The layers of a model that the wanted ones are in: Phi has queries, keys and values as one layer.
 
     Args:
-        wanted: names of layers.
+        wanted: names of layers; all those of a Llama stand for all linear layers of any model.
         architecture: as for `linear_layers`.
 
     Returns:
         Each layer once; names that the model does not have are left as they are, for PEFT to refuse.
     """
-    there = linear_layers(architecture)
-    return tuple(dict.fromkeys(name if name in there else _or_fused(name, there) for name in wanted))
+    wanted, there = tuple(wanted), linear_layers(architecture)
+    found = [name if name in there else _or_fused(name, there) for name in wanted]
+    if set(FAMILIES["llama"].linear_layers) <= set(wanted):
+        found += there
+    return tuple(dict.fromkeys(found))
 
 
 def _or_fused(name: str, there: tuple[str, ...]) -> str:

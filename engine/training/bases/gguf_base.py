@@ -129,3 +129,19 @@ def open_base(path: Path) -> GgufBase:
     headers = [(part, header if part == path else read_gguf(part)) for part in parts]
     tensors = {tensor.name: (part, tensor) for part, one in headers for tensor in one.tensors}
     return GgufBase(path, header, tensors)
+
+
+def layer_types(base: GgufBase, every: int) -> list[str]:
+    """What each layer sees, in Transformers' words: a window, all but each `every`th, unless the file says otherwise.
+
+    Raises:
+        ModelFileError: the file says it of some layers only.
+    """
+    name = "attention.sliding_window_pattern"
+    flags = base.numbers(name)
+    if not flags:
+        every = base.whole(name, every)
+        flags = tuple(layer % every < every - 1 for layer in range(base.layers))
+    if len(flags) < base.layers:
+        raise base.refusal("it does not say of each layer what it sees")
+    return ["sliding_attention" if flag else "full_attention" for flag in flags[: base.layers]]

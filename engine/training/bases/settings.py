@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from engine.domain import Json
 from engine.training.bases.families import family_of
-from engine.training.bases.gguf_base import GgufBase
+from engine.training.bases.gemma4 import gemma4
+from engine.training.bases.gguf_base import GgufBase, layer_types
 from engine.training.bases.rotary import rope_parameters, scaling
 
 Settings = dict[str, Json]
@@ -27,17 +28,13 @@ def configuration(base: GgufBase) -> Settings:
     family = family_of(base)
     if base.whole("attention.value_length", base.head_width) != base.head_width:
         raise base.refusal("its values are not as wide as its keys")
-    heads = base.whole("attention.head_count")
     settings: Settings = {
         "model_type": family.model_type,
         "architectures": [family.model_class],
         "dtype": "float32",
         "hidden_size": base.whole("embedding_length"),
-        "intermediate_size": base.whole("feed_forward_length"),
         "num_hidden_layers": base.layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": base.whole("attention.head_count_kv", heads),
-        "head_dim": base.head_width,
+        "num_attention_heads": base.whole("attention.head_count"),
         "max_position_embeddings": base.whole("context_length"),
         "rms_norm_eps": base.number("attention.layer_norm_rms_epsilon", 1e-6),
         "vocab_size": base.shape("token_embd.weight")[0],
@@ -45,9 +42,19 @@ def configuration(base: GgufBase) -> Settings:
         "bos_token_id": _token(base, "bos"),
         "eos_token_id": _token(base, "eos"),
         "pad_token_id": None,
+    }
+    particular = _PARTICULAR[base.architecture]
+    return settings | (gemma4(base) if particular is None else _alike_layers(base) | particular(base))
+
+
+def _alike_layers(base: GgufBase) -> Settings:
+    """What models have whose layers are all alike."""
+    return {
+        "intermediate_size": base.whole("feed_forward_length"),
+        "num_key_value_heads": base.whole("attention.head_count_kv", base.whole("attention.head_count")),
+        "head_dim": base.head_width,
         "rope_parameters": rope_parameters(base),
     }
-    return settings | _PARTICULAR[base.architecture](base)
 
 
 def _token(base: GgufBase, name: str) -> Json:
@@ -91,12 +98,13 @@ def _gemma(_base: GgufBase) -> Settings:
 
 def _gemma2(base: GgufBase) -> Settings:
     attention, logits = _GEMMA2_SOFT_CAPS
+    seen: list[Json] = [*layer_types(base, every=2)]
     return _gemma(base) | {
         "attn_logit_softcapping": base.number("attn_logit_softcapping", attention),
         "final_logit_softcapping": base.number("final_logit_softcapping", logits),
         "query_pre_attn_scalar": _attention_scalar(base),
         "sliding_window": base.whole("attention.sliding_window", 4096),
-        "layer_types": _layer_types(base, every=2),
+        "layer_types": seen,
     }
 
 
@@ -105,11 +113,12 @@ def _gemma3(base: GgufBase) -> Settings:
     near: Settings = {"rope_type": "default", "rope_theta": base.number("rope.freq_base_swa", _LOCAL_ROPE_BASE)}
     cap = base.number("final_logit_softcapping", 0.0)
     window = base.number("attention.sliding_window", 0)
+    seen: list[Json] = [*layer_types(base, every=6)] if window else ["full_attention"] * base.layers
     return _gemma(base) | {
         "final_logit_softcapping": cap or None,
         "query_pre_attn_scalar": _attention_scalar(base),
         "sliding_window": int(window) or base.whole("context_length"),
-        "layer_types": _layer_types(base, every=6) if window else ["full_attention"] * base.layers,
+        "layer_types": seen,
         "rope_parameters": {"full_attention": far, "sliding_attention": near},
     }
 
@@ -121,23 +130,11 @@ def _attention_scalar(base: GgufBase) -> int:
     return base.head_width
 
 
-def _layer_types(base: GgufBase, every: int) -> list[Json]:
-    """Which layers see a window only: all but each `every`th, unless the file says otherwise."""
-    name = "attention.sliding_window_pattern"
-    flags = base.numbers(name)
-    if not flags:
-        every = base.whole(name, every)
-        flags = tuple(layer % every < every - 1 for layer in range(base.layers))
-    if len(flags) < base.layers:
-        raise base.refusal("it does not say of each layer what it sees")
-    return ["sliding_attention" if flag else "full_attention" for flag in flags[: base.layers]]
-
-
 def _has_bias(base: GgufBase, part: str) -> bool:
     return f"blk.0.{part}.bias" in base.tensors
 
 
-_PARTICULAR: dict[str, Callable[[GgufBase], Settings]] = {
+_PARTICULAR: dict[str, Callable[[GgufBase], Settings] | None] = {
     "llama": _llama,
     "mistral3": _mistral3,
     "qwen2": _qwen2,
@@ -145,5 +142,6 @@ _PARTICULAR: dict[str, Callable[[GgufBase], Settings]] = {
     "gemma": _gemma,
     "gemma2": _gemma2,
     "gemma3": _gemma3,
+    "gemma4": None,  # has layers of two kinds
     "phi3": _phi3,
 }

@@ -51,8 +51,12 @@ class Recipe:
     name: str = "tiny"
 
     @property
+    def shifts_norms(self) -> bool:
+        return self.kind in ("Gemma", "Gemma2", "Gemma3")
+
+    @property
     def config(self) -> PreTrainedConfig:
-        names = {"Gemma3": "Gemma3TextConfig"}
+        names = {"Gemma3": "Gemma3TextConfig", "Gemma4": "Gemma4TextConfig"}
         return getattr(transformers, names.get(self.kind, f"{self.kind}Config"))(**(SIZES | self.options))
 
 
@@ -70,10 +74,6 @@ class TinyModel:
             name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Linear) and ".layers.0." in name
         ]
         return [name.rpartition(".")[2] for name in found]
-
-    @property
-    def norms_shifted(self) -> bool:
-        return self.model.config.model_type.startswith("gemma")
 
 
 def _yarn(writer: gguf.GGUFWriter, config: PreTrainedConfig) -> None:
@@ -126,6 +126,31 @@ def _gemma3(writer: gguf.GGUFWriter, config: PreTrainedConfig) -> None:
     writer.add_rope_scaling_factor(far["factor"])
 
 
+def _gemma4(writer: gguf.GGUFWriter, config: PreTrainedConfig) -> None:
+    layers, near = config.num_hidden_layers, [kind == "sliding_attention" for kind in config.layer_types]
+    far = config.per_layer_config[layers - 1]
+    writer.add_key_length(far.head_dim)
+    writer.add_value_length(far.head_dim)
+    near_layer = config.per_layer_config[0]
+    writer.add_key_length_swa(near_layer.head_dim)
+    writer.add_value_length_swa(near_layer.head_dim)
+    writer.add_rope_dimension_count(far.head_dim)
+    writer.add_rope_dimension_count_swa(near_layer.head_dim)
+    writer.add_rope_freq_base_swa(config.rope_parameters["sliding_attention"]["rope_theta"])
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_sliding_window_pattern(near)
+    writer.add_shared_kv_layers(config.num_kv_shared_layers)
+    writer.add_embedding_length_per_layer_input(config.hidden_size_per_layer_input)
+    writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    writer.add_head_count_kv([near_layer.num_key_value_heads if flag else far.num_key_value_heads for flag in near])
+    if config.use_double_wide_mlp:
+        own = layers - config.num_kv_shared_layers
+        writer.add_feed_forward_length([config.intermediate_size * (1 if layer < own else 2) for layer in range(layers)])
+    turning = int(far.head_dim * config.rope_parameters["full_attention"]["partial_rotary_factor"] / 2)
+    factors = [1.0] * turning + [1e30] * (far.head_dim // 2 - turning)
+    writer.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
+
+
 def _phi4_mini(writer: gguf.GGUFWriter, config: PreTrainedConfig) -> None:
     rope = config.rope_parameters
     writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
@@ -161,6 +186,22 @@ GEMMA3 = {
         "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
     },
 }
+GEMMA4 = {
+    "num_hidden_layers": 4,
+    "head_dim": 16,
+    "global_head_dim": 32,
+    "sliding_window": 8,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "final_logit_softcapping": 20.0,
+    "hidden_size_per_layer_input": 0,
+}
+GEMMA4_SMALL = GEMMA4 | {
+    "num_kv_shared_layers": 2,
+    "use_double_wide_mlp": True,
+    "hidden_size_per_layer_input": 8,
+    "vocab_size_per_layer_input": len(TOKENS),
+}
+GEMMA4_LARGE = GEMMA4 | {"attention_k_eq_v": True, "num_global_key_value_heads": 1}
 PHI4_MINI = {
     "tie_word_embeddings": True,
     "max_position_embeddings": 4096,
@@ -185,8 +226,15 @@ RECIPES = {
     ),
     "Qwen 3": Recipe("qwen3", "Qwen3", {"head_dim": 32}),
     "Gemma": Recipe("gemma", "Gemma", {"head_dim": 32}),
-    "Gemma 2": Recipe("gemma2", "Gemma2", {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 8}, _gemma2),
+    "Gemma 2": Recipe(
+        "gemma2",
+        "Gemma2",
+        {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 8, "attn_logit_softcapping": 5.0},
+        _gemma2,
+    ),
     "Gemma 3": Recipe("gemma3", "Gemma3", GEMMA3, _gemma3),
+    "Gemma 4, small": Recipe("gemma4", "Gemma4", GEMMA4_SMALL, _gemma4),
+    "Gemma 4, large": Recipe("gemma4", "Gemma4", GEMMA4_LARGE, _gemma4),
     "Phi 3": Recipe("phi3", "Phi3", {"num_key_value_heads": 4}),
     "Phi 4": Recipe("phi3", "Phi3"),
     "Phi 4 mini": Recipe("phi3", "Phi3", PHI4_MINI, _phi4_mini),
@@ -201,9 +249,12 @@ def make_model(recipe: Recipe) -> PreTrainedModel:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("norm.weight"):
-                weight.normal_(0.0 if recipe.kind.startswith("Gemma") else 1.0, 0.3)
+                weight.normal_(0.0 if recipe.shifts_norms else 1.0, 0.3)
             else:
                 weight.normal_(0.0, {"embed_tokens": 1.0}.get(name.split(".")[-2], 0.15))
+        for name, buffer in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                buffer.fill_(0.8)
     model.tie_weights()
     return model
 
@@ -213,14 +264,15 @@ def write_gguf(recipe: Recipe, model: PreTrainedModel, path: Path) -> None:
     config = model.config
     writer = gguf.GGUFWriter(path, recipe.architecture)
     writer.add_name(recipe.name)
-    _write_figures(writer, config)
+    _write_figures(writer, config, SIZES | recipe.options)
     recipe.extras(writer, config)
     _write_vocabulary(writer)
     arch = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == recipe.architecture)
     names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
     for name, weight in model.state_dict().items():
         if name != "lm_head.weight" or not config.tie_word_embeddings:
-            stem, _, kind = name.rpartition(".")
+            # The only weight that is no module's.
+            stem, _, kind = (name if not name.endswith("layer_scalar") else f"{name}.weight").rpartition(".")
             writer.add_tensor(f"{names.get_name(stem)}.{kind}", _as_converted(recipe, config, name, weight.numpy()))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -228,15 +280,15 @@ def write_gguf(recipe: Recipe, model: PreTrainedModel, path: Path) -> None:
     writer.close()
 
 
-def _write_figures(writer: gguf.GGUFWriter, config: PreTrainedConfig) -> None:
+def _write_figures(writer: gguf.GGUFWriter, config: PreTrainedConfig, sizes: dict[str, object]) -> None:
     rope = config.rope_parameters.get("full_attention", config.rope_parameters)
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    head = sizes.get("head_dim") or config.hidden_size // config.num_attention_heads
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_head_count_kv(sizes["num_key_value_heads"])
     writer.add_key_length(head)
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -262,7 +314,7 @@ def _as_converted(recipe: Recipe, config: PreTrainedConfig, name: str, weight: n
         heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
         halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
         weight = halves.swapaxes(1, 2).reshape(weight.shape)
-    if recipe.kind.startswith("Gemma") and name.endswith("norm.weight"):
+    if recipe.shifts_norms and name.endswith("norm.weight"):
         weight = weight + 1
     return np.ascontiguousarray(weight, dtype=np.float32)
 

@@ -1,8 +1,7 @@
 """Every family: GGUF → training copy → PEFT adapter → GGUF adapter → llama.cpp, with the logits of Transformers at each step.
 
-Measured (float32 weights and key-value cache, largest difference of a logit over the standard deviation of the logits, over all
-sets of target modules): see `BOUND`. llama.cpp looks up Gemma's GELU in a table in half precision, and by default keeps keys
-and values in half precision as well, which adds about 0.004.
+Weights, keys and values are in float32 here, so that what differs is the conversion and not the rounding. One thing cannot be
+switched off in llama.cpp: it looks up Gemma's GELU in a table in half precision, so Transformers gets the same table.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
+from transformers.activations import GELUTanh
 
 from engine.errors import AdapterError
 from engine.llm.llamacpp.library import load_library
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 
 EXAMPLE = EncodedExample(tuple(np.random.default_rng(1).integers(5, 260, 48).tolist()), prompt_length=1)
 """Longer than the windows of the models that have one."""
-BOUND = {"exact": 5e-5, "gelu": 2e-3}
-"""Largest difference of a logit that is allowed, in standard deviations of the logits."""
+BOUND = 5e-5
+"""Largest difference of a logit that is allowed, in standard deviations of the logits. Measured: 8e-6 at most."""
+TABLE_BOUND = 1e-3
+"""The same with a table in half precision, where a last digit can decide between two entries. Measured: 5e-4 at most."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,10 +67,34 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+class TabulatedGelu(torch.nn.Module):
+    """GELU as ggml computes it on a processor: looked up in half precision (`ggml_vec_gelu_f32`)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        looked_up = torch.nn.functional.gelu(x.half().float(), approximate="tanh").half().float()
+        return torch.where(x.abs() < 10, looked_up, x.relu())
+
+
+@contextmanager
+def ggml_gelu(model: torch.nn.Module) -> Iterator[None]:
+    """Let a model compute its GELU as ggml does, for the block."""
+    there = [module for module in model.modules() if isinstance(getattr(module, "act_fn", None), GELUTanh)]
+    before = [module.act_fn for module in there]
+    for module in there:
+        module.act_fn = TabulatedGelu()
+    yield
+    for module, activation in zip(there, before, strict=True):
+        module.act_fn = activation
+
+
 def logits_of(model: PreTrainedModel | PeftModel) -> Logits:
     with torch.inference_mode():
         logits: Logits = model(torch.tensor([EXAMPLE.tokens[:-1]])).logits[0].numpy()
     return logits
+
+
+def bound(tiny: TinyModel) -> float:
+    return TABLE_BOUND if tiny.model.config.model_type.startswith("gemma") else BOUND
 
 
 def served(gguf: Path, adapter: Path | None = None) -> Logits:
@@ -106,35 +133,37 @@ class TestEveryFamily:
     def test_copy_and_served_model_are_the_model(self, tiny: TinyModel, training_cache: Path) -> None:
         expected = logits_of(tiny.model)
         copy = load_base(training_copy(tiny.gguf, training_cache), "float32")
-        assert np.abs(logits_of(copy) - expected).max() < BOUND["exact"] * expected.std()
+        assert np.abs(logits_of(copy) - expected).max() < bound(tiny) * expected.std()
+        with ggml_gelu(tiny.model):
+            expected = logits_of(tiny.model)
         assert np.abs(served(tiny.gguf) - expected).max() < bound(tiny) * expected.std()
 
     def test_adapters_for_each_layer_and_for_all(self, tiny: TinyModel, training_cache: Path, tmp_path: Path) -> None:
         base = load_base(training_copy(tiny.gguf, training_cache), "float32")
         plain = logits_of(base)
-        layers = [*linear_layers(base.config.model_type), *([] if base.config.tie_word_embeddings else ["lm_head"])]
+        layers = [*tiny.linear_layers, *([] if base.config.tie_word_embeddings else ["lm_head"])]
         adapted = with_adapter(base, layers, tmp_path / "all")
         for modules in [*([name] for name in layers), layers]:
             peft, out = tmp_path / "peft", tmp_path / "adapter.gguf"
             keep_only(modules, adapted, tmp_path / "all", peft)
             write_gguf_adapter(peft, tiny.gguf, out)
-            expected = logits_of(adapted)
+            with ggml_gelu(adapted):
+                expected = logits_of(adapted)
             limit = bound(tiny) * expected.std()
             assert np.abs(served(tiny.gguf, out) - expected).max() < limit, modules
             assert np.abs(plain - expected).max() > 10 * limit, f"{modules} make no difference: nothing was tested"
 
     def test_linear_layers_are_those_that_the_model_has(self, tiny: TinyModel) -> None:
-        assert sorted(linear_layers(tiny.model.config.model_type)) == sorted(tiny.linear_layers)
+        known = linear_layers(tiny.model.config.model_type)
+        inputs = getattr(tiny.model.config, "hidden_size_per_layer_input", 0)
+        absent = [] if inputs else [name for name in known if name.startswith("per_layer")]
+        assert sorted(tiny.linear_layers) == sorted(set(known) - set(absent))
 
     def test_the_default_settings_adapt_all_of_them(self, tiny: TinyModel, training_cache: Path, tmp_path: Path) -> None:
         paths = TrainingPaths(training_copy(tiny.gguf, training_cache), tmp_path)
         model = lora_model(paths, TrainingConfig(rank=2))
         adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
         assert adapted == set(tiny.linear_layers)
-
-
-def bound(tiny: TinyModel) -> float:
-    return BOUND["gelu" if tiny.norms_shifted else "exact"]
 
 
 class TestNames:
@@ -185,4 +214,4 @@ class TestPeftFolder:
         assert json.loads((tmp_path / "adapter_config.json").read_text())["rank_pattern"] == {"down_proj": 2}
         write_gguf_adapter(tmp_path, tiny.gguf, tmp_path / "adapter.gguf")
         expected = logits_of(model)
-        assert np.abs(served(tiny.gguf, tmp_path / "adapter.gguf") - expected).max() < BOUND["exact"] * expected.std()
+        assert np.abs(served(tiny.gguf, tmp_path / "adapter.gguf") - expected).max() < BOUND * expected.std()
