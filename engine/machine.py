@@ -142,6 +142,11 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
     return fields.get("model name") or platform.machine(), tuple(flag for flag in CPU_FLAGS if flag in present)
 
 
+def cpu_flags() -> tuple[str, ...]:
+    """Which of `CPU_FLAGS` this processor has."""
+    return _cpu()[1]
+
+
 def memory_available() -> int:
     """Bytes that this process can still take without anything being swapped out or killed."""
     free: int = psutil.virtual_memory().available

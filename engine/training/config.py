@@ -14,7 +14,7 @@ from engine.errors import InputError
 LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a Llama-like block, as Transformers names them."""
 BestBy = Literal["auto", "held_out", "training"]
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("auto", "float32", "bfloat16")
 """Types that the frozen weights may have."""
 
 
@@ -68,8 +68,8 @@ class TrainingConfig:
     """Stop when the mean training loss of a whole epoch is below this; 0: never."""
     checkpoint_every: int = 20
     """Optimiser steps between two checkpoints."""
-    dtype: str = "float32"
-    """Type of the frozen weights: `float32` (fastest without a GPU) or `bfloat16` (half the memory)."""
+    dtype: str = "auto"
+    """Type of the frozen weights: `float32`, `bfloat16` (half the memory), or `auto`, the one that is faster here."""
 
     def __post_init__(self) -> None:
         for name, low, high in RANGES:
@@ -79,7 +79,7 @@ class TrainingConfig:
         if self.best_by not in get_args(BestBy):
             raise InputError(f"best_by is {self.best_by!r}.", hint=f"Use {', '.join(get_args(BestBy))}.")
         if self.dtype not in DTYPES:
-            raise InputError(f"dtype is {self.dtype!r}.", hint=f"Use {' or '.join(DTYPES)}.")
+            raise InputError(f"dtype is {self.dtype!r}.", hint=f"Use {', '.join(DTYPES)}.")
         if not self.target_modules:
             raise InputError("No layer is named in target_modules.", hint=f"Choose from {', '.join(LINEAR_LAYERS)}.")
 

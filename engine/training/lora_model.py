@@ -13,6 +13,7 @@ from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample
 from engine.training.packing import ROW_TOKENS, PackedBatch, pack
 from engine.training.trainer import TrainingPaths
+from engine.training.weight_type import weight_type
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -41,7 +42,7 @@ def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -
 
     from engine.training.fused_layers import fuse
 
-    base = load_base(paths.base_folder, config.dtype)
+    base = load_base(paths.base_folder, weight_type(config.dtype))
     torch.manual_seed(config.seed)
     lora = LoraConfig(
         r=config.rank,
@@ -86,7 +87,8 @@ def activation_bytes(model: PeftModel, tokens: int) -> int:
         for name, module in base.base_model.named_modules()
         if isinstance(module, torch.nn.Linear) and "lora_" not in name
     ]
-    return sum(layer.in_features + layer.out_features for layer in layers) * tokens * base.dtype.itemsize
+    numbers: int = sum(layer.in_features + layer.out_features for layer in layers) * tokens
+    return numbers * int(base.dtype.itemsize)
 
 
 def _memory_left(model: PeftModel) -> int:
