@@ -102,6 +102,17 @@ def copy_source(folder: Path) -> Mapping[str, Json]:
     return source if isinstance(source, dict) else {}
 
 
+def base_notices(base: GgufBase, folder: Path) -> tuple[str, ...]:
+    """What a person should know of a base and its training copy."""
+    notices = []
+    if not base.header.text("tokenizer.chat_template"):
+        notices.append(f"{base.path.name} has no chat template. Conversations are written as ChatML, in training as in chat.")
+    passed_over = copy_source(folder).get("passed_over")
+    for name, reason in (passed_over if isinstance(passed_over, dict) else {}).items():
+        notices.append(f"The folder {name} is not this model before quantisation ({reason}), so its weights were not used.")
+    return tuple(notices)
+
+
 def load_base(folder: Path, dtype: str) -> PreTrainedModel:
     """Load a training copy. `dtype` is `float32` or `bfloat16`.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import AdapterError, StorageError
-from engine.training.base_model import require_trainable
 from engine.training.bases.families import Family, family_of
 from engine.training.bases.gguf_base import Array, GgufBase, open_base
 
@@ -44,11 +43,6 @@ def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
         raise StorageError(f"The adapter could not be written: {exc}", hint="Free some disk space and try again.") from exc
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def read_base_shape(base_gguf: Path) -> GgufBase:
-    """See `base_model.require_trainable`."""
-    return require_trainable(base_gguf)
 
 
 def _read_settings(peft_dir: Path) -> dict[str, object]:

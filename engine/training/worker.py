@@ -20,12 +20,12 @@ from pathlib import Path
 from engine.child_process import claim_stdout, end_with_parent
 from engine.domain import Json, utc_now
 from engine.errors import NexusError, StorageError, TrainingError
-from engine.training.base_model import training_copy
+from engine.training.base_model import base_notices, copy_source, require_trainable, training_copy
 from engine.training.control import RunControl
 from engine.training.data import Dataset, make_dataset
 from engine.training.encoding import EncodedExamples, open_encoder
 from engine.training.gate import Subject, reference_folder, run_gate
-from engine.training.gguf_adapter import read_base_shape, write_gguf_adapter
+from engine.training.gguf_adapter import write_gguf_adapter
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.samples import sample_questions
 from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
@@ -67,10 +67,11 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     durations: dict[str, Json] = {}
     with _timed("prepare_s", durations):
         base_sha256 = unchanged_base(run_dir, spec.base_gguf)
-        base = read_base_shape(spec.base_gguf)  # refuses a base whose adapter could not be converted, before training it
+        base = require_trainable(spec.base_gguf)
         data = _encode(spec, dataset)
         emit({"event": "message", "text": "Preparing the training copy of the model."})
         paths = TrainingPaths(training_copy(spec.base_gguf, spec.cache_dir), run_dir)
+        notices = base_notices(base, paths.base_folder)
     trainer = choose_trainer(spec.strategy)
     with _timed("train_s", durations):
         emit({"event": "message", "text": f"Training on {len(data.train.items)} examples."})
@@ -84,7 +85,13 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
         subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference_folder(spec.base_gguf))
         chats, trained = [*dataset.held_out, *dataset.train], [*data.held_out.items, *data.train.items]
         parity = run_gate(subject, data.held_out.items, chats, trained)
-    card = _card(spec, base.architecture, base_sha256, dataset, data, result) | {
+    about: dict[str, Json] = {
+        "file": spec.base_gguf.name,
+        "sha256": base_sha256,
+        "architecture": base.architecture,
+        "weights": copy_source(paths.base_folder).get("weights", "dequantised"),
+    }
+    card = _card(spec, about, dataset, data, replace(result, notices=(*notices, *result.notices))) | {
         "strategy": trainer.name,
         "parity": parity.to_json(),
         "durations": durations,
@@ -116,7 +123,7 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
 
 
 def _card(
-    spec: RunSpec, architecture: str, base_sha256: str, dataset: Dataset, data: TrainingData, result: TrainingResult
+    spec: RunSpec, base: dict[str, Json], dataset: Dataset, data: TrainingData, result: TrainingResult
 ) -> dict[str, Json]:
     """What is known of how the adapter was made."""
     curve: list[Json] = [{name: value for name, value in row.items() if name != "samples"} for row in result.curve]
@@ -126,11 +133,7 @@ def _card(
         "id": spec.id,
         "name": spec.name,
         "created_at": utc_now().isoformat(),
-        "base": {
-            "file": spec.base_gguf.name,
-            "sha256": base_sha256,
-            "architecture": architecture,
-        },
+        "base": base,
         "dataset": {
             "sha256": dataset.sha256(),
             "duplicates": dataset.duplicates,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.domain import Message
 from engine.errors import ModelFileError
-from engine.training.base_model import copy_source, load_base, require_trainable, training_copy
+from engine.training.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
 from engine.training.bases import copying
 from engine.training.data import TrainingExample
 from engine.training.encoding import open_encoder
@@ -53,7 +53,7 @@ def rewritten(
             writer.add_key_value(renamed, item.contents(), item.types[0], item.types[-1] if len(item.types) > 1 else None)
     for name, value in (figures or {}).items():
         add = writer.add_uint32 if isinstance(value, int) else writer.add_string
-        add(f"{architecture}.{name}", value)
+        add(name if name.startswith("tokenizer.") else f"{architecture}.{name}", value)
     for name, tensor in all_tensors.items():
         quantised = kind is not None and tensor.ndim == 2
         writer.add_tensor(name, quantize(tensor, kind) if quantised else tensor, raw_dtype=kind if quantised else None)
@@ -174,3 +174,12 @@ class TestWithoutChatTemplate:
         text = bytes(token - 5 for token in example.tokens if 5 <= token < 261).decode()
         assert text == "user\nHi\nassistant\nYes."
         assert example.tokens[-1] == 4
+
+    def test_it_is_said(self, tiny: TinyModel, tmp_path: Path) -> None:
+        base, copy = require_trainable(tiny.gguf), training_copy(tiny.gguf, tmp_path)
+        assert base_notices(base, copy) == (
+            "tiny.gguf has no chat template. Conversations are written as ChatML, in training as in chat.",
+        )
+        template: dict[str, object] = {"tokenizer.chat_template": "{{ messages }}"}
+        file = rewritten(tiny.gguf, tmp_path / "tiny.gguf", figures=template)
+        assert base_notices(require_trainable(file), copy) == ()
