@@ -8,10 +8,8 @@ from app.components.adapter_chat import adapter_chat
 from app.components.adapters import adapter_list
 from app.components.comparison import comparison
 from app.components.finetune_form import finetune_form
-from app.components.jobs import is_active, job_cards
-from app.components.loss_chart import loss_chart
-from app.resources import shared_engine
-from engine.domain import Job
+from app.components.jobs import job_cards
+from app.components.training_monitor import training_monitor
 
 
 def render() -> None:
@@ -34,12 +32,6 @@ def _create() -> None:
     with left:
         finetune_form()
     with right:
-        job_cards(("finetune",), _curve)
+        job_cards(("finetune",), training_monitor)
         st.subheader("Adapters")
         adapter_list()
-
-
-def _curve(job: Job) -> None:
-    """The live loss of a fine-tune; the curve of one that has ended is with its adapter."""
-    if is_active(job):
-        loss_chart(shared_engine().jobs.events(job.id))

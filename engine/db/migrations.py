@@ -79,6 +79,11 @@ def _add_wishes(connection: Connection) -> None:
     _add_column(connection, "job", "wish", "VARCHAR")
 
 
+def _add_time_left(connection: Connection) -> None:
+    """How long a running job says that it still takes."""
+    _add_column(connection, "job", "left_s", "FLOAT")
+
+
 def _columns(connection: Connection, table: str) -> set[str]:
     return {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
 
@@ -98,6 +103,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _add_extraction_language,
     _add_adapter_status,
     _add_wishes,
+    _add_time_left,
 )
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""

@@ -253,6 +253,7 @@ class JobRow(SQLModel, table=True):
     owner: str | None
     cancel_requested: bool
     wish: str | None = None
+    left_s: float | None = None
     run_after: datetime = Field(sa_column=_time())
     heartbeat_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     created_at: datetime = Field(sa_column=_time())

@@ -63,10 +63,14 @@ class Job:
     finished_at: datetime | None
     cancel_requested: bool = False
     wish: JobWish | None = None
+    left_s: float | None = None
+    """Seconds left, where the job itself has said so at its last report."""
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left, from the progress so far; None when that says nothing."""
+        """Seconds left, as the job says or from the progress so far; None when that says nothing."""
+        if self.state is JobState.RUNNING and self.left_s is not None:
+            return self.left_s
         if self.state is not JobState.RUNNING or self.started_at is None or self.progress < 0.02:
             return None
         elapsed = (utc_now() - self.started_at).total_seconds()

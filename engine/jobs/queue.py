@@ -107,6 +107,7 @@ class JobQueue:
                 owner=owner,
                 attempts=col(JobRow.attempts) + 1,
                 progress=0.0,
+                left_s=None,
                 started_at=now,
                 heartbeat_at=now,
                 finished_at=None,
@@ -140,18 +141,18 @@ class JobQueue:
             wish = session.exec(select(JobRow.wish).where(JobRow.id == job_id)).first()
         return None if wish is None else JobWish(wish)
 
-    def report(self, job_id: str, owner: str, progress: float, message: str) -> None:
-        """Store progress (0…1) and what is going on."""
-        self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0))
+    def report(self, job_id: str, owner: str, progress: float, message: str, left_s: float | None = None) -> None:
+        """Store progress (0…1), what is going on, and the seconds that are left where the job knows."""
+        self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0), left_s=left_s)
 
     def emit(self, job_id: str, data: Mapping[str, Json]) -> None:
         """Store something that the job reports besides its progress."""
         with self._db.write() as session:
             session.add(JobEventRow(job_id=job_id, data=dict(data), created_at=utc_now()))
 
-    def events(self, job_id: str) -> Sequence[Mapping[str, Json]]:
-        """What a job has reported, oldest first."""
-        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id))
+    def events(self, job_id: str, *, skip: int = 0) -> Sequence[Mapping[str, Json]]:
+        """What a job has reported, oldest first, without the first `skip` reports."""
+        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id)).offset(skip)
         with self._db.read() as session:
             return [row.data for row in session.exec(query)]
 

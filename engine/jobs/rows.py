@@ -58,5 +58,6 @@ def to_job(row: JobRow) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
         cancel_requested=row.cancel_requested,
+        left_s=row.left_s,
         wish=None if row.wish is None else JobWish(row.wish),
     )

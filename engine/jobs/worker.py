@@ -38,8 +38,8 @@ class JobContext:
         self._owner = owner
         self._reported_at = 0.0
 
-    def progress(self, fraction: float, message: str) -> None:
-        """Report how far the job is (0…1) and what it is doing.
+    def progress(self, fraction: float, message: str, left_s: float | None = None) -> None:
+        """Report how far the job is (0…1), what it is doing, and the seconds that are left where it knows.
 
         Raises:
             CancelledError: someone asked the job to stop.
@@ -48,7 +48,7 @@ class JobContext:
         now = time.monotonic()
         if fraction >= 1.0 or now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
-            self._queue.report(self.job.id, self._owner, fraction, message)
+            self._queue.report(self.job.id, self._owner, fraction, message, left_s)
 
     def emit(self, data: Mapping[str, Json]) -> None:
         """Report anything else, such as a training loss; kept with the job."""

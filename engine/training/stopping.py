@@ -85,6 +85,6 @@ def low_enough(losses: Sequence[float], step: int, per_epoch: int, config: Train
 
 
 def _compared(standing: Standing, step: int, loss: float) -> Standing:
-    if standing.best_loss is None or loss < standing.best_loss:
+    if not math.isnan(loss) and (standing.best_loss is None or loss < standing.best_loss):
         return replace(standing, best_loss=loss, best_step=step, without_gain=0)
     return replace(standing, without_gain=standing.without_gain + 1)

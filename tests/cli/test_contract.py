@@ -56,6 +56,8 @@ CONTRACT = {
     "jobs watch": set(),
     "jobs cancel": set(),
     "jobs resume": set(),
+    "jobs pause": set(),
+    "jobs stop": set(),
 }
 HEAVY = (
     "torch",
@@ -131,6 +133,8 @@ def test_wrong_usage_ends_with_2(nexus: Callable[..., Result], arguments: list[s
         (["chat", "hello", "--model", "/x"], "invalid_input"),
         (["jobs", "show", "nothing"], "not_found"),
         (["jobs", "resume", "nothing"], "not_found"),
+        (["jobs", "pause", "nothing"], "not_found"),
+        (["jobs", "stop", "nothing"], "not_found"),
         (["models", "info", "nothing"], "not_found"),
         (["models", "pull", "owner/name"], "offline"),
         (["models", "pull", "no name"], "invalid_input"),
