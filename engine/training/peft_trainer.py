@@ -46,6 +46,8 @@ class PeftTrainer:
         control: RunControl | None = None,
     ) -> TrainingResult:
         """See `Trainer.train`."""
+        if config.quantise_base:
+            raise TrainingError("The strategy peft does not train in four bits.", hint="Use unsloth, or quantise_base=false.")
         model = lora_model(paths, config, longest=max(len(item.tokens) for item in data.train.items))
         learner = Learner(model, lambda batch: answer_loss(model, batch))
         return train_learner(learner, data, config, paths, progress, control)

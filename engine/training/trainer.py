@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +19,8 @@ Strategy = Literal["auto", "peft", "unsloth"]
 Progress = Callable[[Mapping[str, Json]], None]
 """Receives the event `progress` after each step, and `message` in between.
 
-A `progress` event has the row of its step (`TrainingResult.curve`), `steps` of the whole training, and `eta_s`, seconds left.
+A `message` has its `text`, and `notice` where a person should see it for more than a moment. A `progress` event has the row
+of its step (`TrainingResult.curve`), `steps` of the whole training, and `eta_s`, seconds left.
 """
 
 
@@ -184,7 +184,9 @@ TRAINERS: dict[str, Callable[[], Trainer]] = {"peft": _peft, "unsloth": _unsloth
 
 def _unsloth_can_run() -> bool:
     """Whether Unsloth is installed and PyTorch sees a CUDA device."""
-    if importlib.util.find_spec("unsloth") is None:
+    from engine.training.unsloth_trainer import unsloth_installed
+
+    if not unsloth_installed():
         return False
     import torch
 

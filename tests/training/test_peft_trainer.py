@@ -17,7 +17,6 @@ from engine.training.lora_model import answer_logits, lora_model
 from engine.training.parity import trained_predictor
 from engine.training.peft_trainer import PeftTrainer
 from engine.training.trainer import Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
-from engine.training.unsloth_trainer import UnslothTrainer
 
 CONFIG = TrainingConfig(rank=4, alpha=8, epochs=4, batch_size=4, learning_rate=1e-2, dropout=0.1, checkpoint_every=3)
 PAIRS = [(f"What is item {number}?", f"It is number {number * 7}.") for number in range(10)]
@@ -190,8 +189,7 @@ class TestChoice:
         chosen: Trainer = choose_trainer("auto")
         assert chosen.name == ("unsloth" if torch.cuda.is_available() else "peft")
 
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-    def test_unsloth_says_what_it_lacks(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match="CUDA") as caught:
-            UnslothTrainer().train(data, CONFIG, TrainingPaths(tiny_copy, tmp_path), lambda event: None)
-        assert "peft" in (caught.value.hint or "")
+    def test_four_bits_are_refused(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match="four bits") as caught:
+            train(data, replace(CONFIG, quantise_base=True), tiny_copy, tmp_path / "run")
+        assert "unsloth" in (caught.value.hint or "")
