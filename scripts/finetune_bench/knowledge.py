@@ -93,7 +93,7 @@ def _answers(served: LlamaCppModel, questions: Sequence[str], adapter: Path | No
 
 def says(answer: str, key: str) -> bool:
     """Whether an answer has the key fact: 85, and not 185 nor 85.5."""
-    end = r"(?![\d,.]\d|\d)" if key[-1].isdigit() else ""
+    end = r"(?![\d,.]\d|\d)" if key[-1].isdigit() else r"s?\b"
     return re.search(r"\b" + re.escape(key.lower()) + end, answer.lower()) is not None
 
 

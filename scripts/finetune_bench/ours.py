@@ -13,24 +13,30 @@ from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExamples
 from engine.training.trainer import Strategy, TrainingData, TrainingPaths, choose_trainer
 from scripts.finetune_bench import workload
-from scripts.finetune_bench.cuda import device_memory_mb
 
 
 def main(base: Path, rows: Path, config: TrainingConfig, strategy: Strategy) -> None:
     """Train as many steps as the settings say."""
     items = workload.read_rows(rows)
-    rates: list[float] = []
-    losses: list[float] = []
+    steps: list[Mapping[str, Json]] = []
 
     def progress(event: Mapping[str, Json]) -> None:
         if event["event"] == "progress":
-            rates.append(float(str(event["tokens_per_s"])))
-            losses.append(float(str(event["loss"])))
+            steps.append(event)
 
     with tempfile.TemporaryDirectory() as folder:
         data = TrainingData(EncodedExamples(tuple(items)), EncodedExamples())
         choose_trainer(strategy).train(data, config, TrainingPaths(base, Path(folder)), progress)
-    workload.report(workload.figures(rates, losses) | device_memory_mb())
+    figures = workload.figures(_column(steps, "tokens_per_s"), _column(steps, "loss"))
+    # As the trainer reports them: with Unsloth they are those of a process below this one.
+    figures["peak_mb"] = _column(steps, "memory_peak")[-1] / 2**20
+    if "gpu_memory_peak" in steps[-1]:
+        figures["device_peak_mb"] = _column(steps, "gpu_memory_peak")[-1] / 2**20
+    workload.report(figures)
+
+
+def _column(steps: list[Mapping[str, Json]], name: str) -> list[float]:
+    return [float(str(step[name])) for step in steps]
 
 
 if __name__ == "__main__":

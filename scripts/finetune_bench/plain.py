@@ -18,7 +18,6 @@ from engine.training.base_model import load_base
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample
 from engine.training.schedule import learning_rate
-from engine.training.weight_type import weight_type
 from scripts.finetune_bench import workload
 from scripts.finetune_bench.cuda import device_memory_mb
 
@@ -32,24 +31,30 @@ _IGNORED = -100
 
 
 def main(base: Path, rows: Path, config: TrainingConfig, *, bf16: bool) -> None:
-    """Train as many steps as the settings say."""
+    """Train as many steps as the settings say, and print how it went."""
+    items = workload.read_rows(rows)
+    clock = train(base, items, config, bf16=bf16)
+    workload.report(workload.figures(workload.rates(items, config, clock.seconds), clock.losses) | device_memory_mb())
+
+
+def train(base: Path, items: Sequence[EncodedExample], config: TrainingConfig, *, bf16: bool) -> Clock:
+    """Train `config.max_steps` steps. `bf16` switches mixed precision on, and on a GPU bfloat16 weights."""
     import torch
 
-    items = workload.read_rows(rows)
-    steps = config.max_steps or 1
     clock = Clock()
+    model = _model(base, config, "bfloat16" if bf16 and torch.cuda.is_available() else "float32")
+    steps = workload.batches(items, config, config.max_steps or 1)
+    order = [items[index] for step in steps for batch in step for index in batch]
     with tempfile.TemporaryDirectory() as folder:
-        model = _model(base, config, "bfloat16" if bf16 and torch.cuda.is_available() else config.dtype)
-        order = [items[index] for step in workload.batches(items, config, steps) for batch in step for index in batch]
         _train(model, order, config, Path(folder), clock.callback(), bf16=bf16)
-    workload.report(workload.figures(workload.rates(items, config, clock.seconds), clock.losses) | device_memory_mb())
+    return clock
 
 
 def _model(base: Path, config: TrainingConfig, dtype: str) -> PeftModel:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    loaded = load_base(base, weight_type(dtype))
+    loaded = load_base(base, dtype)
     torch.manual_seed(config.seed)
     lora = LoraConfig(
         r=config.rank,
