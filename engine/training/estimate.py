@@ -1,0 +1,134 @@
+"""What a training takes in memory, time and disk, from a formula over sizes alone: nothing is loaded, and it answers at once.
+
+What the parts are made of:
+
+- *Weights*: four bytes for each in float32, two in bfloat16. The input and output layers are part of them.
+- *LoRA matrices*: rank · (inputs + outputs) for each adapted layer (Hu et al. 2021, §4.1), float32; as much again for their
+  gradients, twice that for AdamW's two moments (Kingma & Ba 2015), and once for the best weights so far.
+- *Activations*: what autograd keeps of each block for the backward pass, counted layer by layer as Korthikanti et al. (2022,
+  §4.1) do, for blocks with RMS norms, gated feed-forward, attention that never holds its scores (Dao et al. 2022), and frozen
+  weights, so that a linear layer's input is kept only where it has LoRA matrices. A batch is computed row by row, so that it
+  is the longest row that counts (`engine.training.packing`). Where that does not fit, all but the blocks' inputs is computed
+  again in the backward pass (Chen et al. 2016; `engine.training.lora_model`), a third more work.
+- *Answers*: logits of a chunk of the answer tokens, with their gradient (`engine.training.answer_loss`).
+- *Around*: Python, PyTorch and Transformers themselves; on a GPU, CUDA's context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from engine.training.config import TrainingConfig
+from engine.training.model_shape import ModelShape
+from engine.training.workload import Pass, Workload
+
+Device = Literal["cpu", "cuda"]
+
+FLOAT = 4
+"""Bytes of a float32 number."""
+_BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
+"""Bytes of a weight by `dtype`; of `auto` the larger, since which it is depends on the machine."""
+_AROUND: dict[Device, int] = {"cpu": 520_000_000, "cuda": 600_000_000}
+_ANSWERS_AT_ONCE = 128
+"""Answer tokens whose logits are held at once; see `engine.training.answer_loss`."""
+_COPIES_OF_LOGITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The parts of the greatest memory that a training needs, in bytes.
+
+    `recomputed`: there is no room for all activations, so that those of a block are computed again in the backward pass.
+    """
+
+    weights: int
+    matrices: int
+    gradients: int
+    optimiser: int
+    activations: int
+    answers: int
+    around: int
+    recomputed: bool = False
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The parts by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "recomputed"}
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.parts.values())
+
+
+def memory(
+    shape: ModelShape, config: TrainingConfig, workload: Workload, *, device: Device = "cpu", free: int | None = None
+) -> Memory:
+    """What a training with the strategy `peft` needs at its greatest.
+
+    Args:
+        shape: the base.
+        config: the settings.
+        workload: the examples, uncut.
+        device: where it is trained.
+        free: bytes of memory there; None: as much as is wanted.
+    """
+    size = _BYTES[config.dtype]
+    widest = workload.cut(config.max_sequence_length).heaviest(config)
+    lora = shape.lora_parameters(config.rank, config.target_modules) * FLOAT
+    wanted = Memory(
+        weights=shape.parameters * size,
+        matrices=2 * lora,
+        gradients=lora,
+        optimiser=2 * lora,
+        activations=widest.tokens * (shape.layers * kept_for_a_token(shape, config, widest) + _passing(shape, size)),
+        answers=min(widest.answers, _ANSWERS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
+        around=_AROUND[device],
+    )
+    if free is None or wanted.total <= free:
+        return wanted
+    # Of each block its input is left, and one block at a time has the rest (Chen et al. 2016).
+    of_a_token = shape.layers * shape.hidden * size + kept_for_a_token(shape, config, widest) + _passing(shape, size)
+    return replace(wanted, activations=widest.tokens * of_a_token, recomputed=True)
+
+
+def kept_for_a_token(shape: ModelShape, config: TrainingConfig, each: Pass) -> int:
+    """Bytes that autograd keeps of one token in one block until the backward pass."""
+    size = _BYTES[config.dtype]
+    norms = shape.norms * (shape.hidden + 1) + shape.head_norms * (shape.query_width + shape.key_width)
+    # The gate before and after its activation, and what it is multiplied with.
+    working = 3 * shape.feed_forward + _attention(shape, each)
+    kept = working * size + _lora_inputs(shape, config) + (norms + shape.heads) * FLOAT  # norms compute in float32
+    return kept + (2 * shape.heads * each.width * FLOAT if shape.holds_scores else 0)
+
+
+def _attention(shape: ModelShape, each: Pass) -> int:
+    """Numbers of a token's query, key, value and outcome. With a mask, keys and values are repeated for each query head."""
+    keys = shape.query_width if each.shared or shape.holds_scores else shape.key_width
+    return 2 * shape.query_width + 2 * keys
+
+
+def _lora_inputs(shape: ModelShape, config: TrainingConfig) -> int:
+    """Bytes of a token that the LoRA matrices of a block keep: their inputs, each once, and what is between A and B.
+
+    With dropout each layer has an input of its own and its mask, in float32: `fused_layers` leaves such layers to PEFT.
+    The outcome of attention is kept by attention itself.
+    """
+    size = _BYTES[config.dtype]
+    adapted = shape.adapted(config.target_modules)
+    between = len(adapted) * config.rank * (FLOAT if config.dropout else size) // shape.layers
+    if config.dropout:
+        return sum(2 * linear.inputs for linear in adapted) * FLOAT // shape.layers + between
+    names = {linear.name for linear in adapted}
+    groups = (
+        ({"q_proj", "k_proj", "v_proj", "qkv_proj"}, shape.hidden),
+        ({"gate_proj", "up_proj", "gate_up_proj"}, shape.hidden),
+        ({"down_proj"}, shape.feed_forward),
+    )
+    return sum(width for group, width in groups if names & group) * size + between
+
+
+def _passing(shape: ModelShape, size: int) -> int:
+    """Bytes for a token that come and go in the backward pass of one block."""
+    return (3 * shape.feed_forward + 2 * shape.hidden) * size
