@@ -32,7 +32,6 @@ from engine.model_files import ModelFiles
 from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
 from engine.requests import checked
-from engine.submission import Submission
 from engine.training.offering import mismatch
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ ANSWER_TOKENS = 256
 """Longest answer of each side of a comparison, in tokens."""
 
 
-class Engine(Submission, ModelFiles, AdapterFiles):
+class Engine(AdapterFiles, ModelFiles):
     """Everything that AI Nexus does, over one home folder."""
 
     # --- collections and review ----------------------------------------------------------------------------------------

@@ -53,6 +53,16 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
 
         return add_model(parts, context)
 
+    def export_adapter(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.adapters import export_adapter
+
+        return export_adapter(parts, context)
+
+    def import_adapter(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.adapters import import_adapter
+
+        return import_adapter(parts, context)
+
     return {
         "extract": extract,
         "ingest": ingest,
@@ -60,4 +70,6 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
         "evaluate": evaluate,
         "optimise": optimise,
         "add-model": add_model,
+        "export-adapter": export_adapter,
+        "import-adapter": import_adapter,
     }

@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain import Message
+from engine.training.base_model import copy_source
 from engine.training.data import TrainingExample
 from engine.training.encoding import ChatEncoder, EncodedExample, open_encoder
-from engine.training.parity import ParityReport, PromptReport, ServedPredictor, check_parity, trained_predictor
+from engine.training.parity import (
+    ParityReport,
+    Predictor,
+    PromptReport,
+    ServedPredictor,
+    check_parity,
+    trained_predictors,
+)
 from engine.training.probes import probe_examples
 
 if TYPE_CHECKING:
@@ -41,10 +49,12 @@ class Subject:
     reference: Path | None = None
 
 
-def reference_folder(base_gguf: Path) -> Path | None:
-    """The Hugging Face folder of a base, where one lies beside it under the file's name without `.gguf`."""
-    folder = base_gguf.with_suffix("")
-    return folder if (folder / "tokenizer.json").is_file() else None
+def reference_folder(base_gguf: Path, base_folder: Path) -> Path | None:
+    """The Hugging Face folder with a base's tokenizer: the one that the training copy's weights are from, or one beside the
+    file with its name without `.gguf`. None where there is none.
+    """
+    known = [base_gguf.parent / str(copy_source(base_folder).get("folder", "")), base_gguf.with_suffix("")]
+    return next((folder for folder in known if (folder / "tokenizer.json").is_file()), None)
 
 
 def run_gate(
@@ -73,10 +83,19 @@ def run_gate(
 
 def judge(subject: Subject, texts: Sequence[EncodedExample]) -> ParityReport:
     """Compare the predictions of both for some texts."""
+    trained, plain = trained_predictors(subject.base_folder, subject.peft_dir)
+    report = _compared(trained, subject.served_gguf, subject.adapter_gguf, texts)
+    if copy_source(subject.base_folder).get("weights") != "originals":
+        return report
+    # Trained on the weights from before the quantisation: what the base alone loses by that is no fault of the adapter's.
+    return report.with_base(_compared(plain, subject.served_gguf, None, texts))
+
+
+def _compared(expected: Predictor, gguf: Path, adapter: Path | None, texts: Sequence[EncodedExample]) -> ParityReport:
     longest = max(len(example.tokens) for example in texts)
-    served = ServedPredictor(subject.served_gguf, subject.adapter_gguf, longest, threads=os.cpu_count() or 1)
+    served = ServedPredictor(gguf, adapter, longest, threads=os.cpu_count() or 1)
     try:
-        return check_parity(trained_predictor(subject.base_folder, subject.peft_dir), served, texts)
+        return check_parity(expected, served, texts)
     finally:
         served.close()
 

@@ -74,16 +74,23 @@ class ParityReport:
     mean_kl: float
     decided: int
     prompts: PromptReport | None = None
+    base: ParityReport | None = None
+    """The same of the base alone, where it was trained before its quantisation: so much more may differ."""
 
     @property
     def ok(self) -> bool:
         """Whether all figures are within their bounds, and the prompts equal."""
-        close = self.top1_agreement >= MIN_TOP1 and self.mean_kl <= MAX_MEAN_KL
+        agreement, divergence = (1.0, 0.0) if self.base is None else (self.base.top1_agreement, self.base.mean_kl)
+        close = self.top1_agreement >= MIN_TOP1 * agreement and self.mean_kl <= MAX_MEAN_KL + divergence
         return self.tokens > 0 and close and (self.prompts is None or self.prompts.ok)
 
     def with_prompts(self, prompts: PromptReport) -> ParityReport:
         """The report with the comparison of prompts."""
         return replace(self, prompts=prompts)
+
+    def with_base(self, base: ParityReport) -> ParityReport:
+        """The report with that of the base alone."""
+        return replace(self, base=base)
 
     def to_json(self) -> dict[str, Json]:
         """The report as plain data, with the bounds that it was judged by."""
@@ -95,6 +102,7 @@ class ParityReport:
             "mean_kl": self.mean_kl if np.isfinite(self.mean_kl) else None,
             "bounds": {"tie_margin": TIE_MARGIN, "min_top1": MIN_TOP1, "max_mean_kl": MAX_MEAN_KL},
             "prompts": None if self.prompts is None else self.prompts.to_json(),
+            "base": None if self.base is None else self.base.to_json(),
         }
 
 
@@ -128,7 +136,12 @@ def kl_divergence(expected: Logits, actual: Logits) -> NDArray[np.float64]:
 
 
 def trained_predictor(base_folder: Path, peft_dir: Path) -> Predictor:
-    """Predictions of the dequantised base with the PEFT adapter."""
+    """Predictions of the training copy with the PEFT adapter."""
+    return trained_predictors(base_folder, peft_dir)[0]
+
+
+def trained_predictors(base_folder: Path, peft_dir: Path) -> tuple[Predictor, Predictor]:
+    """Predictions of the training copy with the PEFT adapter, and without it, over one set of weights."""
     import torch
     from peft import PeftModel
 
@@ -142,7 +155,11 @@ def trained_predictor(base_folder: Path, peft_dir: Path) -> Predictor:
             logits: Logits = answer_logits(model, [example])[0].numpy()
         return logits
 
-    return predict
+    def predict_without(example: EncodedExample) -> Logits:
+        with model.disable_adapter():
+            return predict(example)
+
+    return predict, predict_without
 
 
 class ServedPredictor:

@@ -82,7 +82,8 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
         write_gguf_adapter(result.peft_dir, spec.base_gguf, adapter)
     with _timed("parity_s", durations):
         emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
-        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference_folder(spec.base_gguf))
+        reference = reference_folder(spec.base_gguf, paths.base_folder)
+        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference)
         chats, trained = [*dataset.held_out, *dataset.train], [*data.held_out.items, *data.train.items]
         parity = run_gate(subject, data.held_out.items, chats, trained)
     about: dict[str, Json] = {

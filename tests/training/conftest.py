@@ -23,8 +23,10 @@ def byte_characters() -> list[str]:
     return [named[byte] for byte in range(256)]
 
 
-def write_tiny_llama(path: Path, architecture: str = "llama", seed: int = 0, width: int = WIDTH) -> None:
-    """Write a model with random float32 weights."""
+def write_tiny_llama(
+    path: Path, architecture: str = "llama", seed: int = 0, width: int = WIDTH, template: str | None = None
+) -> None:
+    """Write a model with random float32 weights, and a chat template where one is given."""
     rng = np.random.default_rng(seed)
     tokens = [*SPECIAL, *byte_characters()]
     writer = GGUFWriter(path, architecture)
@@ -47,6 +49,8 @@ def write_tiny_llama(path: Path, architecture: str = "llama", seed: int = 0, wid
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
     kv_width = width // HEADS * KV_HEADS
     shapes = {
         "attn_q": (width, width),
@@ -112,3 +116,9 @@ def make_peft(tiny_copy: Path, tmp_path: Path) -> MakeAdapter:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_tiny() -> Callable[..., None]:
+    """Writes tiny models; see `write_tiny_llama`."""
+    return write_tiny_llama

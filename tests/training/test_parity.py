@@ -94,8 +94,11 @@ class TestPrompts:
 
     def test_the_folder_of_a_base_lies_beside_it(self, tiny_gguf: Path, tmp_path: Path) -> None:
         reference_tokenizer(tiny_gguf, tmp_path / "model.Q4", "")
-        assert reference_folder(tmp_path / "model.Q4.gguf") == tmp_path / "model.Q4"
-        assert reference_folder(tmp_path / "other.gguf") is None
+        assert reference_folder(tmp_path / "model.Q4.gguf", tmp_path) == tmp_path / "model.Q4"
+        assert reference_folder(tmp_path / "other.gguf", tmp_path) is None
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "copy" / "source.json").write_text(json.dumps({"weights": "originals", "folder": "model.Q4"}))
+        assert reference_folder(tmp_path / "other.gguf", tmp_path / "copy") == tmp_path / "model.Q4"
 
 
 class TestGate:
