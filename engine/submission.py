@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pydantic import BaseModel
 
@@ -14,9 +14,12 @@ from engine import requests
 from engine.domain import Job, JobState, Json
 from engine.errors import ConflictError, NexusError
 from engine.model_registry.describe import plain_name
-from engine.requests import StagedFile, checked
+from engine.requests import DataOptions, StagedFile, checked
 from engine.training.settings import preset_with
 from engine.wiring import Wiring
+
+if TYPE_CHECKING:
+    from engine.training.preview import DatasetPreview
 
 Preset = Literal["quick", "balanced", "thorough"]
 Strategy = Literal["auto", "peft", "unsloth"]
@@ -93,19 +96,19 @@ class Submission(Wiring):
         preset: Preset = "quick",
         settings: Mapping[str, Json] | None = None,
         strategy: Strategy = "auto",
-        holdout: float = 0.1,
+        data: DataOptions | None = None,
     ) -> Job:
         """Submit a job that fine-tunes a LoRA adapter on a collection's pairs or on a dataset file.
 
         Args:
             name: the adapter's name; must be free.
             collection: train on its approved pairs.
-            dataset: train on this JSONL or CSV file instead.
+            dataset: train on this JSON or CSV file instead.
             base: base model; None: the default one.
             preset: how long and thoroughly to train.
             settings: changes over the preset, by their names on `TrainingConfig`.
             strategy: what trains; `auto` chooses by the hardware.
-            holdout: share of a collection's pairs that is kept for evaluation.
+            data: what is made of the pairs or rows; None: they are learnt as they stand, and a tenth is kept back.
 
         Raises:
             InputError: a value is not allowed.
@@ -127,9 +130,38 @@ class Submission(Wiring):
                 preset=preset,
                 settings=dict(settings or {}),
                 strategy=strategy,
-                holdout=holdout,
+                **(data or DataOptions()).model_dump(),
             )
             return self._submit("finetune", request, lock="gpu")
+
+    def preview_finetune(
+        self,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        data: DataOptions | None = None,
+        shown: int = 5,
+    ) -> DatasetPreview:
+        """What `finetune` would learn, as the base will see it; nothing is submitted or stored.
+
+        Args:
+            collection, dataset, base, preset, settings, data: as for `finetune`.
+            shown: how many examples to show.
+
+        Raises:
+            InputError: a value is not allowed, or the file makes no sense.
+            ConflictError: the collection has no pairs.
+            NotFoundError: no such collection or model.
+            ModelError: the base has no usable vocabulary or template.
+        """
+        from engine.handlers.finetuning_data import preview_data
+
+        model = self.registry.path(base or self.settings.default_model)
+        config = preset_with(preset, settings or {})
+        return preview_data(self, data or DataOptions(), collection, dataset, model, config, shown)
 
     def evaluate(
         self,

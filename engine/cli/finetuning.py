@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from engine.cli.command import Run, command
+from engine.cli.finetuning_data import DataFlags, show_preview
 from engine.cli.following import work_on
+from engine.cli.planning import PlanFlags, Wanted, show_plan
 from engine.training.settings import parse_changes
 
 
@@ -21,7 +23,7 @@ def finetune(
     run: Run,
     name: Annotated[str, typer.Option(metavar="A", help="Name of the new adapter.")],
     collection: Annotated[str | None, typer.Option(metavar="C", help="Train on this collection's FAQ pairs.")] = None,
-    dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSONL or CSV file instead.")] = None,
+    dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSON or CSV file instead.")] = None,
     base: Annotated[str | None, typer.Option(metavar="M", help="Base model; default: the default model.")] = None,
     preset: Annotated[Literal["quick", "balanced", "thorough"], typer.Option(help="How long to train.")] = "quick",
     set_: Annotated[
@@ -31,24 +33,34 @@ def finetune(
     strategy: Annotated[
         Literal["auto", "peft", "unsloth"], typer.Option(help="What trains; auto chooses by the hardware.")
     ] = "auto",
-    holdout: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the collection's pairs that is kept for evaluation.")
-    ] = 0.1,
+    data: DataFlags = DataFlags(),
+    plan: PlanFlags = PlanFlags(),
 ) -> None:
     """Fine-tune a LoRA adapter on FAQ pairs, in a child process; the adapter is then served with its base."""
     if (collection is None) == (dataset is None):
         raise typer.BadParameter("give either --collection or --dataset")
-    settings = parse_changes(set_ or ())
-    job = run.engine.finetune(
-        name,
-        collection=collection,
-        dataset=dataset,
-        base=base,
-        preset=preset,
-        settings=settings,
-        strategy=strategy,
-        holdout=holdout,
-    )
+    settings, options = parse_changes(set_ or ()), data.options()
+    if data.preview:
+        show_preview(
+            run.out,
+            run.engine.preview_finetune(
+                collection=collection, dataset=dataset, base=base, preset=preset, settings=settings, data=options
+            ),
+        )
+        return
+    wanted: Wanted = {
+        "collection": collection,
+        "dataset": dataset,
+        "base": base,
+        "preset": preset,
+        "settings": settings,
+        "strategy": strategy,
+        "data": options,
+    }
+    if plan.wanted:
+        show_plan(run, wanted, probe=plan.probe)
+        return
+    job = run.engine.finetune(name, **wanted)
     ended = work_on(run, job)
     adapter = run.engine.repositories.adapters.by_name(name)
     run.out.record(

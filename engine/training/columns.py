@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 from engine.errors import InputError
+from engine.requests import ColumnRole
 
-ColumnRole = Literal["question", "answer", "system", "context", "group"]
+ROLES: tuple[ColumnRole, ...] = get_args(ColumnRole)
 """What a column can be: what is asked and answered; an instruction that goes before the question, or a text that goes after it;
 the name of the passage that the row comes from, by which examples are kept together."""
 
-ROLES: tuple[ColumnRole, ...] = get_args(ColumnRole)
 REQUIRED: tuple[ColumnRole, ...] = ("question", "answer")
 
 _COMMON: Mapping[ColumnRole, tuple[str, ...]] = {

@@ -110,6 +110,13 @@ def examples_from_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[TrainingExamp
     return examples
 
 
+def with_held_out(examples: Sequence[TrainingExample], fraction: float) -> tuple[TrainingExample, ...]:
+    """The examples, a share of them marked as held out, group by group; see `engine.training.split`."""
+    groups = groups_of([_row(example) for example in examples])
+    chosen = held_out_groups(groups, fraction)
+    return tuple(replace(example, held_out=group in chosen) for example, group in zip(examples, groups, strict=True))
+
+
 def make_dataset(examples: Sequence[TrainingExample], eval_fraction: float) -> Dataset:
     """Drop duplicates and hold out a share of the examples, group by group.
 

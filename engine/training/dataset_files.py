@@ -14,7 +14,8 @@ from pathlib import Path
 from engine.csv_export import cell_text
 from engine.domain import Json, Message, Role
 from engine.errors import InputError
-from engine.training.columns import ColumnRole, guessed_columns, listed, mapped_columns
+from engine.requests import ColumnRole
+from engine.training.columns import guessed_columns, listed, mapped_columns
 from engine.training.data import TrainingExample
 from engine.training.tables import Rows, Table, is_table, json_rows, read_table, read_text, row_noun
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InputError
-from engine.training.columns import ColumnRole, parse_columns
+from engine.requests import ColumnRole
+from engine.training.columns import parse_columns
 from engine.training.data import TrainingExample
 from engine.training.dataset_files import read_columns, read_examples
 
