@@ -31,6 +31,7 @@ from engine.llm.base import GenerationParams
 from engine.model_files import ModelFiles
 from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
+from engine.planning import Planning
 from engine.requests import checked
 from engine.training.offering import mismatch
 
@@ -45,7 +46,7 @@ ANSWER_TOKENS = 256
 """Longest answer of each side of a comparison, in tokens."""
 
 
-class Engine(AdapterFiles, ModelFiles):
+class Engine(AdapterFiles, Planning, ModelFiles):
     """Everything that AI Nexus does, over one home folder."""
 
     # --- collections and review ----------------------------------------------------------------------------------------

@@ -99,6 +99,12 @@ class FinetuneRequest(DataOptions):
         return self
 
 
+class RehearsalRequest(FinetuneRequest):
+    """Take three steps of a fine-tune, to see what they take."""
+
+    name: Name = "rehearsal"
+
+
 class EvaluationRequest(_Request):
     """Compare targets (`base`, `rag`, `adapter:NAME`) on held-out pairs of a collection, or on all rows of a dataset file."""
 

@@ -20,6 +20,7 @@ TITLES = {
     "extract": "Extract FAQ pairs",
     "ingest": "Index",
     "finetune": "Fine-tune",
+    "rehearse": "Measure a fine-tune",
     "evaluate": "Evaluate",
     "optimise": "Speed up",
     "add-model": "Add a model",

@@ -38,6 +38,11 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
 
         return finetune(parts, context)
 
+    def rehearse(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.rehearsing import rehearse
+
+        return rehearse(parts, context)
+
     def evaluate(context: JobContext) -> Mapping[str, Json]:
         from engine.handlers.evaluation import evaluate
 
@@ -70,6 +75,7 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
         "evaluate": evaluate,
         "optimise": optimise,
         "add-model": add_model,
+        "rehearse": rehearse,
         "export-adapter": export_adapter,
         "import-adapter": import_adapter,
     }

@@ -16,6 +16,7 @@ What the parts are made of:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -24,6 +25,8 @@ from engine.training.model_shape import ModelShape
 from engine.training.workload import Pass, Workload
 
 Device = Literal["cpu", "cuda"]
+Trains = Literal["peft", "unsloth"]
+"""A strategy that was chosen."""
 
 FLOAT = 4
 """Bytes of a float32 number."""
@@ -33,6 +36,16 @@ _AROUND: dict[Device, int] = {"cpu": 520_000_000, "cuda": 600_000_000}
 _ANSWERS_AT_ONCE = 128
 """Answer tokens whose logits are held at once; see `engine.training.answer_loss`."""
 _COPIES_OF_LOGITS = 2
+_FOUR_BITS = 4.127 / 8
+"""Bytes of a weight in NF4 with its doubly quantised scales (Dettmers et al. 2023, §3)."""
+_CORE_RATE = 6e10
+"""Operations a second of a core in a training. Measured with the default model on two cores with AVX-512."""
+_PLAIN_CORE_RATE = 3e10
+"""The same without AVX-512."""
+_AROUND_S = 20.0
+"""Seconds of loading, converting and checking, whatever the model."""
+_PREPARED_IN_A_SECOND = 1e8
+"""Weights that are dequantised, loaded and compared in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +76,29 @@ class Memory:
 
 
 def memory(
-    shape: ModelShape, config: TrainingConfig, workload: Workload, *, device: Device = "cpu", free: int | None = None
+    shape: ModelShape,
+    config: TrainingConfig,
+    workload: Workload,
+    *,
+    device: Device = "cpu",
+    strategy: Trains = "peft",
+    free: int | None = None,
 ) -> Memory:
-    """What a training with the strategy `peft` needs at its greatest.
+    """What a training needs at its greatest.
 
     Args:
         shape: the base.
-        config: the settings.
+        config: the settings, their type of weights settled.
         workload: the examples, uncut.
         device: where it is trained.
+        strategy: what trains. On a GPU, Unsloth always computes activations again.
         free: bytes of memory there; None: as much as is wanted.
     """
     size = _BYTES[config.dtype]
     widest = workload.cut(config.max_sequence_length).heaviest(config)
     lora = shape.lora_parameters(config.rank, config.target_modules) * FLOAT
     wanted = Memory(
-        weights=shape.parameters * size,
+        weights=_weights(shape, config),
         matrices=2 * lora,
         gradients=lora,
         optimiser=2 * lora,
@@ -86,11 +106,45 @@ def memory(
         answers=min(widest.answers, _ANSWERS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
         around=_AROUND[device],
     )
-    if free is None or wanted.total <= free:
+    always_again = strategy == "unsloth" and device == "cuda"
+    if not always_again and (free is None or wanted.total <= free):
         return wanted
     # Of each block its input is left, and one block at a time has the rest (Chen et al. 2016).
     of_a_token = shape.layers * shape.hidden * size + kept_for_a_token(shape, config, widest) + _passing(shape, size)
     return replace(wanted, activations=widest.tokens * of_a_token, recomputed=True)
+
+
+def seconds(
+    shape: ModelShape,
+    config: TrainingConfig,
+    workload: Workload,
+    cores: int,
+    cpu_flags: Collection[str],
+    *,
+    twice: bool = False,
+) -> float:
+    """A rough time of a training on a processor, from start to finish, unless it stops early.
+
+    Each weight of the linear layers takes two operations a token in the forward pass and two for the gradient of the inputs
+    (Kaplan et al. 2020, §2.1, whose other two are for the gradients of weights, which are frozen here); those of the LoRA
+    matrices take all six. `twice`: the forward pass is computed again.
+    """
+    tokens = workload.tokens(config)
+    answers = workload.examples and sum(item.answer_length for item in workload.items) / len(workload.items)
+    taught = answers * workload.example_tokens(config) / max(1.0, workload.mean_length)
+    linear = (6 if twice else 4) * shape.linear_parameters
+    lora = 6 * shape.lora_parameters(config.rank, config.target_modules)
+    operations = tokens * (linear + lora) + taught * 4 * shape.vocabulary * shape.hidden
+    rate = cores * (_CORE_RATE if "avx512f" in cpu_flags else _PLAIN_CORE_RATE)
+    return _AROUND_S + shape.parameters / _PREPARED_IN_A_SECOND + operations / rate
+
+
+def _weights(shape: ModelShape, config: TrainingConfig) -> int:
+    size = _BYTES[config.dtype]
+    if not config.quantise_base:
+        return shape.parameters * size
+    rest = shape.parameters - shape.linear_parameters
+    return rest * size + round(shape.linear_parameters * _FOUR_BITS)
 
 
 def kept_for_a_token(shape: ModelShape, config: TrainingConfig, each: Pass) -> int:

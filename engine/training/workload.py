@@ -50,6 +50,11 @@ class Workload:
         """Tokens of the longest example."""
         return max((len(item.tokens) for item in self.items), default=0)
 
+    @property
+    def mean_length(self) -> float:
+        """Tokens of an example, on average."""
+        return sum(len(item.tokens) for item in self.items) / max(1, len(self.items))
+
     def length_below_which(self, share: float) -> int:
         """The length that this share of the examples does not exceed."""
         lengths = sorted(len(item.tokens) for item in self.items)
@@ -82,8 +87,7 @@ class Workload:
 
     def example_tokens(self, config: TrainingConfig) -> int:
         """Tokens of the examples of the whole training, each as often as it is taught."""
-        mean = sum(len(item.tokens) for item in self.items) / max(1, len(self.items))
-        return round(mean * self.examples * self.steps(config) / max(1, steps_per_epoch(self.examples, config)))
+        return round(self.mean_length * self.examples * self.steps(config) / max(1, steps_per_epoch(self.examples, config)))
 
 
 def _passes(examples: Sequence[EncodedExample]) -> list[Pass]:
