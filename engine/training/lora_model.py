@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from engine.errors import TrainingError
@@ -126,6 +126,34 @@ def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
         return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     hidden, targets = _predicting_states(base, batch)
     return summed_loss(hidden, head.weight, head.bias, targets, _soft_cap(base))
+
+
+def training_loss(model: PeftModel, general: Sequence[int], weight: float) -> Callable[[Sequence[EncodedExample]], Tensor]:
+    """`answer_loss`, whose gradient also holds the model to what it predicted before on general text.
+
+    The value is the loss of the answers alone, so that it can be compared with other trainings and with held-out losses.
+
+    Args:
+        model: the base with LoRA matrices that are not trained yet.
+        general: tokens of general text; none: `answer_loss` and no more.
+        weight: of the mean divergence of a token of that text, against the mean loss of an answer token.
+    """
+    import torch
+
+    from engine.training.anchor import WINDOW, Anchor
+
+    if weight <= 0 or len(general) < WINDOW:
+        return lambda batch: answer_loss(model, batch)
+    anchor = Anchor(model.get_base_model(), general)
+
+    def loss(batch: Sequence[EncodedExample]) -> Tensor:
+        answers = answer_loss(model, batch)
+        if not torch.is_grad_enabled():
+            return answers
+        held = anchor.divergence() * (weight * sum(item.answer_length for item in batch))
+        return answers + (held - held.detach())
+
+    return loss
 
 
 def _predicting_states(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
