@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 
 from engine.domain import Json
 from engine.training.data import Dataset, ExampleKind, TrainingExample
@@ -25,6 +26,10 @@ class ShownExample:
     tokens: int
     learnt_tokens: int
     truncated: bool = False
+
+    def runs(self) -> tuple[Piece, ...]:
+        """The pieces, with neighbours of one kind as one."""
+        return tuple(_joined(self.pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,9 @@ class DatasetPreview:
     def to_json(self) -> dict[str, Json]:
         """All of it as plain data, with a histogram in place of the single lengths."""
         values: dict[str, Json] = {**asdict(self), "kinds": dict(self.kinds), "notes": list(self.notes)}
-        shown: list[Json] = [{**asdict(example), "pieces": _joined(example.pieces)} for example in self.examples]
+        shown: list[Json] = [
+            {**asdict(example), "pieces": [asdict(piece) for piece in example.runs()]} for example in self.examples
+        ]
         lengths: list[Json] = [{"up_to": up_to, "examples": count} for up_to, count in self.histogram()]
         quantiles: dict[str, Json] = {"median": self.length_at(0.5), "p95": self.length_at(0.95), "longest": self.length_at(1)}
         return {**values, "examples": shown, "lengths": lengths, "tokens": quantiles}
@@ -152,13 +159,8 @@ def _evenly(examples: Sequence[TrainingExample], most: int) -> Sequence[Training
     return examples[:: max(1, step)]
 
 
-def _joined(pieces: Sequence[Piece]) -> list[Json]:
-    """Neighbouring pieces of one kind as one."""
-    runs: list[Json] = []
-    for piece in pieces:
-        last = runs[-1] if runs else None
-        if isinstance(last, dict) and (last["learnt"], last["special"]) == (piece.learnt, piece.special):
-            last["text"] = f"{last['text']}{piece.text}"
-        else:
-            runs.append({"text": piece.text, "learnt": piece.learnt, "special": piece.special})
-    return runs
+def _joined(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Neighbouring pieces of one kind as one; a control token stays by itself."""
+    for (learnt, special), group in groupby(pieces, key=lambda piece: (piece.learnt, piece.special)):
+        texts = [piece.text for piece in group]
+        yield from (Piece(text, learnt, special) for text in (texts if special else ["".join(texts)]))
