@@ -15,14 +15,18 @@ from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 from engine.llm.llamacpp.model_files.inspection import remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
+from engine.model_registry.gguf_file import read_gguf
 from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
+from engine.training.config import TrainingConfig
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
 from engine.training.offering import mismatch, status_of
 from engine.training.settings import preset_with
 from engine.training.trainer import AdapterArtifact
 
+AROUND = 2_000_000_000
+"""Bytes that a training takes besides the base's weights: libraries, LoRA matrices, activations of small models."""
 TRAINING_SHARE = 0.9
 """Part of the progress bar that the steps take; the rest is writing the adapter and checking it."""
 
@@ -34,6 +38,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     A second run goes on from the last checkpoint.
 
     Raises:
+        JobPaused: someone asked for a pause; its checkpoints are kept.
         ConflictError: there are no pairs, or the name was taken in the meantime.
         CancelledError: someone stopped the job; its checkpoints are kept.
         TrainingError: the child failed.
@@ -51,7 +56,8 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         id=context.job.id,
         served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
     )
-    context.progress(0.0, f"Preparing to train on {len(data.rows)} examples")
+    make_room(parts, base, spec.config)
+    context.progress(0.0, f"Preparing to train on {data.learnt} examples")
     artifact = run_finetune(
         spec,
         runs_dir=parts.settings.runs_dir,
@@ -59,17 +65,32 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         adapters_dir=parts.settings.adapters_dir,
         on_event=_Relay(context),
         cancel=context.cancel,
+        wish=lambda: context.wish,
     )
     adapter = _list(parts, request, data, artifact, base, context.job.id)
     return {
         "adapter": adapter.name,
         "base": adapter.base_model,
         "path": str(adapter.path),
-        "examples": len(data.rows),
+        "examples": data.learnt,
         "held_out": len(data.held_out),
-        "notice": mismatch(adapter) or data.notice,
+        "notice": " ".join(filter(None, (mismatch(adapter), data.notice, *_notices(artifact)))) or None,
         **{key: adapter.card[key] for key in ("parity", "evaluation", "durations") if key in adapter.card},
     }
+
+
+def make_room(parts: Parts, base: Path, settings: TrainingConfig) -> bool:
+    """Let served models give their memory back where a training needs it; they are loaded again when they are asked.
+
+    On a GPU always: what is left of its memory decides how much is computed at once. Else where the base's weights and
+    `AROUND` are more than is free. Returns whether room was made.
+    """
+    hardware = parts.machine()
+    size = 2 if settings.dtype == "bfloat16" else 4
+    needed = read_gguf(base).parameters * size + AROUND
+    if not hardware.gpus and hardware.memory_available >= needed:
+        return False
+    return parts.models.rest()
 
 
 class _Relay:
@@ -81,14 +102,42 @@ class _Relay:
 
     def __call__(self, event: Mapping[str, Json]) -> None:
         if event.get("event") != "progress":
-            self._context.progress(self._done, str(event.get("text", "")))
+            text = str(event.get("text", ""))
+            if event.get("notice"):
+                self._context.emit({"notice": text})
+            self._context.progress(self._done, text)
             return
         self._context.emit({key: value for key, value in event.items() if key != "event"})
         step, steps = cast(int, event["step"]), max(1, cast(int, event["steps"]))
-        loss = event.get("loss")
-        shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
         self._done = TRAINING_SHARE * step / steps
-        self._context.progress(self._done, f"Step {step} of {steps}{shown}")
+        left = event.get("eta_s")
+        text = ", ".join([f"Step {step} of {steps}", *figures(event)])
+        self._context.progress(self._done, text, left if isinstance(left, float) else None)
+
+
+_FIGURES: tuple[tuple[str, str, float], ...] = (
+    ("loss", "loss {:.3f}", 1),
+    ("eval_loss", "held-out loss {:.3f}", 1),
+    ("learning_rate", "rate {:.1e}", 1),
+    ("grad_norm", "gradient {:.2f}", 1),
+    ("tokens_per_s", "{:.0f} tokens/s", 1),
+    ("memory", "{:.1f} GB", 1e-9),
+    ("gpu_memory", "GPU {:.1f} GB", 1e-9),
+    ("gpu_temperature", "{:.0f} °C", 1),
+)
+
+
+def figures(row: Mapping[str, Json]) -> list[str]:
+    """The figures of a step in words, as far as there are any."""
+    found = ((form, factor, row.get(name)) for name, form, factor in _FIGURES)
+    return [form.format(value * factor) for form, factor, value in found if isinstance(value, int | float)]
+
+
+def _notices(artifact: AdapterArtifact) -> list[str]:
+    """What a person should know of how the training went."""
+    evaluation = artifact.card.get("evaluation")
+    notices = evaluation.get("notices") if isinstance(evaluation, dict) else None
+    return [str(notice) for notice in notices] if isinstance(notices, list) else []
 
 
 def _require_free(parts: Parts, name: str, job_id: str) -> None:
