@@ -128,7 +128,7 @@ def _options(columns: dict[ColumnRole, str]) -> DataOptions:
             5,
             0,
             help="Questions that were put aside because a pair asks the same, and rewordings by rules that keep the meaning "
-            "(English only). Takes longer, and questions are understood in more ways.",
+            "(English only). Takes longer. A few more are kept back, to measure whether new wordings are understood.",
         )
         follow_ups = _percent("Also in a conversation", 100, 0, "So many pairs are also asked after another one.")
         unanswerable = _percent(

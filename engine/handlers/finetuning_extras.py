@@ -11,6 +11,7 @@ from engine.handlers.parts import Parts
 from engine.requests import DataOptions
 from engine.training.augmentation import Fact, follow_ups, nearness_to, reworded, unanswerable
 from engine.training.data import TrainingExample
+from engine.training.split import LEAST_EXAMPLES
 
 MOST_ELSEWHERE = 1_000
 """Questions of other collections that are looked at."""
@@ -48,7 +49,8 @@ def more_examples(
     """
     made: list[TrainingExample] = []
     if options.paraphrases:
-        made += reworded(learnt.facts, options.paraphrases, parts.embedder)
+        measured = options.holdout if len(learnt.facts) >= LEAST_EXAMPLES else 0.0
+        made += reworded(learnt.facts, options.paraphrases, parts.embedder, measured)
     made += follow_ups(learnt.facts, options.follow_ups)
     count = round(options.unanswerable * len(learnt.facts))
     if count == 0:

@@ -43,24 +43,30 @@ class Fact:
     is_english: bool = False
 
 
-def reworded(facts: Sequence[Fact], most: int, embedder: Embedder) -> list[TrainingExample]:
+def reworded(facts: Sequence[Fact], most: int, embedder: Embedder, measured: float = 0.0) -> list[TrainingExample]:
     """Up to `most` other wordings of each fact that is no conversation: first those that were there, then those of rules.
 
     None is what another fact asks, or nearer to that by embedding than to its own question.
 
+    Args:
+        facts: what is learnt.
+        most: wordings of one fact.
+        embedder: compares them with all questions.
+        measured: for this share of the facts one wording more, which is held out: whether a question that nobody has taught is
+            understood shows how far the training is.
+
     Raises:
         EmbeddingError: the encoder failed.
     """
-    wanted = [(index, made) for index, fact in enumerate(facts) for made in _wordings(fact)] if most > 0 else []
-    sound = _faithful(facts, wanted, embedder)
-    count: dict[int, int] = defaultdict(int)
-    used = {_plain(fact.example.question): index for index, fact in enumerate(facts)}
+    if most <= 0:
+        return []
+    by_fact = _sound_wordings(facts, most + 1, embedder)
+    drawn = sorted(by_fact, key=lambda index: _draw("measured", facts[index].example.question))
+    is_measured = set(drawn[: round(measured * len(facts))])
     found: list[TrainingExample] = []
-    for (index, made), is_sound in zip(wanted, sound, strict=True):
-        # As typed in a hurry, a question is the same but for its signs: that is no other fact's.
-        if is_sound and count[index] < most and used.setdefault(_plain(made.question), index) == index:
-            count[index] += 1
-            found.append(made)
+    for index, made in by_fact.items():
+        first = [replace(made[0], held_out=True), *made[1:]] if index in is_measured else made[:most]
+        found += first
     return found
 
 
@@ -113,6 +119,18 @@ def nearness_to(texts: Sequence[str], embedder: Embedder) -> Callable[[Sequence[
         return [float(row.max(initial=-1.0)) for row in embedder.embed(questions) @ vectors.T]
 
     return nearness
+
+
+def _sound_wordings(facts: Sequence[Fact], most: int, embedder: Embedder) -> dict[int, list[TrainingExample]]:
+    """Wordings of each fact by its index, as far as it has any."""
+    wanted = [(index, made) for index, fact in enumerate(facts) for made in _wordings(fact)]
+    used = {_plain(fact.example.question): index for index, fact in enumerate(facts)}
+    found: dict[int, list[TrainingExample]] = defaultdict(list)
+    for (index, made), is_sound in zip(wanted, _faithful(facts, wanted, embedder), strict=True):
+        # As typed in a hurry, a question is the same but for its signs: that is no other fact's.
+        if is_sound and len(found[index]) < most and used.setdefault(_plain(made.question), index) == index:
+            found[index].append(made)
+    return {index: made for index, made in found.items() if made}
 
 
 def _wordings(fact: Fact) -> list[TrainingExample]:

@@ -82,6 +82,16 @@ def test_everything_that_is_made_belongs_to_what_is_learnt(engine: Engine, shop:
     assert not out & {message.content for example in learnt for message in example.prompt}
 
 
+def test_some_wordings_of_what_is_learnt_are_kept_back_to_measure_with(engine: Engine, shop: Pairs) -> None:
+    data = chosen(engine, holdout=0.25, paraphrases=1)
+    learnt = [example for example in data.examples if not example.held_out]
+    measured = [example for example in data.examples if example.held_out and example.kind == "rewording"]
+    assert 0 < len(measured) <= 5
+    assert {example.answer for example in measured} <= {example.answer for example in learnt}
+    assert not {example.question for example in measured} & {example.question for example in learnt}
+    assert not [example for example in chosen(engine, holdout=0.0, paraphrases=1).examples if example.held_out]
+
+
 def test_nothing_is_made_that_nobody_asked_for(engine: Engine, shop: Pairs) -> None:
     assert kinds(chosen(engine)) == {"pair": 24}
 
@@ -137,7 +147,7 @@ def test_a_file_with_its_columns(engine: Engine, tmp_path: Path) -> None:
     file.write_text("title;text\n" + "".join(f"How do I clean the {topic}?;Wipe {topic}s.\n" for topic in TOPICS))
     data = chosen_data(engine, DataOptions(columns={"question": "title", "answer": "text"}, paraphrases=1), None, file)
     assert data.learnt == 11 * 2
-    assert sum(example.held_out for example in data.examples) == 1
+    assert sorted(example.kind for example in data.examples if example.held_out) == ["pair", "rewording"]
     with pytest.raises(InputError, match="'title', 'text'"):
         chosen_data(engine, DataOptions(columns={"question": "name"}), None, file)
 
