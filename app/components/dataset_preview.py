@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -9,6 +10,7 @@ import streamlit as st
 from app.components.text import counted, plain
 from app.components.training_data import TrainingSource
 from app.resources import shared_engine
+from engine.domain import Json
 from engine.submission import Preset
 from engine.training.encoding import Piece
 from engine.training.preview import DatasetPreview, ShownExample
@@ -31,13 +33,20 @@ _LEARNT = "background:rgba(60,170,90,.28);border-radius:.2rem"
 _SPECIAL = "font-family:monospace;font-size:.8em"
 
 
-def dataset_preview(source: TrainingSource, base: str | None, preset: Preset) -> None:
+def dataset_preview(
+    source: TrainingSource, base: str | None, preset: Preset, settings: Mapping[str, Json] | None = None
+) -> None:
     """Offer a look at the data, and show it as long as nothing that it depends on has changed."""
-    key = f"{source.key()} {base} {preset}"
+    key = f"{source.key()} {base} {preset} {settings}"
     if st.button("Preview the data", disabled=not source.is_complete, icon=":material/visibility:"):
         with st.spinner("Preparing the data"), source.saved() as path:
             found = shared_engine().preview_finetune(
-                collection=source.collection_name, dataset=path, base=base, preset=preset, data=source.options
+                collection=source.collection_name,
+                dataset=path,
+                base=base,
+                preset=preset,
+                settings=settings,
+                data=source.options,
             )
         st.session_state["finetune-preview"] = key, found
     shown = st.session_state.get("finetune-preview")

@@ -15,6 +15,7 @@ from engine.training import dataset_files, tables
 from engine.training.config import PRESETS, TrainingConfig, preset
 from engine.training.data import TrainingExample, examples_from_pairs, make_dataset
 from engine.training.dataset_files import read_examples
+from engine.training.run_folder import RunSpec, read_run, write_run
 from engine.training.schedule import epoch_batches, learning_rate, step_batches, steps_per_epoch, total_steps
 
 PAIR = TrainingExample((Message("user", "When do you open?"),), "At 8:30.")
@@ -178,6 +179,12 @@ class TestDataset:
     def test_an_example_survives_json(self) -> None:
         example = TrainingExample(PAIR.prompt, "a", "passage 1", "follow-up", held_out=True)
         assert TrainingExample.from_json(json.loads(json.dumps(example.to_json()))) == example
+
+    def test_a_run_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        turns = (*PAIR.prompt, Message("assistant", "At 8:30."), Message("user", "Why\u2028so?"))
+        examples = (PAIR, TrainingExample(turns, "So.", "c1", "follow-up"), TrainingExample(PAIR.prompt, "x", held_out=True))
+        write_run(tmp_path, RunSpec("id", "name", Path("base.gguf"), Path("cache"), TrainingConfig()), examples)
+        assert read_run(tmp_path)[1] == examples
 
     @pytest.mark.parametrize(
         "values",
