@@ -6,7 +6,9 @@ import streamlit as st
 
 from app.components.dataset_preview import dataset_preview
 from app.components.pickers import model_picker
-from app.components.training_data import TrainingSource, training_source
+from app.components.training_data import training_source
+from app.components.training_estimate import Wanted, training_estimate
+from app.components.training_settings import training_settings
 from app.resources import shared_engine
 from engine.submission import Preset
 
@@ -25,10 +27,13 @@ def finetune_form() -> None:
         name = st.text_input("Name of the adapter", max_chars=80, placeholder="handbook-quick")
         base = model_picker("Base model", key="finetune-base", remotes=False)
         preset = _preset()
-        dataset_preview(source, base, preset)
+        settings, strategy = training_settings(preset)
+        dataset_preview(source, base, preset, settings)
+        if source.is_complete:
+            training_estimate(Wanted(source, preset, settings, strategy, base))
         ready = bool(name.strip()) and source.is_complete
         if st.button("Start fine-tuning", type="primary", disabled=not ready, icon=":material/play_arrow:"):
-            _start(name, source, base, preset)
+            _start(name, Wanted(source, preset, settings, strategy, base))
 
 
 def _preset() -> Preset:
@@ -40,9 +45,16 @@ def _preset() -> Preset:
     return chosen
 
 
-def _start(name: str, source: TrainingSource, base: str | None, preset: Preset) -> None:
-    with source.saved() as path:
+def _start(name: str, wanted: Wanted) -> None:
+    with wanted.source.saved() as path:
         shared_engine().finetune(
-            name, collection=source.collection_name, dataset=path, base=base, preset=preset, data=source.options
+            name,
+            collection=wanted.source.collection_name,
+            dataset=path,
+            base=wanted.base,
+            preset=wanted.preset,
+            settings=wanted.settings,
+            strategy=wanted.strategy,
+            data=wanted.source.options,
         )
     st.rerun()
