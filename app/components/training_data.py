@@ -11,9 +11,11 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from app.components.boundary import show_error
 from app.components.pickers import collection_picker
 from app.components.text import counted
 from engine.domain import Collection
+from engine.errors import InputError
 from engine.ingest import safe_name
 from engine.requests import ColumnRole, DataOptions
 from engine.training.columns import REQUIRED, guessed_columns
@@ -70,7 +72,11 @@ def training_source() -> TrainingSource:
         collection = _collection()
         return TrainingSource(collection, None, _options({}), collection is not None and collection.faq_count > 0)
     file = st.file_uploader("JSON or CSV file", type=["jsonl", "json", "csv", "tsv"], help=FILE_HELP)
-    names = _columns_of(file)
+    try:
+        names = _columns_of(file)
+    except InputError as exc:
+        show_error(exc)
+        return TrainingSource()
     columns = _columns(names) if names and _CONVERSATIONS.isdisjoint(names) else {}
     is_mapped = not names or not _CONVERSATIONS.isdisjoint(names) or all(role in columns for role in REQUIRED)
     return TrainingSource(None, file, _options(columns), file is not None and is_mapped)

@@ -50,7 +50,9 @@ def more_examples(
     made: list[TrainingExample] = []
     if options.paraphrases:
         measured = options.holdout if len(learnt.facts) >= LEAST_EXAMPLES else 0.0
-        made += reworded(learnt.facts, options.paraphrases, parts.embedder, measured)
+        own = {fact.example.question for fact in learnt.facts}
+        others = [fact.example.question for fact in material.facts if fact.example.question not in own]
+        made += reworded(learnt.facts, options.paraphrases, parts.embedder, measured, others)
     made += follow_ups(learnt.facts, options.follow_ups)
     count = round(options.unanswerable * len(learnt.facts))
     if count == 0:

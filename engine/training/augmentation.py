@@ -43,10 +43,12 @@ class Fact:
     is_english: bool = False
 
 
-def reworded(facts: Sequence[Fact], most: int, embedder: Embedder, measured: float = 0.0) -> list[TrainingExample]:
+def reworded(
+    facts: Sequence[Fact], most: int, embedder: Embedder, measured: float = 0.0, others: Sequence[str] = ()
+) -> list[TrainingExample]:
     """Up to `most` other wordings of each fact that is no conversation: first those that were there, then those of rules.
 
-    None is what another fact asks, or nearer to that by embedding than to its own question.
+    None is what another question asks, or nearer to that by embedding than to its own question.
 
     Args:
         facts: what is learnt.
@@ -54,13 +56,14 @@ def reworded(facts: Sequence[Fact], most: int, embedder: Embedder, measured: flo
         embedder: compares them with all questions.
         measured: for this share of the facts one wording more, which is held out: whether a question that nobody has taught is
             understood shows how far the training is.
+        others: questions that are not learnt, such as those that are held out.
 
     Raises:
         EmbeddingError: the encoder failed.
     """
     if most <= 0:
         return []
-    by_fact = _sound_wordings(facts, most + 1, embedder)
+    by_fact = _sound_wordings(facts, most + 1, embedder, others)
     drawn = sorted(by_fact, key=lambda index: _draw("measured", facts[index].example.question))
     is_measured = set(drawn[: round(measured * len(facts))])
     found: list[TrainingExample] = []
@@ -121,12 +124,15 @@ def nearness_to(texts: Sequence[str], embedder: Embedder) -> Callable[[Sequence[
     return nearness
 
 
-def _sound_wordings(facts: Sequence[Fact], most: int, embedder: Embedder) -> dict[int, list[TrainingExample]]:
+def _sound_wordings(
+    facts: Sequence[Fact], most: int, embedder: Embedder, others: Sequence[str]
+) -> dict[int, list[TrainingExample]]:
     """Wordings of each fact by its index, as far as it has any."""
+    questions = [*(fact.example.question for fact in facts), *others]
     wanted = [(index, made) for index, fact in enumerate(facts) for made in _wordings(fact)]
-    used = {_plain(fact.example.question): index for index, fact in enumerate(facts)}
+    used = {_plain(question): index for index, question in enumerate(questions)}
     found: dict[int, list[TrainingExample]] = defaultdict(list)
-    for (index, made), is_sound in zip(wanted, _faithful(facts, wanted, embedder), strict=True):
+    for (index, made), is_sound in zip(wanted, _faithful(questions, wanted, embedder), strict=True):
         # As typed in a hurry, a question is the same but for its signs: that is no other fact's.
         if is_sound and len(found[index]) < most and used.setdefault(_plain(made.question), index) == index:
             found[index].append(made)
@@ -144,11 +150,11 @@ def _wordings(fact: Fact) -> list[TrainingExample]:
     return [other for other in made if other.question != example.question]
 
 
-def _faithful(facts: Sequence[Fact], made: Sequence[tuple[int, TrainingExample]], embedder: Embedder) -> list[bool]:
-    """For each wording whether it is near to its own question, and no nearer to another fact's."""
+def _faithful(asked: Sequence[str], made: Sequence[tuple[int, TrainingExample]], embedder: Embedder) -> list[bool]:
+    """For each wording, with the index of its own question, whether it is near to that and no nearer to another."""
     if not made:
         return []
-    questions = embedder.embed([fact.example.question for fact in facts])
+    questions = embedder.embed(asked)
     wordings = embedder.embed([example.question for _, example in made])
     found: list[bool] = []
     for (index, example), vector in zip(made, wordings, strict=True):

@@ -80,11 +80,11 @@ class ChatEncoder:
         self._template = ChatTemplate(vocabulary)
         self._ends: dict[tuple[Role, ...], int] = {}
 
-    def encode(self, examples: Sequence[TrainingExample], max_length: int) -> EncodedExamples:
+    def encode(self, examples: Sequence[TrainingExample], max_length: int, *, required: bool = True) -> EncodedExamples:
         """Encode examples, cutting each to `max_length` tokens, or to the model's context where that is shorter.
 
         Raises:
-            InputError: no example is short enough.
+            InputError: no example is short enough, and some are `required`.
             ModelError: the model's chat template refuses a conversation.
         """
         max_length = self.limit(max_length)
@@ -97,7 +97,7 @@ class ChatEncoder:
                 continue
             truncated += len(whole.tokens) > max_length
             items.append(EncodedExample(whole.tokens[:max_length], whole.prompt_length))
-        if examples and not items:
+        if required and examples and not items:
             raise InputError(
                 f"Every example's prompt has {max_length} tokens or more.", hint="Raise max_sequence_length or shorten them."
             )
@@ -132,6 +132,10 @@ class ChatEncoder:
                 yield Piece(text, learnt)
         if rest := decoder.decode(b"", final=True):
             yield Piece(rest, learnt)
+
+    def plain(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text that is no conversation."""
+        return tuple(self._vocabulary.tokenise(text))
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """The text of tokens, special ones left out."""

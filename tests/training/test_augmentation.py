@@ -93,6 +93,12 @@ def embedder(models_dir: Path) -> Embedder:
     return create_embedder("all-MiniLM-L6-v2", models_dir)
 
 
+def test_a_question_that_is_held_out_is_no_wording() -> None:
+    held_out = "What does the Pro plan cost?"
+    assert held_out in {example.question for example in reworded([SHOP[0]], 5, HashingEmbedder())}
+    assert held_out not in {example.question for example in reworded([SHOP[0]], 5, HashingEmbedder(), others=[held_out])}
+
+
 def test_what_is_nearer_to_another_fact_is_no_wording(embedder: Embedder) -> None:
     wrong = fact(
         "When does the shop open?", "At 8:30.", "c2", wordings=("Can I send a parcel back?", "When do you open the shop?")

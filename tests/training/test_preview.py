@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain import Message
+from engine.errors import InputError
 from engine.training.data import TrainingExample, examples_from_pairs, make_dataset, with_held_out
 from engine.training.encoding import ChatEncoder, open_encoder
 from engine.training.preview import MOST_MEASURED, DatasetPreview, few_note, preview_dataset
@@ -67,6 +68,13 @@ def test_no_example_is_longer_than_the_context(encoder: ChatEncoder) -> None:
     example = TrainingExample.from_pair("Why?", "x" * 2 * CONTEXT)
     assert look(encoder, example, limit=10_000).max_length == CONTEXT
     assert len(encoder.encode([example], 10_000).items[0].tokens) == CONTEXT
+
+
+def test_a_held_out_part_that_is_too_long_is_no_reason_to_stop(encoder: ChatEncoder) -> None:
+    example = TrainingExample.from_pair("y" * 300, "No.")
+    assert encoder.encode([example], 200, required=False).skipped == 1
+    with pytest.raises(InputError, match="200 tokens"):
+        encoder.encode([example], 200)
 
 
 def test_figures(encoder: ChatEncoder) -> None:
