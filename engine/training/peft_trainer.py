@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,12 +20,14 @@ from engine.training.control import RunControl
 from engine.training.curve import Curve
 from engine.training.encoding import EncodedExample
 from engine.training.gauges import Gauges
+from engine.training.gradient_step import GradientStep, NotFinite
 from engine.training.held_out import HeldOut
 from engine.training.learner import Learner
 from engine.training.lora_model import answer_loss, lora_model
-from engine.training.memory import free_memory, half_of_largest, memory_ran_out
+from engine.training.memory import free_memory, memory_ran_out
 from engine.training.packing import in_rows
-from engine.training.run_state import RunState, random_state, set_random_state
+from engine.training.run_folder import memory_kills
+from engine.training.run_state import RunState
 from engine.training.schedule import learning_rate, step_batches, steps_per_epoch, total_steps
 from engine.training.stopping import judged, look_interval, low_enough, out_of_patience, window
 from engine.training.trainer import Ending, Progress, TrainingData, TrainingPaths, TrainingResult
@@ -73,10 +74,6 @@ def train_learner(
         raise TrainingError("Memory does not suffice for a single example.", hint=hint) from exc
 
 
-class _NotFinite(Exception):
-    """The loss or the gradient of a step is no number; its update was not made."""
-
-
 class _Run:
     """One training: model, state, position and loss curve."""
 
@@ -89,9 +86,10 @@ class _Run:
         progress: Progress,
         control: RunControl,
     ) -> None:
-        self.train, self.model, self.loss = data.train.items, learner.model, learner.loss
+        self.train, self.model = data.train.items, learner.model
         self.config, self.paths, self.progress, self.control = config, paths, progress, control
         self.state = RunState(self.model, config)
+        self.step = GradientStep(learner.loss, self.state, config.max_grad_norm, self._go_on_with)
         self.held_out = HeldOut(learner, data)
         self.gauges = Gauges()
         self.curve = Curve(paths.metrics)
@@ -107,8 +105,18 @@ class _Run:
         if found is not None:
             self.position, tensors = found
             self.state.restore(tensors, self.position.step)
+            self.step.at_once = self.position.at_once
             self._say(f"Resumed at step {self.position.step} of {self.steps}.")
         self.curve.go_back_to(self.position.step)
+        self._heed_kills(memory_kills(self.paths.run_dir))
+
+    def _heed_kills(self, times: int) -> None:
+        """Compute less at once where the system has ended this training before because memory ran out."""
+        rows = in_rows([self.train[index] for batch in step_batches(self.lengths, self.config, 0) for index in batch])
+        allowed = max(1, max(map(len, rows)) >> times)
+        if times and (self.step.at_once is None or allowed < self.step.at_once):
+            self.step.at_once = allowed
+            self._go_on_with(allowed)
 
     def finish(self) -> TrainingResult:
         """Take the steps that are left and save the adapter."""
@@ -117,7 +125,7 @@ class _Run:
             self._heed_pause()
             try:
                 self._advance()
-            except _NotFinite as exc:
+            except NotFinite as exc:
                 ending = self._diverged(str(exc))
                 break
         self.state.take_best()
@@ -162,7 +170,7 @@ class _Run:
         step = self.position.step
         rate = learning_rate(step, self.steps, self.config)
         examples = [self.train[index] for batch in step_batches(self.lengths, self.config, step) for index in batch]
-        loss, norm = self._update(examples, rate)
+        loss, norm = self.step.take(examples, rate)
         tokens = sum(len(item.tokens) for item in examples)
         speed = tokens / (time.monotonic() - started)
         self.position = replace(self.position, step=step + 1)
@@ -175,46 +183,9 @@ class _Run:
         if (step + 1) % self.config.checkpoint_every == 0 and step + 1 < self.steps:
             self._checkpoint()
 
-    def _update(self, examples: Sequence[EncodedExample], rate: float) -> tuple[float, float]:
-        """Apply the gradients of a step's examples, clipped. Returns the mean loss of an answer token and their norm."""
-        import torch
-
-        before = random_state()
-        while True:
-            rows = in_rows(examples, self.position.at_once)
-            try:
-                loss = self._gradients(rows)
-                break
-            except (RuntimeError, MemoryError) as exc:
-                at_once = half_of_largest(rows) if memory_ran_out(exc) else None
-                if at_once is None:
-                    raise
-            self._go_on_with(at_once)  # here, where the exception no longer holds what was computed
-            set_random_state(before)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.state.weights.values(), self.config.max_grad_norm))
-        for name, value in (("loss", loss), ("gradient", norm)):
-            if not math.isfinite(value):
-                raise _NotFinite(f"the {name} became {value}")
-        self.state.apply_gradients(rate)
-        return loss, norm
-
-    def _gradients(self, rows: Sequence[Sequence[EncodedExample]]) -> float:
-        """Add up the gradients, one row of examples after the other. Returns the mean loss of an answer token."""
-        import torch
-
-        answers = sum(item.answer_length for row in rows for item in row)
-        total = 0.0
-        for row in rows:
-            loss = self.loss(row) / answers
-            torch.autograd.backward(loss)
-            total += float(loss.detach())
-        return total
-
     def _go_on_with(self, at_once: int) -> None:
-        """Compute no more than so many examples at once from now on."""
+        """Note that memory ran out, and how many examples are computed at once from now on."""
         self.position = replace(self.position, at_once=at_once)
-        self.state.drop_gradients()
-        free_memory()
         self._notice(
             f"Memory ran out at step {self.position.step + 1}. From there on {at_once} examples at most are computed at once, "
             "and gradients are added up over more passes: the result is the same, the steps take longer."
@@ -269,7 +240,8 @@ class _Run:
             self.curve.flush()
             save_checkpoint(self.paths.checkpoints, self.position, self.state.tensors())
         except (OSError, StorageError) as exc:
-            self._say(f"There is no checkpoint of step {self.position.step}: {exc} Free some disk space; training goes on.")
+            text = f"There is no checkpoint of step {self.position.step}: {exc} Free some disk space; training goes on."
+            self.progress({"event": "message", "text": text, "notice": True})
 
     def _save(self) -> None:
         """Write the adapter in PEFT's form."""
@@ -286,7 +258,7 @@ class _Run:
     def _notice(self, text: str) -> None:
         """Say something that is still worth knowing at the end."""
         self.position = replace(self.position, notices=(*self.position.notices, text))
-        self._say(text)
+        self.progress({"event": "message", "text": text, "notice": True})
 
     def _say(self, text: str) -> None:
         self.progress({"event": "message", "text": text})

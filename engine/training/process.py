@@ -19,12 +19,14 @@ from engine.cancellation import CancelToken
 from engine.child_process import child_environment
 from engine.domain import JobWish, Json
 from engine.errors import CancelledError, NexusError, StorageError, TrainingError
-from engine.training.run_folder import LOG_FILE, read_artifact
+from engine.training.run_folder import LOG_FILE, note_memory_kill, read_artifact
 from engine.training.trainer import AdapterArtifact
 
 Event = Mapping[str, Json]
 OnEvent = Callable[[Event], None]
 
+VMSTAT = Path("/proc/vmstat")
+"""Where Linux counts, as `oom_kill`, the processes that it ended because memory ran out."""
 WORKER = "engine.training.worker"
 _POLL_S = 0.2
 """How soon a cancelled token is noticed."""
@@ -75,6 +77,7 @@ def follow_child(
         environment: variables that the child has besides.
     """
     failure: NexusError | None = None
+    kills = _kernel_kills()
     with _child(run_dir, module, log_file, environment or {}) as process:
         for event in _events(process, cancel, wish):
             if event.get("event") == "error":
@@ -84,6 +87,8 @@ def follow_child(
         status = process.wait()
     if failure is not None:
         raise failure
+    if status == -signal.SIGKILL and _kernel_kills() > kills:
+        note_memory_kill(run_dir)  # the next start computes less at once
     if status != 0:
         raise _unexplained_end(run_dir / log_file, status)
 
@@ -200,6 +205,15 @@ def _error_classes() -> dict[str, type[NexusError]]:
         classes[kind.code] = kind
         left.extend(kind.__subclasses__())
     return classes
+
+
+def _kernel_kills() -> int:
+    """How many processes the kernel has ended since it started because memory ran out; 0 where it does not say."""
+    try:
+        counts = dict(line.split() for line in VMSTAT.read_text("ascii").splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(counts.get("oom_kill", 0))
 
 
 def _unexplained_end(log_file: Path, status: int) -> TrainingError:

@@ -2,8 +2,8 @@
 
 run.json        what to do (`RunSpec`)          metrics.jsonl   one line a step
 dataset.jsonl   the examples                    checkpoints/    what a restart goes on from
-worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json
-base.sha256     of the base at the first start
+worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json, README.md
+base.sha256     of the base at the first start  memory-kills    how often the system ended it for want of memory
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SPEC_FILE = "run.json"
 DATASET_FILE = "dataset.jsonl"
 LOG_FILE = "worker.log"
 BASE_FILE = "base.sha256"
+MEMORY_KILLS_FILE = "memory-kills"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,23 @@ def unchanged_base(run_dir: Path, base: Path) -> str:
             hint="Put the former file back and resume, or start a new fine-tune.",
         )
     return digest
+
+
+def note_memory_kill(run_dir: Path) -> None:
+    """Remember that the system ended a run because memory ran out.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    write_whole(run_dir / MEMORY_KILLS_FILE, str(memory_kills(run_dir) + 1))
+
+
+def memory_kills(run_dir: Path) -> int:
+    """How often the system has ended this run because memory ran out."""
+    try:
+        return int((run_dir / MEMORY_KILLS_FILE).read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_artifact(folder: Path) -> AdapterArtifact:

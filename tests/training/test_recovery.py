@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.cancellation import CancelToken
 from engine.domain import Json
 from engine.errors import JobPaused, TrainingError
+from engine.training import process
 from engine.training.config import TrainingConfig
 from engine.training.control import RunControl
 from engine.training.data import examples_from_pairs, make_dataset
@@ -19,6 +21,7 @@ from engine.training.encoding import EncodedExample, EncodedExamples, open_encod
 from engine.training.learner import Learner
 from engine.training.lora_model import answer_loss, lora_model
 from engine.training.peft_trainer import PeftTrainer, train_learner
+from engine.training.run_folder import memory_kills, note_memory_kill
 from engine.training.samples import sample_questions
 from engine.training.trainer import Ending, TrainingData, TrainingPaths, TrainingResult
 
@@ -164,6 +167,40 @@ class TestMemory:
         assert "Memory ran out at step 1" in notice
         assert "2 examples" in notice
         assert [event["text"] for event in runs.events if event.get("notice")] == [notice]
+
+    def test_what_the_system_ended_for_want_of_memory_goes_on_with_less_at_once(
+        self, runs: Runs, straight: TrainingResult
+    ) -> None:
+        note_memory_kill(runs.folder)
+        sizes: list[int] = []
+
+        def counted(plain: Loss) -> Loss:
+            return lambda batch: (sizes.append(len(batch)), plain(batch))[1]
+
+        result = runs.train(loss=counted)
+        assert max(sizes) == 2
+        assert losses(result) == pytest.approx(losses(straight), rel=1e-4)
+        assert "2 examples" in result.notices[0]
+
+    @pytest.mark.parametrize(("after", "noted"), [("oom_kill 8", 1), ("oom_kill 7", 0), ("nonsense", 0)])
+    def test_only_a_kill_by_the_kernel_counts_as_want_of_memory(
+        self, after: str, noted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "vmstat").write_text("pgfault 12\noom_kill 7\n")
+        monkeypatch.setattr(process, "VMSTAT", tmp_path / "vmstat")
+        (tmp_path / "killed.py").write_text(
+            f"import os\nopen({str(tmp_path / 'vmstat')!r}, 'w').write({after!r})\nos.kill(os.getpid(), 9)\n"
+        )
+        with pytest.raises(TrainingError, match="killed"):
+            process.follow_child(
+                tmp_path,
+                "killed",
+                "log",
+                on_event=lambda event: None,
+                cancel=CancelToken(),
+                environment={"PYTHONPATH": str(tmp_path)},
+            )
+        assert memory_kills(tmp_path) == noted
 
     def test_a_single_example_that_is_too_large_ends_it_with_a_hint(self, runs: Runs) -> None:
         def never(plain: Loss) -> Loss:
