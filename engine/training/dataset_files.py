@@ -15,7 +15,7 @@ from engine.csv_export import cell_text
 from engine.domain import Json, Message, Role
 from engine.errors import InputError
 from engine.requests import ColumnRole
-from engine.training.columns import guessed_columns, listed, mapped_columns
+from engine.training.columns import REQUIRED, guessed_columns, listed, mapped_columns
 from engine.training.data import TrainingExample
 from engine.training.tables import Rows, Table, is_table, json_rows, read_table, read_text, row_noun
 
@@ -96,9 +96,14 @@ def examples_from_row(row: Mapping[str, Json], columns: Columns | None = None) -
     elif not columns and "conversations" in row:
         found = _from_turns(row["conversations"], role="from", content="value")
     else:
-        return (_from_fields(row, mapped_columns(list(row), columns)),)
+        return (_from_fields(row, mapped_columns(list(row), _in_row(row, columns or {}))),)
     system, group = _optional(row, "system"), _group(row, "group")
     return tuple(replace(example, prompt=_instructed(example.prompt, system), group=group) for example in found)
+
+
+def _in_row(row: Mapping[str, Json], columns: Columns) -> Columns:
+    """The columns without those that an object may leave out, and does."""
+    return {role: name for role, name in columns.items() if role in REQUIRED or name in row}
 
 
 def _from_objects(text: str, columns: Columns | None) -> list[TrainingExample]:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 _CLOCK = re.compile(r"\b\d{1,2}(?::\d\d|\s*(?:[ap]\.?m\b|o'?clock|h\b))|\b(?:noon|midnight)\b", re.IGNORECASE)
 """A time of day."""
 
+_LONGEST = 300
+"""Characters of a question. What is longer brings a text of its own along."""
+
 _ENDS_OPEN = r"(?!.*\b(?:\w+ed|\w+ing|about|at|by|for|from|in|known|like|made|of|on|to|under|with|worth)\s*\?)"
 """Not where the last word belongs to the verb: "What is the shop known for?"."""
 
@@ -58,13 +61,15 @@ _CONTRACTIONS = (("What is ", "What's "), ("Where is ", "Where's "), ("Who is ",
 
 
 def rewordings(question: str, answer: str) -> list[str]:
-    """Other forms of an English question, those furthest from it first; none for what is no question.
+    """Other forms of an English question, those furthest from it first; none for what is no question, or more than one line.
 
     Args:
         question: what is asked.
         answer: decides whether a question for a time may be asked as "At what time …".
     """
     asked = " ".join(question.split())
+    if len(asked) > _LONGEST or "\n" in question.strip():
+        return []
     found = [*_other_forms(asked, answer), *_contracted(asked), *_as_typed(asked)]
     return [text for text in dict.fromkeys(found) if text != asked]
 

@@ -131,6 +131,14 @@ class TestJson:
         path = write('{"titre": "When do you open?", "texte": "At 8:30."}', "data.jsonl")
         assert read_examples(path, {"question": "titre", "answer": "texte"}) == (PAIR,)
 
+    def test_a_field_that_need_not_be_there_may_be_missing_in_some_rows(self, write: Write) -> None:
+        rows = '{"ask": "When?", "about": "Sundays", "say": "Never."}\n{"ask": "When do you open?", "say": "At 8:30."}\n'
+        first, second = read_examples(
+            write(rows, "data.jsonl"), {"question": "ask", "answer": "say", "context": "about", "system": "about"}
+        )
+        assert [message.content for message in first.prompt] == ["Sundays", "When?\n\nSundays"]
+        assert second == PAIR
+
     def test_what_a_row_says_beside_its_conversation(self, write: Write) -> None:
         turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
         row = {"conversations": turns * 2, "system": "Be brief."}
