@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain import Json
+from engine.handlers.finetuning import make_room
 from engine.handlers.finetuning_data import chosen_data, frozen_data
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
-from engine.machine import inspect_hardware
 from engine.model_registry.file_hashes import HASHES, FileHashes
 from engine.observability.tracing import traced
 from engine.requests import DataOptions, RehearsalRequest
@@ -61,7 +61,7 @@ def task_for(parts: Parts, base: Path, config: TrainingConfig, strategy: Strateg
     from engine.training.plan import expected_strategy, limited, settled
     from engine.training.rehearsal import Task
 
-    machine = inspect_hardware(parts.settings.home)
+    machine = parts.machine()
     config, cut, _ = limited(read_shape(base), settled(config, machine), work)
     return Task(base, parts.settings.cache_dir, expected_strategy(strategy, machine), config, cut.items)
 
@@ -88,8 +88,9 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     context.progress(0.0, "Reading the examples")
     work = encoded(frozen_data(parts, request, run_dir).examples, base, config)
     task = task_for(parts, base, config, request.strategy, work)
+    make_room(parts, base, config)
     context.progress(0.2, "Loading the model")
-    taken = Rehearsals(parts.settings.cache_dir, inspect_hardware(parts.settings.home)).take(
+    taken = Rehearsals(parts.settings.cache_dir, parts.machine()).take(
         task,
         hash_of(parts, base),
         on_event=lambda event: context.progress(0.5, str(event.get("text", ""))),
