@@ -103,6 +103,11 @@ class ChatEncoder:
             )
         return EncodedExamples(tuple(items), truncated, skipped)
 
+    @property
+    def has_template(self) -> bool:
+        """Whether the model file says how a conversation is written; else ChatML is used, in training as in answering."""
+        return self._vocabulary.chat_template is not None
+
     def limit(self, max_length: int) -> int:
         """So many tokens, but no more than the model was made for."""
         context = self._vocabulary.trained_context

@@ -15,6 +15,9 @@ from engine.training.split import LEAST_EXAMPLES
 MOST_MEASURED = 2_000
 """Examples whose tokens are counted; more are sampled evenly."""
 _BINS = 20
+_NO_TEMPLATE = (
+    "The base has no chat template: it was not made for conversations. ChatML is used, which it learns from these examples."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def preview_dataset(
         lengths=tuple(sorted(len(item.tokens) for item in measured)),
         learnt_tokens=sum(max(0, min(len(item.tokens), limit) - item.prompt_length) for item in measured),
         max_length=limit,
-        notes=(*notes, *_notes(dataset, truncated, skipped, limit)),
+        notes=(*notes, *([] if encoder.has_template else [_NO_TEMPLATE]), *_notes(dataset, truncated, skipped, limit)),
     )
 
 

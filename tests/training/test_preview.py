@@ -88,6 +88,10 @@ def test_figures(encoder: ChatEncoder) -> None:
     assert found.to_json()["learnt"] == 18
 
 
+def test_a_base_without_a_chat_template_is_a_remark(encoder: ChatEncoder) -> None:
+    assert any("no chat template" in note for note in look(encoder, PAIR).notes)
+
+
 def test_one_of_each_kind_is_shown_first(encoder: ChatEncoder) -> None:
     later = TrainingExample((*PAIR.prompt, Message("assistant", "At 8:30."), Message("user", "Why?")), "So.", "", "follow-up")
     examples = [*examples_from_pairs((f"Question {number}?", "Yes.") for number in range(9)), later]
