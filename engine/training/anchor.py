@@ -39,7 +39,7 @@ class Anchor:
         count = len(text) // WINDOW
         self._windows = torch.tensor(text[: count * WINDOW], device=base.device).view(count, WINDOW)
         with torch.no_grad():
-            self._reference = torch.cat([self._hidden(window) for window in self._windows.split(4)])
+            self._reference = torch.cat([self._hidden(window) for window in torch.split(self._windows, 4)])
 
     def divergence(self) -> Tensor:
         """The mean KL divergence, in nats a token, on one window, drawn with PyTorch's random state."""

@@ -66,6 +66,9 @@ class TrainingConfig:
     """Stop when nothing got better for so many looks, as `best_by` sees it; 0: never."""
     stop_at_loss: float = 0.0
     """Stop when the mean training loss of a whole epoch is below this; 0: never."""
+    anchor_weight: float = 1.0
+    """Weight of what keeps a model from forgetting: on general text it is held to its former predictions, by their divergence
+    against the loss of the answers. 0: off."""
     checkpoint_every: int = 20
     """Optimiser steps between two checkpoints."""
     dtype: str = "auto"
@@ -134,6 +137,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("eval_samples", 0, 10),
     ("early_stopping_patience", 0, 1000),
     ("stop_at_loss", 0, 10),
+    ("anchor_weight", 0, 100),
     ("checkpoint_every", 1, 1_000_000),
 )
 """The least and the greatest value of each number."""

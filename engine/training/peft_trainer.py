@@ -23,7 +23,7 @@ from engine.training.gauges import Gauges
 from engine.training.gradient_step import GradientStep, NotFinite
 from engine.training.held_out import HeldOut
 from engine.training.learner import Learner
-from engine.training.lora_model import answer_loss, lora_model
+from engine.training.lora_model import lora_model, training_loss
 from engine.training.memory import free_memory, memory_ran_out
 from engine.training.packing import in_rows
 from engine.training.run_folder import memory_kills
@@ -50,7 +50,7 @@ class PeftTrainer:
         if config.quantise_base:
             raise TrainingError("The strategy peft does not train in four bits.", hint="Use unsloth, or quantise_base=false.")
         model = lora_model(paths, config, longest=max(len(item.tokens) for item in data.train.items))
-        learner = Learner(model, lambda batch: answer_loss(model, batch))
+        learner = Learner(model, training_loss(model, data.general, config.anchor_weight))
         return train_learner(learner, data, config, paths, progress, control)
 
 

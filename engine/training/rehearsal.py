@@ -21,7 +21,8 @@ from engine.domain import Json
 from engine.errors import NexusError, StorageError, TrainingError
 from engine.training.base_model import training_copy
 from engine.training.config import TrainingConfig
-from engine.training.encoding import EncodedExample, EncodedExamples
+from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.general_text import GENERAL_TEXT
 from engine.training.trainer import Strategy, TrainingData, TrainingPaths, choose_trainer
 
 STEPS = 3
@@ -151,7 +152,8 @@ def rehearse(task: Task, folder: Path) -> Rehearsal:
             rows.append(event)
             seen_at.append(time.monotonic())
 
-    data = TrainingData(EncodedExamples(task.items), EncodedExamples())
+    with open_encoder(task.base_gguf) as encoder:
+        data = TrainingData(EncodedExamples(task.items), EncodedExamples(), general=encoder.plain(GENERAL_TEXT))
     choose_trainer(task.strategy).train(data, task.config, TrainingPaths(base, folder), progress)
     if not rows:
         raise TrainingError("No step was taken.", hint="Add examples, or shorten them.")

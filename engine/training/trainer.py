@@ -54,6 +54,8 @@ class TrainingData:
     train: EncodedExamples
     held_out: EncodedExamples
     samples: Samples = Samples()
+    general: tuple[int, ...] = ()
+    """Tokens of general text, on which a model is held to what it predicted before (`anchor`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from engine.training.control import RunControl
 from engine.training.data import Dataset, make_dataset
 from engine.training.encoding import EncodedExamples, open_encoder
 from engine.training.gate import Subject, reference_folder, run_gate
+from engine.training.general_text import GENERAL_TEXT
 from engine.training.gguf_adapter import write_gguf_adapter
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.samples import sample_questions
@@ -120,7 +121,8 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
     limit = spec.config.max_sequence_length
     with open_encoder(spec.base_gguf) as encoder:
         train = encoder.encode(dataset.train, limit)
-        return TrainingData(train, encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples())
+        held_out = encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples()
+        return TrainingData(train, held_out, general=encoder.plain(GENERAL_TEXT))
 
 
 def _card(
