@@ -27,6 +27,7 @@ from engine.training.encoding import EncodedExamples, open_encoder
 from engine.training.gate import Subject, reference_folder, run_gate
 from engine.training.general_text import GENERAL_TEXT
 from engine.training.gguf_adapter import write_gguf_adapter
+from engine.training.model_card import card_markdown, licence_of
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.samples import sample_questions
 from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
@@ -97,7 +98,9 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
         "strategy": trainer.name,
         "parity": parity.to_json(),
         "durations": durations,
+        "licence": licence_of(spec.base_gguf),
     }
+    (paths.output / "README.md").write_text(card_markdown(spec.name, card), "utf-8")
     (paths.output / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
 
 
@@ -121,7 +124,7 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
     limit = spec.config.max_sequence_length
     with open_encoder(spec.base_gguf) as encoder:
         train = encoder.encode(dataset.train, limit)
-        held_out = encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples()
+        held_out = encoder.encode(dataset.held_out, limit, required=False) if dataset.held_out else EncodedExamples()
         return TrainingData(train, held_out, general=encoder.plain(GENERAL_TEXT))
 
 
