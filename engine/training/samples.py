@@ -11,7 +11,7 @@ _LONGEST_TEXT = 300
 
 
 def sample_questions(encoder: ChatEncoder, dataset: Dataset, count: int, limit: int) -> Samples:
-    """The first `count` held-out questions; where nothing is held out, questions of the training part.
+    """The first `count` held-out questions; where there are fewer, questions of the training part besides.
 
     Held-out wordings of answers that are taught come first: what the model says to these tells most.
 
@@ -24,13 +24,13 @@ def sample_questions(encoder: ChatEncoder, dataset: Dataset, count: int, limit: 
     taught = {example.answer for example in dataset.train}
     held_out = sorted(dataset.held_out, key=lambda example: example.answer not in taught)
     questions: list[SampleQuestion] = []
-    for example in held_out or dataset.train:
+    for at, example in enumerate((*held_out, *dataset.train)):
         if len(questions) == count:
             break
         prompt = encoder.encode_example(example)
         if prompt.prompt_length < limit:
             tokens = prompt.tokens[: prompt.prompt_length]
-            questions.append(_question(example, tokens, taught=not held_out))
+            questions.append(_question(example, tokens, taught=at >= len(held_out)))
     return Samples(tuple(questions), encoder.text_of, encoder.end_tokens)
 
 

@@ -136,6 +136,13 @@ class TestSamples:
         assert all(isinstance(sample["answer"], str) for look in looks for sample in look)
         assert losses(result) == losses(straight)  # looking changes nothing
 
+    def test_few_held_out_questions_are_joined_by_learnt_ones(self, tiny_gguf: Path) -> None:
+        dataset = make_dataset(examples_from_pairs(PAIRS), 0.1)
+        with open_encoder(tiny_gguf) as encoder:
+            asked = sample_questions(encoder, dataset, 3, limit=512).questions
+            assert sample_questions(encoder, dataset, 3, limit=1).questions == ()
+        assert [question.taught for question in asked] == [False, True, True]
+
     def test_what_is_learnt_is_answered_word_for_word(self, runs: Runs, tiny_gguf: Path) -> None:
         dataset = make_dataset(examples_from_pairs([("a", "blue"), ("zzz", "seven")]), 0.0)
         with open_encoder(tiny_gguf) as encoder:
