@@ -20,7 +20,9 @@ _CURVES = (("Learning rate", "learning_rate"), ("Gradient norm, before clipping"
 
 
 def training_monitor(job: Job) -> None:
-    """Show a fine-tune that runs or is paused; the curves of one that has ended are with its adapter."""
+    """Show a fine-tune that runs or is paused; of one that has ended what should be known, its curves are with its adapter."""
+    if notice := string(job.result or {}, "notice"):
+        st.warning(plain(notice), icon=":material/info:")
     if job.state not in (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED):
         return
     events = shared_engine().jobs.events(job.id)

@@ -62,6 +62,8 @@ def finetune(
         return
     job = run.engine.finetune(name, **wanted)
     ended = work_on(run, job)
+    if ended.result and ended.result.get("notice"):
+        run.out.note(str(ended.result["notice"]))
     adapter = run.engine.repositories.adapters.by_name(name)
     run.out.record(
         {

@@ -86,6 +86,13 @@ def test_a_paused_fine_tune_is_resumed_or_cancelled(engine: Engine, training: Jo
     assert engine.jobs.get(training.id).state is JobState.ABORTED
 
 
+def test_what_should_be_known_of_one_that_has_ended(engine: Engine, training: Job, open_page: OpenPage) -> None:
+    engine.jobs.succeed(training.id, OWNER, {"adapter": "second", "notice": "Training ended at step 4, because of *NaN*."})
+    page = open_page("finetune")
+    assert any("Training ended at step 4" in warning.value for warning in page.warning)
+    assert "Loss" not in metrics(page)
+
+
 def test_steps_that_are_taken_again_replace_those_before() -> None:
     events = [{"step": step, "loss": first} for first, step in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 3))]
     assert [(row["step"], row["loss"]) for row in steps_of([*events, {"notice": "x"}])] == [(1, 1), (2, 1), (3, 2)]
