@@ -40,7 +40,7 @@ def export_adapter(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     adapter = parts.repositories.adapters.by_name(request.name)
     parts.offering.require(adapter, allow_mismatch=True)  # an adapter of another base would be merged into nonsense
     base = parts.registry.path(adapter.base_model)
-    plan = ExportPlan(adapter, base, request.form, request.quantisation, scores_of(parts, adapter))
+    plan = ExportPlan(adapter, base, request.form, request.quantisation, scores_of(parts, adapter), context.job.id)
     if not request.to_models:
         made = export(plan, Path(request.out), say=_saying(context), cancel=context.cancel)
         return _told(made) | {"path": str(made.folder)}

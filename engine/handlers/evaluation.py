@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from engine.domain import Adapter, Collection, FaqPair, Json, Message
@@ -19,6 +19,7 @@ from engine.llm.base import GenerationParams
 from engine.observability.tracing import span, traced
 from engine.requests import EvaluationRequest
 from engine.training import dataset_files
+from engine.training.offering import mismatch
 
 ANSWER_TOKENS = 160
 """Longest answer of a model, in tokens; FAQ answers are a sentence or two."""
@@ -55,6 +56,8 @@ def evaluate(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         questions.examples, targets, embedder=parts.embedder, progress=context.progress, cancel=context.cancel
     )
     _write_scores(parts, context.job.id, report)
+    warnings = [mismatch(adapter) for adapter in _adapters(parts, request.targets)]
+    questions = replace(questions, notice=" ".join(filter(None, [questions.notice, *warnings])) or None)
     summary = _summary(request, questions, report)
     stored = parts.repositories.evaluations.add(
         summary, collection_id=questions.collection.id if questions.collection else None, job_id=context.job.id

@@ -34,13 +34,14 @@ _SPARE = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """What to export: an adapter, its base's file, in which form, and what evaluations found for it."""
+    """What to export: an adapter, its base's file, in which form, what evaluations found for it, and the job that does it."""
 
     adapter: Adapter
     base: Path
     form: Form
     quantisation: str = DEFAULT_QUANTISATION
     scores: Sequence[Mapping[str, Json]] = ()
+    job: str = ""
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -79,7 +80,7 @@ class Export:
 def export(
     plan: ExportPlan, out: Path, *, say: Callable[[str], None] = lambda _: None, cancel: CancelToken | None = None
 ) -> Export:
-    """Write a folder into `out`, whole or not at all.
+    """Write a folder into `out`, whole or not at all. What the same job has made before a crash is taken as it is.
 
     Raises:
         ConflictError: there is a folder of that name.
@@ -90,13 +91,13 @@ def export(
     """
     target = out.absolute() / plan.folder
     if target.exists():
-        raise ConflictError(f"{target} is there already.", hint="Remove it, or choose another folder.")
+        return _made_before(plan, target)
     with disk_errors(f"{target.name} cannot be written"):
         prepare(target.parent, _size(plan))
         with incoming(target.parent) as unfinished:
             unfinished.mkdir()
             file, result = _WRITERS[plan.form](plan, unfinished, say, cancel or CancelToken())
-            _describe(plan, unfinished, result)
+            _describe(plan, unfinished, file, result)
             _put(unfinished, target)
     return Export(target, target / file, result, _notice(plan, result))
 
@@ -165,10 +166,26 @@ def _there(file: Path) -> Path:
     return file
 
 
-def _describe(plan: ExportPlan, folder: Path, result: Mapping[str, Json]) -> None:
+def _made_before(plan: ExportPlan, target: Path) -> Export:
+    """What is there already, if this job has made it: its process may have gone away after the last step.
+
+    Raises:
+        ConflictError: it is of another.
+    """
+    try:
+        made = json.loads((target / "card.json").read_text("utf-8"))["export"]
+        if plan.job and made["job"] == plan.job:
+            return Export(target, target / made["file"], made["result"], _notice(plan, made["result"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ConflictError(f"{target} is there already.", hint="Remove it, or choose another folder.")
+
+
+def _describe(plan: ExportPlan, folder: Path, file: str, result: Mapping[str, Json]) -> None:
     """Write the card for programs and for people."""
     scores: list[Json] = [dict(row) for row in plan.scores]
-    card = {**plan.adapter.card, "name": plan.adapter.name, "scores": scores, "export": dict(result)}
+    card = {**plan.adapter.card, "name": plan.adapter.name, "scores": scores}
+    card["export"] = {"file": file, "job": plan.job, "result": dict(result)}
     (folder / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
     (folder / "README.md").write_text(_markdown(plan, result), "utf-8")
 

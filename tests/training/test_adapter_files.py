@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import zipfile
@@ -18,10 +19,15 @@ from safetensors.torch import load_file, save_file
 from engine.config import Settings
 from engine.container import Engine
 from engine.domain import Adapter, Job, JobState, Json, new_id, utc_now
-from engine.errors import ConflictError, InputError, NotFoundError
+from engine.errors import ConflictError, InputError, NotFoundError, StorageError
+from engine.handlers.adapters import export_adapter
 from engine.jobs import JobContext
 from engine.training.base_model import file_sha256
+from engine.training.export import ExportPlan, Form, export
+from engine.training.foreign_check import effect_of
 from engine.training.gguf_adapter import write_gguf_adapter
+from engine.training.merged_model import write_merged
+from engine.training.ollama import prompting_of
 
 MakePeft = Callable[..., Path]
 
@@ -145,6 +151,26 @@ class TestExport:
         assert "memory ran out" in failed(engine, job)
         assert list((tmp_path / "out").iterdir()) == []
 
+    @pytest.mark.parametrize("form", ["gguf", "merged"])
+    def test_a_disk_that_is_full(self, form: Form, engine: Engine, taught: Adapter, tmp_path: Path) -> None:
+        plan = ExportPlan(taught, engine.registry.path("tiny"), form, "F16")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        try:
+            with pytest.raises(StorageError) as caught:
+                export(plan, tmp_path / "out")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert caught.value.hint
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_a_job_that_is_done_again_after_a_crash_finds_what_it_made(
+        self, engine: Engine, taught: Adapter, tmp_path: Path
+    ) -> None:
+        job = engine.export_adapter("my shop", form="merged", quantisation="F16", out=tmp_path)
+        result = done(engine, job)
+        assert export_adapter(engine, JobContext(job, engine.jobs, "nobody")) == result
+
     def test_what_is_there_already_is_left_alone(self, engine: Engine, taught: Adapter, tmp_path: Path) -> None:
         done(engine, engine.export_adapter("my shop", out=tmp_path))
         (tmp_path / "my-shop-gguf" / "mine").write_text("mine")
@@ -172,21 +198,9 @@ class TestExport:
 
 
 class TestImport:
-    def test_a_peft_folder_passes_the_gate(self, engine: Engine, make_peft: MakePeft) -> None:
-        result = done(engine, engine.import_adapter(make_peft(), "foreign"))
-        assert (result["status"], result["notice"]) == ("ready", None)
-        assert result["parity"]["ok"] is True  # type: ignore[call-overload,index]
-        adapter = engine.repositories.adapters.by_name("foreign")
-        assert sorted(file.name for file in adapter.path.parent.iterdir()) == [
-            "README.md",
-            "adapter.gguf",
-            "card.json",
-            "peft",
-        ]
-        assert engine.offering.standing(adapter) == "ready"
-        assert not list(engine.settings.adapters_dir.glob(".incoming-*"))
-
-    def test_several_ranks_in_an_archive(self, engine: Engine, make_peft: MakePeft, tmp_path: Path) -> None:
+    def test_an_archive_of_a_peft_folder_with_several_ranks_passes_the_gate(
+        self, engine: Engine, make_peft: MakePeft, tmp_path: Path
+    ) -> None:
         folder = make_peft(rank_pattern={"q_proj": 8})
         with zipfile.ZipFile(tmp_path / "packed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for file in folder.iterdir():
@@ -194,8 +208,14 @@ class TestImport:
         with (tmp_path / "packed.zip").open("rb") as upload:
             job = engine.import_adapter(("packed.zip", upload), "foreign")
         result = done(engine, job)
+        assert (result["status"], result["notice"]) == ("ready", None)
         assert result["parity"]["ok"] is True  # type: ignore[call-overload,index]
         assert not list((engine.settings.home / "uploads").iterdir())
+        adapter = engine.repositories.adapters.by_name("foreign")
+        files = sorted(file.name for file in adapter.path.parent.iterdir())
+        assert files == ["README.md", "adapter.gguf", "card.json", "peft"]
+        assert engine.offering.standing(adapter) == "ready"
+        assert not list(engine.settings.adapters_dir.glob(".incoming-*"))
 
     def test_a_gguf_adapter_is_converted_back_and_compared(self, engine: Engine, taught: Adapter) -> None:
         result = done(engine, engine.import_adapter(taught.path, "foreign"))
@@ -231,3 +251,34 @@ class TestImport:
     def test_a_taken_name(self, engine: Engine, taught: Adapter) -> None:
         with pytest.raises(ConflictError):
             engine.import_adapter(taught.path, "my shop")
+
+
+@pytest.mark.slow
+@pytest.mark.models
+def test_the_default_model_merged_with_an_adapter(chat_gguf: Path, tmp_path: Path) -> None:
+    """Its weights are quantised, and its tokenizer and template are real."""
+    from gguf import GGUFWriter
+
+    rng = np.random.default_rng(0)
+    writer = GGUFWriter(tmp_path / "adapter.gguf", "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for block in range(0, 30, 3):
+        for name, shape in (("attn_q", (576, 576)), ("ffn_down", (576, 1536))):
+            tensor = f"blk.{block}.{name}.weight"
+            writer.add_tensor(f"{tensor}.lora_a", rng.normal(0, 0.02, (4, shape[1])).astype(np.float32))
+            writer.add_tensor(f"{tensor}.lora_b", rng.normal(0, 0.2, (shape[0], 4)).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    task: dict[str, Json] = {"base": str(chat_gguf), "adapter": str(tmp_path / "adapter.gguf"), "quantisation": "Q8_0"}
+    result = write_merged(task | {"target": str(tmp_path / "merged.gguf")}, lambda text: None)
+    assert result["merged"]["ok"] is True  # type: ignore[call-overload,index]
+    assert result["quantised"]["ok"] is True  # type: ignore[call-overload,index]
+    assert effect_of(tmp_path / "adapter.gguf", chat_gguf) > 0.1
+    found = prompting_of(tmp_path / "merged.gguf")
+    assert found is not None
+    assert (found.family.name, found.system.partition(",")[0]) == ("ChatML", "You are a helpful AI assistant named SmolLM")
