@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from engine.domain import Adapter, Json, utc_now
-from engine.errors import ConflictError, ModelFileError
+from engine.errors import ConflictError, ModelFileError, StorageError
 from engine.handlers.finetuning_data import FinetuneData, frozen_data
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
@@ -24,6 +25,8 @@ from engine.training.finetune import finetune as run_finetune
 from engine.training.offering import mismatch, status_of
 from engine.training.settings import preset_with
 from engine.training.trainer import AdapterArtifact
+
+logger = logging.getLogger(__name__)
 
 AROUND = 2_000_000_000
 """Bytes that a training takes besides the base's weights: libraries, LoRA matrices, activations of small models."""
@@ -63,7 +66,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         runs_dir=parts.settings.runs_dir,
         cache_dir=parts.settings.cache_dir,
         adapters_dir=parts.settings.adapters_dir,
-        on_event=_Relay(context),
+        on_event=Relay(context),
         cancel=context.cancel,
         wish=lambda: context.wish,
     )
@@ -93,23 +96,38 @@ def make_room(parts: Parts, base: Path, settings: TrainingConfig) -> bool:
     return parts.models.rest()
 
 
-class _Relay:
-    """Passes the events of the child on to the job's row: steps with their losses, and messages in between."""
+class Relay:
+    """Passes the events of the child on to the job's row: steps with their figures, and messages in between.
+
+    A disk that refuses the rows for a while does not end a training, which gets over that itself.
+    """
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
         self._done = 0.0
 
     def __call__(self, event: Mapping[str, Json]) -> None:
+        """Pass an event on.
+
+        Raises:
+            CancelledError: someone asked the job to stop.
+        """
+        try:
+            self._pass_on(event)
+        except StorageError as exc:
+            logger.warning("a report of fine-tune %s was not stored: %s", self._context.job.id, exc.message)
+
+    def _pass_on(self, event: Mapping[str, Json]) -> None:
         if event.get("event") != "progress":
             text = str(event.get("text", ""))
             if event.get("notice"):
                 self._context.emit({"notice": text})
             self._context.progress(self._done, text)
             return
-        self._context.emit({key: value for key, value in event.items() if key != "event"})
         step, steps = cast(int, event["step"]), max(1, cast(int, event["steps"]))
         self._done = TRAINING_SHARE * step / steps
+        self._context.check()
+        self._context.emit({key: value for key, value in event.items() if key != "event"})
         left = event.get("eta_s")
         text = ", ".join([f"Step {step} of {steps}", *figures(event)])
         self._context.progress(self._done, text, left if isinstance(left, float) else None)

@@ -129,6 +129,8 @@ class TestTraining:
             train(data, CONFIG, tiny_copy, tmp_path / "run", stop_after=stop_after)
         resumed = train(data, CONFIG, tiny_copy, tmp_path / "run")
         assert losses(resumed) == pytest.approx(losses(whole), rel=1e-6)
+        assert [row["eval_loss"] for row in resumed.curve] == pytest.approx([row["eval_loss"] for row in whole.curve], rel=1e-6)
+        assert resumed.best_step == whole.best_step
         assert [row["step"] for row in resumed.curve] == list(range(1, 9))
         rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(row)["step"] for row in rows] == list(range(1, 9))
@@ -160,9 +162,7 @@ class TestTraining:
         assert len(result.curve) == 2  # one epoch
 
     def test_stops_when_the_held_out_loss_no_longer_falls(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
-        config = replace(
-            CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2, best_by="held_out"
-        )
+        config = replace(CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2, best_by="held_out")
         result = train(data, config, tiny_copy, tmp_path / "run")
         measured = [float(str(row["eval_loss"])) for row in result.curve]
         assert result.stopped_early
