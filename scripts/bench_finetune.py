@@ -64,7 +64,7 @@ def main() -> None:
             base = training_copy(given.model, given.cache or Path(folder))
             results |= {name: _compare(name, base, given, Path(folder)) for name in given.data}
         if given.knowledge:
-            results["knowledge"] = knowledge.measure(given.model, PRESETS[given.preset], Path(folder))
+            results["knowledge"] = knowledge.measure(given.model, PRESETS[given.preset], Path(folder), given.wordings)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
@@ -222,6 +222,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     parser.add_argument("--knowledge", action="store_true", help="also teach 30 facts and ask for them")
     parser.add_argument("--preset", choices=list(PRESETS), default="quick", help="the settings for --knowledge")
+    parser.add_argument("--wordings", type=int, default=0, help="with --knowledge: other wordings of each question, at most")
     parser.add_argument("--cuda", action="store_true", help="the comparison for CUDA devices instead of the one for CPUs")
     parser.add_argument("--layers", type=int, help="with --cuda: fewer layers than 32, to try the script out")
     return parser.parse_args()

@@ -19,12 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from engine.cancellation import CancelToken
+from engine.config import PROJECT_ROOT
 from engine.domain import Json, Message
+from engine.embedding.registry import create_embedder
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.tokens import Vocabulary
+from engine.training import augmentation
+from engine.training.augmentation import reworded
 from engine.training.config import PRESETS, TrainingConfig
-from engine.training.data import examples_from_pairs
+from engine.training.data import TrainingExample, examples_from_pairs
 from engine.training.encoding import EncodedExample
 from engine.training.finetune import FinetuneSpec, finetune
 from engine.training.parity import ServedPredictor
@@ -36,12 +40,20 @@ _WINDOW = 256
 """Tokens of general text that are predicted from one another."""
 
 
-def measure(model: Path, config: TrainingConfig, folder: Path) -> dict[str, Json]:
-    """Teach the facts, ask for them, and measure the perplexity of general text before and after."""
+def measure(model: Path, config: TrainingConfig, folder: Path, wordings: int = 0) -> dict[str, Json]:
+    """Teach the facts, ask for them, and measure the perplexity of general text before and after.
+
+    Args:
+        model: the base.
+        config: how to teach.
+        folder: for everything that is made.
+        wordings: other wordings by rules, at most, that each question is taught in; none that is asked later.
+    """
     facts = workload.facts()
+    examples = taught(facts, wordings)
     started = time.monotonic()
     artifact = finetune(
-        FinetuneSpec("facts", model, examples_from_pairs([(fact.question, fact.answer) for fact in facts]), config, id="facts"),
+        FinetuneSpec("facts", model, examples, config, id="facts"),
         runs_dir=folder / "runs",
         cache_dir=folder / "cache",
         adapters_dir=folder / "adapters",
@@ -56,11 +68,27 @@ def measure(model: Path, config: TrainingConfig, folder: Path) -> dict[str, Json
         "perplexity_after": after,
         "perplexity_change": after / before - 1,
         "steps": artifact.card["evaluation"]["steps"],  # type: ignore[call-overload,index]  # a card is plain data
+        "examples": len(examples),
         "seconds": seconds,
         "parity": artifact.card["parity"],
     }
     print(json.dumps({key: value for key, value in found.items() if key != "wrong"}))
     return found
+
+
+def taught(facts: Sequence[Fact], wordings: int) -> tuple[TrainingExample, ...]:
+    """The facts as they were written, and in other wordings."""
+    examples = examples_from_pairs([(fact.question, fact.answer) for fact in facts])
+    if not wordings:
+        return examples
+    embedder = create_embedder("all-MiniLM-L6-v2", PROJECT_ROOT / "models")
+    asked = {_plain(question) for fact in facts for question in fact.paraphrases}
+    made = reworded([augmentation.Fact(example, is_english=True) for example in examples], wordings, embedder)
+    return (*examples, *(example for example in made if _plain(example.question) not in asked))
+
+
+def _plain(question: str) -> str:
+    return " ".join(re.findall(r"\w+", question.lower()))
 
 
 def ask(model: Path, adapter: Path | None, facts: Sequence[Fact]) -> dict[str, Json]:
@@ -127,10 +155,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--preset", choices=list(PRESETS), default="quick")
+    parser.add_argument("--wordings", type=int, default=0)
     parser.add_argument("--changes", type=json.loads, default={}, help='as {"epochs": 5}')
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(given.model, replace(PRESETS[given.preset], **given.changes), Path(folder))
+        found = measure(given.model, replace(PRESETS[given.preset], **given.changes), Path(folder), given.wordings)
     print(json.dumps(found["wrong"], indent=1))
 
 
