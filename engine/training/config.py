@@ -74,8 +74,8 @@ class TrainingConfig:
     dtype: str = "auto"
     """Type of the frozen weights: `float32`, `bfloat16` (half the memory), or `auto`, the one that is faster here."""
     quantise_base: bool = False
-    """Hold the frozen weights in four bits (NF4, Dettmers et al. 2023): a quarter of the memory of `bfloat16`, slower steps, and
-    not quite the weights that are served. Only the strategy unsloth can."""
+    """Hold the frozen weights in four bits (NF4, Dettmers et al. 2023): a quarter of the memory of `bfloat16`, slower steps,
+    and not quite the weights that are served. Only the strategy unsloth can."""
 
     def __post_init__(self) -> None:
         for name, low, high in RANGES:
@@ -150,8 +150,9 @@ PRESETS: dict[str, TrainingConfig] = {
 """Named settings.
 
 `quick` is measured, on the default model (135M) with 30 question-and-answer pairs of about 56 tokens: after 9 epochs, 36 steps,
-it gives all 30 answers word for word (so do twice the learning rate, no sooner and less smoothly, and batches of 6). `balanced`
-and `thorough` follow common practice and are not measured yet.
+all 30 questions are answered right, and perplexity on other text is 0.7 % higher (`docs/benchmarks`; twice the learning rate
+learns no sooner and less smoothly). In words that were not taught, a third of the questions is answered right. The rate
+is five times the 2e-4 that is usual for models of several billion weights. `balanced` and `thorough` are not measured.
 """
 
 
