@@ -48,7 +48,9 @@ def _card(adapter: Adapter, standing: Standing) -> None:
     curve = adapter.card.get("curve")
     if isinstance(curve, list):
         loss_chart([row for row in curve if isinstance(row, dict)])
-    st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}")
+    licence = string(mapping(adapter.card, "licence"), "name")
+    known = f" · licence {plain(licence)}, as its base" if licence else ""
+    st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}{known}")
     with st.expander("Everything that is known of it"):
         st.json({name: value for name, value in adapter.card.items() if name != "curve"}, expanded=1)
     with st.container(horizontal=True):

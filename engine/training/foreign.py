@@ -20,6 +20,7 @@ from typing import IO, Literal
 
 from engine.domain import Json
 from engine.errors import AdapterError, InputError, ModelFileError, NotFoundError
+from engine.model_registry.files import require_space
 from engine.model_registry.gguf_file import MAGIC, read_gguf
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -87,6 +88,10 @@ class _Folder:
         with (self._path / name).open("rb") as file:
             yield file
 
+    def size(self, name: str) -> int:
+        """The bytes of a file."""
+        return (self._path / name).stat().st_size
+
 
 class _Archive:
     """The files of an archive that lie beside the settings of its only adapter."""
@@ -109,6 +114,10 @@ class _Archive:
         with self._archive.open(self._entries[name]) as file:
             yield file
 
+    def size(self, name: str) -> int:
+        """The bytes of a file, unpacked, as the archive says; it gives no more than that."""
+        return self._entries[name].file_size
+
 
 def _take_peft(source: _Folder | _Archive, folder: Path) -> Foreign:
     if SETTINGS not in source.names:
@@ -122,7 +131,7 @@ def _take_peft(source: _Folder | _Archive, folder: Path) -> Foreign:
     target = folder / "peft"
     target.mkdir(parents=True)
     with source.open(WEIGHTS) as file:
-        _copy(file, target / WEIGHTS)
+        _copy(file, source.size(WEIGHTS), target / WEIGHTS)
     clean = _clean(settings, _ranks(target / WEIGHTS))
     (target / SETTINGS).write_text(json.dumps(clean, indent=1), "utf-8")
     return Foreign("peft", target / WEIGHTS, _name(settings.get("base_model_name_or_path")))
@@ -136,7 +145,7 @@ def _take_gguf(source: Path, folder: Path) -> Foreign:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "adapter.gguf"
     with source.open("rb") as file:
-        _copy(file, target)
+        _copy(file, source.stat().st_size, target)
     named = " ".join(header.text(f"general.base_model.0.{part}") for part in ("organization", "name")).strip()
     return Foreign("gguf", target, _name(named or header.architecture))
 
@@ -153,14 +162,14 @@ def _parsed(data: bytes) -> Mapping[str, Json]:
     return settings
 
 
-def _copy(source: IO[bytes], target: Path) -> None:
-    """Copy a stream, however large it says it is, up to the limit."""
-    left = MAX_WEIGHTS
+def _copy(source: IO[bytes], size: int, target: Path) -> None:
+    """Copy a stream of so many bytes; whatever it holds beyond them is left."""
+    if size > MAX_WEIGHTS:
+        raise AdapterError("The adapter is too large.", hint=f"At most {MAX_WEIGHTS >> 30} GB are taken in.")
+    require_space(target.parent, size)
     with target.open("xb") as out:
-        while block := source.read(_BLOCK):
-            left -= len(block)
-            if left < 0:
-                raise AdapterError("The adapter is too large.", hint=f"At most {MAX_WEIGHTS >> 30} GB are taken in.")
+        while size > 0 and (block := source.read(min(size, _BLOCK))):
+            size -= len(block)
             out.write(block)
         out.flush()
         os.fsync(out.fileno())
