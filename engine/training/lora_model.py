@@ -128,7 +128,12 @@ def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
     return summed_loss(hidden, head.weight, head.bias, targets, _soft_cap(base))
 
 
-def training_loss(model: PeftModel, general: Sequence[int], weight: float) -> Callable[[Sequence[EncodedExample]], Tensor]:
+def training_loss(
+    model: PeftModel,
+    general: Sequence[int],
+    weight: float,
+    answer_loss: Callable[[PeftModel, Sequence[EncodedExample]], Tensor] = answer_loss,
+) -> Callable[[Sequence[EncodedExample]], Tensor]:
     """`answer_loss`, whose gradient also holds the model to what it predicted before on general text.
 
     The value is the loss of the answers alone, so that it can be compared with other trainings and with held-out losses.
@@ -137,6 +142,7 @@ def training_loss(model: PeftModel, general: Sequence[int], weight: float) -> Ca
         model: the base with LoRA matrices that are not trained yet.
         general: tokens of general text; none: `answer_loss` and no more.
         weight: of the mean divergence of a token of that text, against the mean loss of an answer token.
+        answer_loss: computes the loss of answers, where it is not the one of this module.
     """
     import torch
 

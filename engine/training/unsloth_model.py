@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from engine.errors import ModelFileError, TrainingError
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample
 from engine.training.learner import Learner
+from engine.training.lora_model import training_loss
 from engine.training.weight_type import weight_type
 
 if TYPE_CHECKING:
@@ -28,8 +29,13 @@ UNPACKED = ("gemma2", "gpt_oss")
 """Kinds of models whose attention keeps packed examples apart only approximately; Unsloth refuses to pack for them."""
 
 
-def unsloth_learner(base_folder: Path, config: TrainingConfig) -> Learner:
+def unsloth_learner(base_folder: Path, config: TrainingConfig, general: Sequence[int]) -> Learner:
     """Unsloth's model with fresh LoRA matrices, on the GPU where there is one.
+
+    Args:
+        base_folder: the training copy.
+        config: the settings.
+        general: tokens of general text, on which the model is held to what it predicted before.
 
     Raises:
         ModelFileError: the training copy is damaged.
@@ -50,7 +56,7 @@ def unsloth_learner(base_folder: Path, config: TrainingConfig) -> Learner:
         )
     except (ValueError, TypeError) as exc:
         raise TrainingError(f"The settings do not fit this model: {exc}", hint="Change target_modules.") from exc
-    return Learner(adapted, lambda batch: answer_loss(adapted, batch))
+    return Learner(adapted, _loss(adapted, general, config.anchor_weight))
 
 
 def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
@@ -61,9 +67,20 @@ def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
     packed = model.config.model_type not in UNPACKED
     rows = in_one_row(batch) if packed else in_rows(batch)
     answers = sum(item.answer_length for item in batch)
-    with _precision(model):
-        made = model(**{name: rows[name].to(model.device) for name in rows}, num_items_in_batch=answers, use_cache=False)
+    made = model(**{name: rows[name].to(model.device) for name in rows}, num_items_in_batch=answers, use_cache=False)
     loss: Tensor = made.loss.float() * answers
+    return loss
+
+
+def _loss(model: PeftModel, general: Sequence[int], weight: float) -> Callable[[Sequence[EncodedExample]], Tensor]:
+    """`answer_loss`, held to former predictions as `training_loss` does it, in the precision that Unsloth expects."""
+    with _precision(model):
+        plain = training_loss(model, general, weight, answer_loss)
+
+    def loss(batch: Sequence[EncodedExample]) -> Tensor:
+        with _precision(model):
+            return plain(batch)
+
     return loss
 
 

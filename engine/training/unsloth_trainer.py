@@ -94,6 +94,7 @@ def _write_task(data: TrainingData, config: TrainingConfig, paths: TrainingPaths
         "config": config.to_json(),
         "train": [[item.tokens, item.prompt_length] for item in data.train.items],
         "held_out": [[item.tokens, item.prompt_length] for item in data.held_out.items],
+        "general": data.general,
         "questions": [asdict(question) for question in data.samples.questions],
     }
     try:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.child_process import claim_stdout, end_with_parent
@@ -60,7 +60,7 @@ def _train(run_dir: Path, emit: Progress, control: RunControl) -> TrainingResult
     from engine.training.unsloth_model import unsloth_learner  # before anything else that imports Transformers
 
     with _task(run_dir) as task:
-        learner = unsloth_learner(task.paths.base_folder, task.config)
+        learner = unsloth_learner(task.paths.base_folder, task.config, task.data.general)
         from engine.training.peft_trainer import train_learner
 
         return train_learner(learner, task.data, task.config, task.paths, emit, control)
@@ -72,16 +72,17 @@ def _task(run_dir: Path) -> Iterator[Task]:
     try:
         values = json.loads((run_dir / TASK_FILE).read_text("utf-8"))
         config = TrainingConfig.from_json(values["config"])
-        train, held_out = _examples(values["train"]), _examples(values["held_out"])
+        data = TrainingData(_examples(values["train"]), _examples(values["held_out"]), general=tuple(values["general"]))
         questions = tuple(SampleQuestion(**{**row, "prompt": tuple(row["prompt"])}) for row in values["questions"])
         paths = TrainingPaths(Path(values["base_folder"]), run_dir)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
     if not questions or not (run_dir / SPEC_FILE).is_file():
-        yield Task(TrainingData(train, held_out), config, paths)
+        yield Task(data, config, paths)
         return
     with open_encoder(read_run(run_dir)[0].base_gguf) as encoder:
-        yield Task(TrainingData(train, held_out, Samples(questions, encoder.text_of, encoder.end_tokens)), config, paths)
+        samples = Samples(questions, encoder.text_of, encoder.end_tokens)
+        yield Task(replace(data, samples=samples), config, paths)
 
 
 def _examples(rows: list[tuple[list[int], int]]) -> EncodedExamples:
