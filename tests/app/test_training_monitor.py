@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components.loss_chart import joined
 from app.components.training_monitor import figures, steps_of
 from engine.container import Engine
 from engine.domain import Job, JobState, JobWish
@@ -97,3 +98,9 @@ def test_steps_that_are_taken_again_replace_those_before() -> None:
     events = [{"step": step, "loss": first} for first, step in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 3))]
     assert [(row["step"], row["loss"]) for row in steps_of([*events, {"notice": "x"}])] == [(1, 1), (2, 1), (3, 2)]
     assert figures(steps_of(events))["Step"] == "3 of 0"
+
+
+def test_the_held_out_loss_is_a_line_between_its_looks() -> None:
+    assert joined([1, 2, 4, 5, 6], [None, 3.0, None, None, 1.0]) == [None, 3.0, 2.0, 1.5, 1.0]
+    assert joined([1, 2], [None, 1.0]) == [None, 1.0]
+    assert joined([], []) == []
