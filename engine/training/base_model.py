@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from engine.domain import Json
 from engine.errors import ModelFileError, StorageError
-from engine.llm.llamacpp.model_files.model_check import parts_by_name
+from engine.llm.llamacpp.model_files.model_check import parts_by_name, require_checked
 from engine.training.bases.copying import module_name, write_copy
 from engine.training.bases.families import family_of
 from engine.training.bases.gguf_base import GgufBase, open_base
@@ -60,13 +60,15 @@ def require_trainable(gguf_path: Path) -> GgufBase:
     configuration(base)
     for tensor in base.tensors:
         module_name(base, family, tensor)
+    require_checked(gguf_path)
     return base
 
 
 def training_copy(gguf_path: Path, cache_dir: Path) -> Path:
     """The folder with the weights of a GGUF for training, made once and then found by the hash of the file's contents.
 
-    Dequantised weights have four bytes each. The copy appears whole or not at all; two processes may make it at the same time.
+    Dequantised weights have four bytes each, those in 16 bits two. The copy
+    appears whole or not at all; two processes may make it at the same time.
 
     Raises:
         ModelFileError: the file is no GGUF, or of a kind that cannot be fine-tuned.

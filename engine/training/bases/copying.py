@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.domain import Json
 from engine.training.bases.families import Family, family_of
 from engine.training.bases.gguf_base import GgufBase
 from engine.training.bases.originals import Originals
@@ -33,6 +34,7 @@ def write_copy(base: GgufBase, originals: Originals | None, folder: Path) -> Non
         OSError: the disk refused.
     """
     settings = configuration(base)
+    _require_shapes(base, settings)
     (folder / "config.json").write_text(json.dumps(settings, indent=1), "utf-8")
     shards = _Shards(folder)
     for name, tensor in _weights(base, family_of(base), originals):
@@ -44,6 +46,8 @@ def _weights(base: GgufBase, family: Family, originals: Originals | None) -> Ite
     """All weights by their names in Transformers."""
     import torch
 
+    # Values of these types take two bytes in the copy as well, and lose nothing.
+    kept = {"F16": torch.float16, "BF16": torch.bfloat16}
     for stored in base.tensors:
         name = module_name(base, family, stored)
         if name is None:
@@ -52,7 +56,8 @@ def _weights(base: GgufBase, family: Family, originals: Originals | None) -> Ite
             yield name, originals.tensor(name, base.shape(stored)[0])
         else:
             # Dequantised values may be a view of the file, which is not writable.
-            yield name, torch.from_numpy(family.to_transformers(stored, base.array(stored), base).copy())
+            values = torch.from_numpy(family.to_transformers(stored, base.array(stored), base).copy())
+            yield name, values.to(kept.get(base.tensors[stored][1].type_name, torch.float32))
 
 
 def module_name(base: GgufBase, family: Family, stored: str) -> str | None:
@@ -65,6 +70,32 @@ def module_name(base: GgufBase, family: Family, stored: str) -> str | None:
         return family.tensor_to_module(stored)
     except KeyError as exc:
         raise base.refusal(f"it has the tensor {stored[:80]!r}, which models of its kind do not have") from exc
+
+
+def _require_shapes(base: GgufBase, settings: dict[str, Json]) -> None:
+    """Make sure that the weights are those that the figures promise, with a model that has no memory.
+
+    Transformers would give random values to what is missing or of another shape, and memory for as much as the figures say.
+
+    Raises:
+        ModelFileError: they are not.
+    """
+    import torch
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings))
+    except (ValueError, TypeError, KeyError, RuntimeError, StrictDataclassError) as exc:
+        raise base.refusal(f"Transformers does not take its figures ({exc})") from exc
+    family = family_of(base)
+    stored = {module_name(base, family, tensor): base.shape(tensor) for tensor in base.tensors}
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight" and settings["tie_word_embeddings"]:
+            continue
+        if stored.get(name) != tuple(tensor.shape):
+            raise base.refusal(f"{name} is {stored.get(name, 'missing')}, but its figures ask for {tuple(tensor.shape)}")
 
 
 class _Shards:

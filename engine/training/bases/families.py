@@ -143,6 +143,7 @@ FAMILIES: dict[str, Family] = {
     # Mistral's models up to Mistral Small 3 carry this architecture, too, and so does SmolLM2.
     "llama": Family("llama", "LlamaForCausalLM", _NORMS | _ATTENTION | _FEED_FORWARD, interleaved=True),
     "mistral3": Family("ministral3", "Ministral3ForCausalLM", _NORMS | _ATTENTION | _FEED_FORWARD, interleaved=True),
+    "smollm3": Family("smollm3", "SmolLM3ForCausalLM", _NORMS | _ATTENTION | _FEED_FORWARD, interleaved=True),
     "qwen2": Family("qwen2", "Qwen2ForCausalLM", _NORMS | _ATTENTION | _FEED_FORWARD),
     "qwen3": Family("qwen3", "Qwen3ForCausalLM", _NORMS | _HEAD_NORMS | _ATTENTION | _FEED_FORWARD),
     "gemma": Family("gemma", "GemmaForCausalLM", _NORMS | _ATTENTION | _FEED_FORWARD, norm_shift=1.0),

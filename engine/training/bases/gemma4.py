@@ -77,7 +77,7 @@ def _feed_forward(base: GgufBase, shared: int) -> tuple[int, bool]:
 
 def _rope(base: GgufBase) -> dict[str, Json]:
     """Layers that see everything rotate the first frequencies only: the file stops the others by a huge factor."""
-    factors = base.array("rope_freqs.weight")
+    factors = base.factors("rope_freqs.weight", base.head_width // 2)
     turning = int(np.count_nonzero(factors == 1.0))
     if base.has("rope.scaling.factor") or not (factors[:turning] == 1.0).all() or not (factors[turning:] > 1e20).all():
         raise base.refusal("its positions are scaled by an unknown rule")

@@ -85,7 +85,13 @@ class GgufBase:
         return self.header.text(self._key(name))
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's shape as PyTorch counts it: outputs before inputs. GGUF counts from the fastest dimension."""
+        """A tensor's shape as PyTorch counts it: outputs before inputs. GGUF counts from the fastest dimension.
+
+        Raises:
+            ModelFileError: there is no such tensor.
+        """
+        if name not in self.tensors:
+            raise self.refusal(f"tensor {name!r} is missing")
         return tuple(reversed(self.tensors[name][1].dims))
 
     def array(self, name: str, rows: int | None = None) -> Array:
@@ -97,8 +103,8 @@ class GgufBase:
         from gguf import GGMLQuantizationType
         from gguf.quants import dequantize
 
-        part, tensor = self.tensors[name]
         shape = self.shape(name)
+        part, tensor = self.tensors[name]
         try:
             stored = np.memmap(part, dtype=np.uint8, mode="r", offset=tensor.offset, shape=(tensor.size,))
             kind = GGMLQuantizationType[tensor.type_name]
@@ -108,6 +114,17 @@ class GgufBase:
             values: Array = dequantize(taken, kind).astype(np.float32, copy=False)
         except (OSError, ValueError, KeyError, NotImplementedError) as exc:
             raise self.refusal(f"tensor {name!r} of type {tensor.type_name} cannot be dequantised ({exc})") from exc
+        return values
+
+    def factors(self, name: str, count: int) -> Array:
+        """A tensor of positive numbers, of which there must be so many.
+
+        Raises:
+            ModelFileError: it is something else.
+        """
+        values = self.array(name)
+        if values.shape != (count,) or not np.isfinite(values).all() or (values <= 0).any():
+            raise self.refusal(f"tensor {name!r} does not have {count} positive numbers")
         return values
 
     def refusal(self, what: str) -> ModelFileError:

@@ -31,9 +31,9 @@ def rope_parameters(base: GgufBase) -> dict[str, Json]:
     if rotated != base.head_width:
         rope["partial_rotary_factor"] = rotated / base.head_width
     if "rope_freqs.weight" in base.tensors:
-        return rope | _by_frequency(base, base.array("rope_freqs.weight"), rotated)
+        return rope | _by_frequency(base, base.factors("rope_freqs.weight", rotated // 2), rotated)
     if "rope_factors_short.weight" in base.tensors:
-        return rope | _long_rope(base)
+        return rope | _long_rope(base, rotated // 2)
     return rope | scaling(base)
 
 
@@ -73,12 +73,12 @@ def _magnitude(factor: float, multiplier: float) -> float:
     return 1.0 if factor <= 1 else 0.1 * multiplier * math.log(factor) + 1.0
 
 
-def _long_rope(base: GgufBase) -> dict[str, Json]:
+def _long_rope(base: GgufBase, count: int) -> dict[str, Json]:
     """LongRoPE (Ding et al. 2024): a factor for each frequency, others for short texts than for long ones."""
     return {
         "rope_type": "longrope",
-        "short_factor": _floats(base.array("rope_factors_short.weight")),
-        "long_factor": _floats(base.array("rope_factors_long.weight")),
+        "short_factor": _floats(base.factors("rope_factors_short.weight", count)),
+        "long_factor": _floats(base.factors("rope_factors_long.weight", count)),
         "attention_factor": base.number("rope.scaling.attn_factor", 1.0),
         "original_max_position_embeddings": _original_context(base),
         "factor": base.whole("context_length") / _original_context(base),

@@ -17,6 +17,8 @@ _GEMMA_27B_LAYERS = {"gemma2": 46, "gemma3": 62}
 _GEMMA2_SOFT_CAPS = (50.0, 30.0)
 """llama.cpp's, of attention and of logits, where a file names none."""
 _LOCAL_ROPE_BASE = 10_000.0
+_SMOLLM3_UNROTATED = 4
+"""One layer in so many has no positions (`smollm3.cpp`)."""
 
 
 def configuration(base: GgufBase) -> Settings:
@@ -68,6 +70,11 @@ def _llama(base: GgufBase) -> Settings:
         "attention_bias": _has_bias(base, "attn_q"),
         "mlp_bias": _has_bias(base, "ffn_up"),
     }
+
+
+def _smollm3(base: GgufBase) -> Settings:
+    rotated: list[Json] = [int((layer + 1) % _SMOLLM3_UNROTATED != 0) for layer in range(base.layers)]
+    return _llama(base) | {"no_rope_layers": rotated, "use_sliding_window": False}
 
 
 def _mistral3(base: GgufBase) -> Settings:
@@ -137,6 +144,7 @@ def _has_bias(base: GgufBase, part: str) -> bool:
 _PARTICULAR: dict[str, Callable[[GgufBase], Settings] | None] = {
     "llama": _llama,
     "mistral3": _mistral3,
+    "smollm3": _smollm3,
     "qwen2": _qwen2,
     "qwen3": _qwen3,
     "gemma": _gemma,

@@ -220,6 +220,7 @@ RECIPES = {
     "Llama, linear scaling": Recipe("llama", "Llama", _rope(rope_type="linear", factor=4.0), _linear),
     "Mistral": Recipe("llama", "Mistral", {"head_dim": 32, "sliding_window": None}, name="mistral"),
     "Ministral 3": Recipe("mistral3", "Ministral3", MINISTRAL, _ministral),
+    "SmolLM 3": Recipe("smollm3", "SmolLM3", {"num_hidden_layers": 4, "tie_word_embeddings": True}),
     "Qwen 2": Recipe("qwen2", "Qwen2", {"tie_word_embeddings": True}),
     "Qwen 2.5, YaRN": Recipe(
         "qwen2", "Qwen2", _rope(rope_type="yarn", factor=4.0, original_max_position_embeddings=128), _yarn
@@ -310,7 +311,7 @@ def _write_vocabulary(writer: gguf.GGUFWriter) -> None:
 
 def _as_converted(recipe: Recipe, config: PreTrainedConfig, name: str, weight: np.ndarray) -> np.ndarray:
     """What llama.cpp's converter makes of a weight."""
-    if recipe.architecture in ("llama", "mistral3") and ("q_proj" in name or "k_proj" in name):
+    if recipe.architecture in ("llama", "mistral3", "smollm3") and ("q_proj" in name or "k_proj" in name):
         heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
         halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
         weight = halves.swapaxes(1, 2).reshape(weight.shape)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 from gguf.quants import dequantize, quantize
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from engine.domain import Message
-from engine.errors import ModelFileError
+from engine.errors import ModelFileError, StorageError
 from engine.training.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
 from engine.training.bases import copying
 from engine.training.data import TrainingExample
@@ -114,6 +119,8 @@ class TestCopies:
         found = load_base(copy, "float32").state_dict()["model.layers.1.mlp.down_proj.weight"].numpy()
         assert np.array_equal(found, expected)
         assert copy_source(copy) == {"weights": "dequantised", "passed_over": {}}
+        width = 2 if kind in ("F16", "BF16") else 4
+        assert load_file(copy / "model.safetensors")["model.layers.1.mlp.down_proj.weight"].itemsize == width
 
     def test_a_file_with_other_contents_gets_another_copy(self, tiny: TinyModel, tmp_path: Path) -> None:
         file = tmp_path / "tiny.gguf"
@@ -165,6 +172,52 @@ class TestCopies:
         copy = training_copy(tiny.gguf, tmp_path)
         assert sorted(file.suffix for file in copy.iterdir()) == [".json", ".json", ".safetensors"]
         assert "auto_map" not in json.loads((copy / "config.json").read_text())
+
+
+class TestDamage:
+    @pytest.mark.parametrize("family", ["Llama 3.1", "Gemma 4, small", "Phi 4 mini"])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_a_damaged_header_is_refused_or_makes_no_difference(
+        self, make_tiny: Callable[[str], TinyModel], tmp_path_factory: pytest.TempPathFactory, family: str, data: st.DataObject
+    ) -> None:
+        whole = make_tiny(family).gguf.read_bytes()
+        places = st.integers(8, whole.index(b"tokenizer.ggml.tokens")) | st.integers(
+            whole.index(b"token_embd.weight"), whole.index(b"blk.1.")
+        )
+        damaged = bytearray(whole)
+        for at in data.draw(st.lists(places, min_size=1, max_size=2)):
+            damaged[at] = data.draw(st.sampled_from([0, 1, 2, 127, 128, 255, damaged[at] ^ 1]))
+        folder = tmp_path_factory.mktemp("damaged")
+        (folder / "tiny.gguf").write_bytes(bytes(damaged))
+        with suppress(ModelFileError):  # anything else is a failure
+            load_base(training_copy(folder / "tiny.gguf", folder), "float32")
+        shutil.rmtree(folder)
+
+    def test_a_full_disk_leaves_nothing_behind(self, tiny: TinyModel, tmp_path: Path) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            with pytest.raises(StorageError, match=r"tiny\.gguf") as caught:
+                training_copy(tiny.gguf, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "disk space" in (caught.value.hint or "")
+        assert list((tmp_path / "training").iterdir()) == []
+        load_base(training_copy(tiny.gguf, tmp_path), "float32")
+
+    @pytest.mark.parametrize("width", [352, 2_130_706_528])
+    def test_figures_that_the_weights_do_not_bear_out(self, tiny: TinyModel, tmp_path: Path, width: int) -> None:
+        file = rewritten(tiny.gguf, tmp_path / "odd.gguf", figures={"feed_forward_length": width})
+        with pytest.raises(ModelFileError, match=f"but its figures ask for .*{width}"):
+            training_copy(file, tmp_path)
+        assert list((tmp_path / "training").iterdir()) == []
+
+    @pytest.mark.parametrize("factors", [np.ones(3), np.zeros(8), np.full(8, np.nan)])
+    def test_frequencies_that_make_no_sense(self, tiny: TinyModel, tmp_path: Path, factors: np.ndarray) -> None:
+        tensors = {"rope_freqs.weight": factors.astype(np.float32)}
+        with pytest.raises(ModelFileError, match="8 positive numbers"):
+            require_trainable(rewritten(tiny.gguf, tmp_path / "odd.gguf", tensors=tensors))
 
 
 class TestWithoutChatTemplate:
