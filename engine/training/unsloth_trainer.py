@@ -9,6 +9,7 @@ Without a GPU it works too, and is slower than PEFT: good for trying out what a 
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import sys
@@ -79,6 +80,11 @@ def unsloth_folder() -> Path:
 def unsloth_installed() -> bool:
     """Whether Unsloth is in its folder or in this environment."""
     return (unsloth_folder() / "unsloth" / "__init__.py").is_file() or importlib.util.find_spec("unsloth") is not None
+
+
+def unsloth_versions() -> dict[str, Json]:
+    """The versions of what is in Unsloth's folder; nothing where Unsloth is elsewhere."""
+    return {item.name: item.version for item in importlib.metadata.distributions(path=[str(unsloth_folder())])}
 
 
 def unsloth_environment() -> dict[str, str]:

@@ -31,6 +31,7 @@ from engine.training.model_card import card_markdown, licence_of
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.samples import sample_questions
 from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
+from engine.training.unsloth_trainer import unsloth_versions
 
 _LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
 
@@ -96,6 +97,7 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     }
     card = _card(spec, about, dataset, data, replace(result, notices=(*notices, *result.notices))) | {
         "strategy": trainer.name,
+        "versions": _versions(trainer.name),
         "parity": parity.to_json(),
         "durations": durations,
         "licence": licence_of(spec.base_gguf),
@@ -158,8 +160,13 @@ def _card(
             "notices": list(result.notices),
         },
         "samples": samples,
-        "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
+
+
+def _versions(strategy: str) -> dict[str, Json]:
+    """The versions of the libraries that had a part in it."""
+    found: dict[str, Json] = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return found | unsloth_versions() if strategy == "unsloth" else found
 
 
 @contextmanager

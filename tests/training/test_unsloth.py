@@ -98,6 +98,7 @@ def test_a_killed_training_goes_on_is_served_as_trained_and_reaches_for_no_netwo
     card = read_artifact(tmp_path / "runs" / spec.id / "output").card
     assert any(str(event.get("text")).startswith("Resumed at step") for event in events)
     assert card["strategy"] == "unsloth"
+    assert {"unsloth", "unsloth_zoo", "torch"} <= set(card["versions"])
     assert card["parity"]["ok"] is True
     assert card["samples"][0]["answers"][0]["question"].startswith("What is item")
     assert not unsloth_processes()
