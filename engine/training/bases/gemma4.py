@@ -20,6 +20,8 @@ def gemma4(base: GgufBase) -> dict[str, Json]:
     """
     kinds = layer_types(base, every=6)
     shared = int(base.number("attention.shared_kv_layers", 0))
+    if not 0 <= shared < base.layers:
+        raise base.refusal(f"{shared} of its layers use the keys of others")
     near_heads, far_heads = _key_heads(base, kinds)
     alternative = any(
         kind == "full_attention" and f"blk.{layer}.attn_v.weight" not in base.tensors
@@ -81,8 +83,14 @@ def _rope(base: GgufBase) -> dict[str, Json]:
     turning = int(np.count_nonzero(factors == 1.0))
     if base.has("rope.scaling.factor") or not (factors[:turning] == 1.0).all() or not (factors[turning:] > 1e20).all():
         raise base.refusal("its positions are scaled by an unknown rule")
-    if base.whole("rope.dimension_count_swa", base.whole("attention.key_length_swa")) != base.whole("attention.key_length_swa"):
-        raise base.refusal("its heads are rotated in part")
+    near_width = base.whole("attention.key_length_swa")
+    widths = {
+        "rope.dimension_count_swa": near_width,
+        "attention.value_length_swa": near_width,
+        "rope.dimension_count": base.head_width,
+    }
+    if any(base.whole(name, width) != width for name, width in widths.items()):
+        raise base.refusal("its heads are not rotated as a whole, or have values of another width")
     far: dict[str, Json] = {
         "rope_type": "proportional",
         "rope_theta": base.number("rope.freq_base", _LOCAL_ROPE_BASE),

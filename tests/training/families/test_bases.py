@@ -213,6 +213,20 @@ class TestDamage:
             training_copy(file, tmp_path)
         assert list((tmp_path / "training").iterdir()) == []
 
+    @pytest.mark.parametrize(
+        "figure",
+        ["attention.shared_kv_layers", "attention.value_length_swa", "rope.dimension_count", "rope.dimension_count_swa"],
+    )
+    def test_figures_of_gemma_4_that_make_no_sense(
+        self, make_tiny: Callable[[str], TinyModel], tmp_path: Path, figure: str
+    ) -> None:
+        source = make_tiny("Gemma 4, small").gguf.read_bytes()
+        key = f"gemma4.{figure}".encode() + (4).to_bytes(4, "little")
+        at = source.index(key) + len(key)
+        (tmp_path / "odd.gguf").write_bytes(source[:at] + (1 << 30).to_bytes(4, "little") + source[at + 4 :])
+        with pytest.raises(ModelFileError, match=r"layers use the keys of others|its heads are not rotated as a whole"):
+            require_trainable(tmp_path / "odd.gguf")
+
     @pytest.mark.parametrize("factors", [np.ones(3), np.zeros(8), np.full(8, np.nan)])
     def test_frequencies_that_make_no_sense(self, tiny: TinyModel, tmp_path: Path, factors: np.ndarray) -> None:
         tensors = {"rope_freqs.weight": factors.astype(np.float32)}
