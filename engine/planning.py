@@ -116,5 +116,5 @@ class Planning(Submission):
                 strategy=strategy,
                 **(data or DataOptions()).model_dump(),
             )
-            # With the lock of fine-tunes: what is measured beside one says nothing.
-            return self._submit("rehearse", request, lock="gpu")
+            # With the lock of fine-tunes: what is measured beside one says nothing. Once: what ran out of memory would again.
+            return self._submit("rehearse", request, lock="gpu", max_attempts=1)

@@ -280,8 +280,8 @@ class Submission(Wiring):
         if self.repositories.adapters.exists(name) or any(waiting):
             raise ConflictError(f"there is an adapter {name!r} already", hint="Choose another name.")
 
-    def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None) -> Job:
-        job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock)
+    def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None, max_attempts: int = 3) -> Job:
+        job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock, max_attempts=max_attempts)
         if self.has("worker"):
             self.worker.notify()
         return job

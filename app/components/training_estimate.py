@@ -107,7 +107,7 @@ def _measuring(wanted: Wanted, plan: TrainingPlan) -> None:
     ):
         _measure(wanted)
         st.rerun()
-    job_cards(("rehearse",), ended=False)
+    job_cards(("rehearse",))
 
 
 def _measure(wanted: Wanted) -> None:

@@ -97,7 +97,7 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         cancel=context.cancel,
     )
     shutil.rmtree(run_dir, ignore_errors=True)
-    return {"base": base.stem, **taken.to_json()}
+    return {"base": base.stem, "measured": taken.to_json()}
 
 
 def _sample(examples: Sequence[TrainingExample]) -> Sequence[TrainingExample]:

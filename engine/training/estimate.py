@@ -32,16 +32,21 @@ FLOAT = 4
 """Bytes of a float32 number."""
 _BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
 """Bytes of a weight by `dtype`; of `auto` the larger, since which it is depends on the machine."""
-_AROUND: dict[Device, int] = {"cpu": 520_000_000, "cuda": 600_000_000}
+_AROUND: dict[Device, int] = {"cpu": 620_000_000, "cuda": 600_000_000}
+_NOT_GIVEN_BACK: dict[Device, float] = {"cpu": 1.25, "cuda": 1.1}
+"""What comes and goes takes more than its size: memory that was freed in pieces is not all of use for the next pass."""
 _ANSWERS_AT_ONCE = 128
 """Answer tokens whose logits are held at once; see `engine.training.answer_loss`."""
 _COPIES_OF_LOGITS = 2
+ANCHOR_TOKENS = 64
+"""Tokens of general text that each pass has besides, where `anchor_weight` is not 0; see `engine.training.anchor`."""
 _FOUR_BITS = 4.127 / 8
 """Bytes of a weight in NF4 with its doubly quantised scales (Dettmers et al. 2023, §3)."""
-_CORE_RATE = 6e10
-"""Operations a second of a core in a training. Measured with the default model on two cores with AVX-512."""
-_PLAIN_CORE_RATE = 3e10
-"""The same without AVX-512."""
+_CORE_RATE = 3e10
+"""Operations a second of a core in a training: 131 tokens/s with the default model on two cores with AVX-512, where other
+programs ran beside."""
+_PLAIN_CORE_RATE = 1.5e10
+"""The same without AVX-512: half of it, which is assumed."""
 _AROUND_S = 20.0
 """Seconds of loading, converting and checking, whatever the model."""
 _PREPARED_IN_A_SECOND = 1e8
@@ -96,22 +101,26 @@ def memory(
     """
     size = _BYTES[config.dtype]
     widest = workload.cut(config.max_sequence_length).heaviest(config)
+    anchor = ANCHOR_TOKENS if config.anchor_weight else 0
+    tokens = widest.tokens + anchor
     lora = shape.lora_parameters(config.rank, config.target_modules) * FLOAT
+    in_a_block = kept_for_a_token(shape, config, widest)
+    of_a_token = shape.layers * in_a_block + _passing(shape, size)
     wanted = Memory(
         weights=_weights(shape, config),
         matrices=2 * lora,
         gradients=lora,
         optimiser=2 * lora,
-        activations=widest.tokens * (shape.layers * kept_for_a_token(shape, config, widest) + _passing(shape, size)),
-        answers=min(widest.answers, _ANSWERS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
+        activations=round(tokens * of_a_token * _NOT_GIVEN_BACK[device]),
+        answers=min(max(widest.answers, anchor), _ANSWERS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
         around=_AROUND[device],
     )
     always_again = strategy == "unsloth" and device == "cuda"
     if not always_again and (free is None or wanted.total <= free):
         return wanted
     # Of each block its input is left, and one block at a time has the rest (Chen et al. 2016).
-    of_a_token = shape.layers * shape.hidden * size + kept_for_a_token(shape, config, widest) + _passing(shape, size)
-    return replace(wanted, activations=widest.tokens * of_a_token, recomputed=True)
+    of_a_token = shape.layers * shape.hidden * size + in_a_block + _passing(shape, size)
+    return replace(wanted, activations=round(tokens * of_a_token * _NOT_GIVEN_BACK[device]), recomputed=True)
 
 
 def seconds(
@@ -129,7 +138,7 @@ def seconds(
     (Kaplan et al. 2020, §2.1, whose other two are for the gradients of weights, which are frozen here); those of the LoRA
     matrices take all six. `twice`: the forward pass is computed again.
     """
-    tokens = workload.tokens(config)
+    tokens = workload.tokens(config) + (workload.passes(config) * ANCHOR_TOKENS if config.anchor_weight else 0)
     answers = workload.examples and sum(item.answer_length for item in workload.items) / len(workload.items)
     taught = answers * workload.example_tokens(config) / max(1.0, workload.mean_length)
     linear = (6 if twice else 4) * shape.linear_parameters

@@ -84,4 +84,5 @@ class GradientStep:
             loss = self._loss(row) / answers
             torch.autograd.backward(loss)
             total += float(loss.detach())
+            del loss  # while it is there, not all memory of its pass is given back, and the next one takes more
         return total

@@ -72,8 +72,15 @@ class Workload:
 
     def tokens(self, config: TrainingConfig) -> int:
         """Tokens that are computed in the whole training, unless it stops early."""
-        seen = min(len(self.items), _LOOKED_AT) or 1
-        an_example = sum(each.tokens for each in self.epoch(config)) / seen
+        return self._in_all(config, sum(each.tokens for each in self.epoch(config)))
+
+    def passes(self, config: TrainingConfig) -> int:
+        """Forward passes of the whole training, unless it stops early."""
+        return self._in_all(config, len(self.epoch(config)))
+
+    def _in_all(self, config: TrainingConfig, seen: int) -> int:
+        """What there is in the whole training of something that the examples looked at have so much of."""
+        an_example = seen / (min(len(self.items), _LOOKED_AT) or 1)
         a_step = an_example * self.examples / max(1, steps_per_epoch(self.examples, config))
         return round(a_step * self.steps(config))
 

@@ -50,7 +50,8 @@ class TestEngine:
         assert work.examples == 18  # a tenth is kept back
         measured = engine.plan_finetune(work, settings=changes, strategy="peft")
         assert measured.rehearsal is not None
-        assert measured.needed == measured.rehearsal.memory == (ended.result or {})["memory"]
+        assert measured.needed == measured.rehearsal.memory
+        assert (ended.result or {})["measured"] == measured.rehearsal.to_json()
         assert measured.fit is Fit.FITS
         assert measured.memory.total == pytest.approx(measured.needed, rel=0.35)
         slower = engine.plan_finetune(work, settings=changes | {"epochs": 100}, strategy="peft")
