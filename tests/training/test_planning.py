@@ -59,6 +59,19 @@ class TestEngine:
         assert (slower.seconds or 0) > (measured.seconds or 0)
         assert engine.plan_finetune(work, settings={"rank": 8}, strategy="peft").rehearsal is None
 
+    @pytest.mark.slow
+    def test_the_formula_is_within_a_fifth_of_what_the_default_model_takes(
+        self, chat_gguf: Path, tmp_path: Path, pairs: Path
+    ) -> None:
+        changes = {"batch_size": 2, "dtype": "float32"}
+        with Engine(Settings(home=tmp_path / "home", models_dir=chat_gguf.parent)) as engine:
+            job = engine.rehearse_finetune(dataset=pairs, settings=changes, strategy="peft")
+            engine.worker.run_one(job.id)
+            plan = engine.plan_finetune(engine.workload(dataset=pairs), settings=changes, strategy="peft")
+        assert plan.rehearsal is not None
+        if plan.device == "cpu":
+            assert plan.memory.total == pytest.approx(plan.rehearsal.memory, rel=0.2)
+
     def test_what_cannot_be_planned_is_refused(self, engine: Engine, pairs: Path, tmp_path: Path) -> None:
         work = engine.workload(dataset=pairs)
         with pytest.raises(InputError):
