@@ -49,6 +49,7 @@ CONTRACT = {
     "finetune": {
         *("--collection", "--dataset", "--name", "--base", "--preset"),
         *("--column", "--holdout", "--paraphrases", "--follow-ups", "--unanswerable", "--preview"),
+        *("--set", "--strategy", "--estimate", "--probe"),
     },
     "chat": {"--model", "--adapter", "--conversation", "--allow-mismatch"},
     "compare": {"--collection", "--adapter", "--allow-mismatch"},
