@@ -44,9 +44,7 @@ def export(
         typer.Option(help="A GGUF adapter, a PEFT archive, or a model with the adapter merged into it."),
     ] = "gguf",
     quantisation: Annotated[str, typer.Option(metavar="Q", help="Format of a merged model, such as Q4_K_M.")] = "Q8_0",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for it; default: exports/ in the home.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for it; default: exports/ in the home.")] = None,
     to_models: Annotated[bool, typer.Option("--to-models", help="Put a merged model into the models folder.")] = False,
 ) -> None:
     """Write an adapter for other programs, with its card and, for GGUF files, a Modelfile for Ollama."""
