@@ -268,7 +268,7 @@ def test_the_default_model_merged_with_an_adapter(chat_gguf: Path, tmp_path: Pat
         for name, shape in (("attn_q", (576, 576)), ("ffn_down", (576, 1536))):
             tensor = f"blk.{block}.{name}.weight"
             writer.add_tensor(f"{tensor}.lora_a", rng.normal(0, 0.02, (4, shape[1])).astype(np.float32))
-            writer.add_tensor(f"{tensor}.lora_b", rng.normal(0, 0.2, (shape[0], 4)).astype(np.float32))
+            writer.add_tensor(f"{tensor}.lora_b", rng.normal(0, 0.5, (shape[0], 4)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
