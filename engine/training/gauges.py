@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import threading
 import time
 
 import psutil
 
 from engine.domain import Json
+from engine.machine import peak_memory
 
 ASK_EVERY_S = 10.0
 """How often nvidia-smi is asked: it takes up to half a second, and temperatures change slowly."""
@@ -31,7 +31,7 @@ class Gauges:
     def read(self) -> dict[str, Json]:
         """Memory in bytes, now and at most so far; of the GPU what PyTorch's tensors take, and its temperature in °C."""
         now = self._process.memory_info().rss
-        row: dict[str, Json] = {"memory": now, "memory_peak": max(now, _peak_memory())}
+        row: dict[str, Json] = {"memory": now, "memory_peak": max(now, peak_memory())}
         if self._cuda:
             import torch
 
@@ -80,13 +80,3 @@ def _gpu_uuid() -> str:
 
     uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
     return "0" if uuid is None else f"GPU-{uuid}"
-
-
-def _peak_memory() -> int:
-    """Most bytes of memory that this process has held."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)

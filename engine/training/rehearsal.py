@@ -19,6 +19,7 @@ from typing import cast
 from engine.child_process import claim_stdout, end_with_parent
 from engine.domain import Json
 from engine.errors import NexusError, StorageError, TrainingError
+from engine.machine import peak_memory
 from engine.training.base_model import training_copy
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
@@ -183,13 +184,11 @@ def _forget_peak() -> None:
 def _peak_memory() -> int:
     """Most bytes that this process, or one that it started and that has ended, has held."""
     if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
+        return peak_memory()
     import resource
 
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(peak_memory(), ended if sys.platform == "darwin" else ended * 1024)
 
 
 def main(arguments: list[str]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import statistics
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import cast
 
 from engine.config import PROJECT_ROOT
 from engine.domain import Json
+from engine.machine import peak_memory
 from engine.training.config import TrainingConfig
 from engine.training.data import examples_from_pairs
 from engine.training.encoding import ChatEncoder, EncodedExample, open_encoder
@@ -125,7 +125,7 @@ def figures(tokens_per_s: Sequence[float], losses: Sequence[float]) -> dict[str,
     return {
         "tokens_per_s": statistics.median(tokens_per_s[WARM_UP:]),
         "losses": cast(Json, list(losses)),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_memory() / (1 << 20),
     }
 
 
