@@ -20,11 +20,12 @@ demo: setup ## Run the main job on a sample document, without the app
 test: setup lint ## Set up, check, and run the whole test suite
 	@$(BIN)/python -m pytest -q --durations=15
 
-lint: ## Check style, types and the direction of imports
+lint: ## Check style, types, the direction of imports and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile.cuda
 
 format: ## Format the code
 	@$(BIN)/ruff check --fix .

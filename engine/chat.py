@@ -18,6 +18,7 @@ from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 from engine.llm.trimming import fit
 from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest
+from engine.training.offering import Offering, mismatch
 
 ANSWER_TOKENS = 512
 """Longest answer of a chat turn, in tokens."""
@@ -47,8 +48,10 @@ class Chat:
         model: Callable[[str | None], ChatModel],
         *,
         timeout_s: float,
+        offering: Offering | None = None,
     ) -> None:
-        """Make a chat. `model` gives the model of a name, and the default one for None."""
+        """Make a chat. `model` gives the model of a name, and the default one for None; `offering` says who may answer."""
+        self._offering = offering or Offering()
         self._conversations = conversations
         self._adapters = adapters
         self._model = model
@@ -62,7 +65,8 @@ class Chat:
 
         Raises:
             NotFoundError: no such conversation or adapter.
-            ConflictError: the adapter was trained on another base.
+            ConflictError: the adapter was trained on another base, or differs from what was trained.
+            AdapterError: its base has changed.
             NexusError: the model failed, and the default one as well.
         """
         params, model, warning = self._route(request, cancel)
@@ -85,6 +89,8 @@ class Chat:
     @traced("chat.route", capture_input=False, capture_output=False)
     def _route(self, request: ChatRequest, cancel: CancelToken | None) -> tuple[GenerationParams, ChatModel, str | None]:
         adapter = None if request.adapter is None else self._adapters.by_name(request.adapter)
+        if adapter is not None:
+            self._offering.require(adapter, allow_mismatch=request.allow_mismatch)
         wanted = request.model or (adapter.base_model if adapter else None)
         try:
             model = self._model(wanted)
@@ -154,14 +160,6 @@ class Chat:
         details.pop("text", None)
         details = {name: value for name, value in details.items() if value or name not in ("reasoning", "logprobs")}
         self._conversations.append(conversation, Message("assistant", text), details)
-
-
-def mismatch(adapter: Adapter) -> str | None:
-    """A warning when the served adapter did not answer as the trained one did; None when it did."""
-    parity = adapter.card.get("parity")
-    if not isinstance(parity, dict) or parity.get("ok") is not False:
-        return None
-    return f"The adapter {adapter.name} does not answer here exactly as it was trained; fine-tune it again."
 
 
 def _fitting(messages: Sequence[Message], model: ChatModel, params: GenerationParams) -> Iterator[Delta]:

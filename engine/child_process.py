@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Callable
 from typing import TextIO
 
 from engine.config import PROJECT_ROOT
@@ -39,12 +40,19 @@ def claim_stdout() -> TextIO:
     return results
 
 
-def end_with_parent() -> None:
-    """From now on, end at once when standard input ends: a pipe that the parent never writes to, so that it is gone."""
-    threading.Thread(target=_wait_for_end, daemon=True).start()
+def end_with_parent(hear: Callable[[bytes], None] = lambda line: None) -> None:
+    """From now on, end at once when standard input ends: a pipe that the parent holds, so that it is gone.
+
+    Args:
+        hear: given each line that the parent writes, on a thread of its own.
+    """
+    threading.Thread(target=_listen, args=(hear,), daemon=True).start()
 
 
-def _wait_for_end() -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
+def _listen(hear: Callable[[bytes], None]) -> None:
+    rest = b""
+    while read := os.read(sys.stdin.fileno(), 1024):
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            hear(line)
     os._exit(ORPHANED)

@@ -5,7 +5,6 @@ Long work is submitted as a job and done by the worker of any process that has t
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from engine import requests
+from engine.adapters import AdapterFiles
 from engine.cancellation import CancelToken
-from engine.chat import REPEAT_PENALTY, mismatch
+from engine.chat import REPEAT_PENALTY
 from engine.domain import (
     Adapter,
     AgentConfig,
@@ -26,13 +26,14 @@ from engine.domain import (
     FaqStatus,
     Lead,
 )
-from engine.errors import ConflictError, NexusError
+from engine.errors import NexusError
 from engine.llm.base import GenerationParams
 from engine.model_files import ModelFiles
 from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
+from engine.planning import Planning
 from engine.requests import checked
-from engine.submission import Submission
+from engine.training.offering import mismatch
 
 if TYPE_CHECKING:
     from engine.agents import AgentDelta
@@ -45,7 +46,7 @@ ANSWER_TOKENS = 256
 """Longest answer of each side of a comparison, in tokens."""
 
 
-class Engine(Submission, ModelFiles):
+class Engine(AdapterFiles, Planning, ModelFiles):
     """Everything that AI Nexus does, over one home folder."""
 
     # --- collections and review ----------------------------------------------------------------------------------------
@@ -98,9 +99,20 @@ class Engine(Submission, ModelFiles):
         adapter: str | None = None,
         conversation: str | None = None,
         cancel: CancelToken | None = None,
+        allow_mismatch: bool = False,
     ) -> Iterator[ChatDelta]:
-        """Answer a chat message, piece by piece; see `engine.chat.Chat.stream`."""
-        request = checked(requests.ChatRequest, message=message, model=model, adapter=adapter, conversation=conversation)
+        """Answer a chat message, piece by piece; see `engine.chat.Chat.stream`.
+
+        With `allow_mismatch`, also by an adapter that does not answer as it was trained.
+        """
+        request = checked(
+            requests.ChatRequest,
+            message=message,
+            model=model,
+            adapter=adapter,
+            conversation=conversation,
+            allow_mismatch=allow_mismatch,
+        )
         with self._counting_failures("finetuned" if adapter else "base", model):
             for delta in self.chats.stream(request, cancel=cancel):
                 if delta.completion is not None:
@@ -117,6 +129,7 @@ class Engine(Submission, ModelFiles):
         adapter: str | None = None,
         cancel: CancelToken | None = None,
         keep: bool = True,
+        allow_mismatch: bool = False,
     ) -> Iterator[AnswerDelta]:
         """Answer a question from a collection, piece by piece, with citations; with `keep`, both are stored (`asked`).
 
@@ -127,7 +140,14 @@ class Engine(Submission, ModelFiles):
             NotFoundError: no such collection, model or adapter.
         """
         with span("ask.validate"):
-            request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
+            request = checked(
+                requests.AskRequest,
+                question=question,
+                collection=collection,
+                model=model,
+                adapter=adapter,
+                allow_mismatch=allow_mismatch,
+            )
             name, tuned = self._responder(request)
             target = self.collection(request.collection)
         with self._counting_failures("rag", name):
@@ -150,7 +170,13 @@ class Engine(Submission, ModelFiles):
                 yield replace(delta, answer=answer)
 
     def compare(
-        self, question: str, collection: str, adapter: str | None = None, *, model: str | None = None
+        self,
+        question: str,
+        collection: str,
+        adapter: str | None = None,
+        *,
+        model: str | None = None,
+        allow_mismatch: bool = False,
     ) -> Iterator[CompareEvent]:
         """Ask base, fine-tuned and RAG the same question at once; see `engine.compare.compare`.
 
@@ -160,7 +186,14 @@ class Engine(Submission, ModelFiles):
         """
         from engine.compare import compare, model_target
 
-        request = checked(requests.AskRequest, question=question, collection=collection, model=model, adapter=adapter)
+        request = checked(
+            requests.AskRequest,
+            question=question,
+            collection=collection,
+            model=model,
+            adapter=adapter,
+            allow_mismatch=allow_mismatch,
+        )
         self.collection(request.collection)
         name, tuned = self._responder(request)
         base = self.model(name)
@@ -216,40 +249,7 @@ class Engine(Submission, ModelFiles):
         self.metrics.generation(answer.model, target, outcome, usage=answer.usage, first_token_s=first)
         self.metrics.answered(target, answer.timings.total_s)
 
-    def _responder(self, request: requests.AskRequest | requests.AgentRequest) -> tuple[str | None, Adapter | None]:
-        """The model and the adapter that are to answer. An adapter brings its base along.
-
-        Raises:
-            NotFoundError: no such model or adapter.
-            ConflictError: the adapter belongs to another base.
-        """
-        if request.adapter is None:
-            return request.model, None
-        tuned = self.repositories.adapters.by_name(request.adapter)
-        if request.model is not None and self.model(request.model).name != tuned.base_model:
-            raise ConflictError(
-                f"the adapter {tuned.name!r} belongs to {tuned.base_model}, not to {request.model}",
-                hint="Leave the model out: the adapter brings its own.",
-            )
-        return tuned.base_model, tuned
-
-    # --- adapters and agents -------------------------------------------------------------------------------------------
-
-    def delete_adapter(self, name: str) -> None:
-        """Remove an adapter and its files.
-
-        Raises:
-            NotFoundError: there is no such adapter.
-            ConflictError: an agent answers with it.
-        """
-        adapter = self.repositories.adapters.by_name(name)
-        users = [agent.name for agent in self.repositories.agents.list() if agent.adapter == name]
-        if users:
-            raise ConflictError(f"the agent {users[0]!r} answers with the adapter {name!r}", hint="Delete that agent first.")
-        self.repositories.adapters.delete(name)
-        folder = adapter.path.parent
-        if folder.resolve().parent == self.settings.adapters_dir.resolve():
-            shutil.rmtree(folder, ignore_errors=True)
+    # --- agents --------------------------------------------------------------------------------------------------------
 
     def create_agent(
         self,
@@ -260,6 +260,7 @@ class Engine(Submission, ModelFiles):
         fields: Sequence[str] = requests.DEFAULT_FIELDS,
         model: str | None = None,
         adapter: str | None = None,
+        allow_mismatch: bool = False,
     ) -> AgentConfig:
         """Create an agent and ingest its FAQs; nothing is left behind when that fails.
 
@@ -277,6 +278,7 @@ class Engine(Submission, ModelFiles):
             fields=tuple(fields),
             model=model,
             adapter=adapter,
+            allow_mismatch=allow_mismatch,
         )
         base, _ = self._responder(request)
         return self.agents.create(request.model_copy(update={"model": base}))

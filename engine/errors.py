@@ -17,6 +17,7 @@
     ├── BudgetError              a request could cost more than is left of the month's budget
     ├── GenerationTimeout        an answer did not come in time
     ├── CancelledError           someone asked for it to stop
+    │   └── JobPaused            … for now; it can go on where it was
     ├── EmbeddingError           text could not be embedded
     ├── VectorStoreError         a vector collection is damaged or does not match its embedder
     ├── TrainingError            a fine-tune failed
@@ -153,6 +154,12 @@ class CancelledError(NexusError):
     """Someone asked for the work to stop."""
 
     code = "cancelled"
+
+
+class JobPaused(CancelledError):
+    """Someone asked for a pause: everything is kept, and it can go on where it was."""
+
+    code = "paused"
 
 
 class EmbeddingError(NexusError):

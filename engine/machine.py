@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -142,11 +143,32 @@ def _cpu() -> tuple[str, tuple[str, ...]]:
     return fields.get("model name") or platform.machine(), tuple(flag for flag in CPU_FLAGS if flag in present)
 
 
+def cpu_flags() -> tuple[str, ...]:
+    """Which of `CPU_FLAGS` this processor has."""
+    return _cpu()[1]
+
+
 def memory_available() -> int:
     """Bytes that this process can still take without anything being swapped out or killed."""
     free: int = psutil.virtual_memory().available
     limited = memory_limit()
     return free if limited is None else min(free, limited.available)
+
+
+def peak_memory() -> int:
+    """Most bytes of memory that this process has held.
+
+    On Linux from `/proc/self/status`: what `getrusage` gives begins with what the process that started this one held then
+    (getrusage(2): `ru_maxrss` is kept over `execve`).
+    """
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(status.read_text("ascii", "replace").split("VmHWM:")[1].split()[0]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def _memory_total() -> int:

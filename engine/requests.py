@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal, ParamSpec, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from engine.errors import InputError
 
@@ -65,7 +65,22 @@ class ExtractionRequest(ExtractionOptions):
     files: tuple[StagedFile, ...] = Field(min_length=1)
 
 
-class FinetuneRequest(_Request):
+ColumnRole = Literal["question", "answer", "system", "context", "group"]
+"""What a column of a dataset file can be; see `engine.training.columns`."""
+
+
+class DataOptions(_Request):
+    """What a fine-tune makes of the pairs of a collection, or of the rows of a file."""
+
+    columns: dict[ColumnRole, Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]] = {}
+    """Of a file: which column is what; the others are found by common names."""
+    holdout: float = Field(0.1, ge=0.0, le=0.5, description="Share that is kept for evaluation, whole passages.")
+    paraphrases: int = Field(0, ge=0, le=5, description="Other wordings of each question at most.")
+    follow_ups: float = Field(0.0, ge=0.0, le=1.0, description="Share that is also asked after another pair.")
+    unanswerable: float = Field(0.0, ge=0.0, le=0.5, description="Questions without an answer, as a share of the pairs.")
+
+
+class FinetuneRequest(DataOptions):
     """Fine-tune a model on the pairs of a collection or on a dataset file."""
 
     name: Name
@@ -73,13 +88,21 @@ class FinetuneRequest(_Request):
     dataset: StagedFile | None = None
     base: str | None = None
     preset: Literal["quick", "balanced", "thorough"] = "quick"
-    holdout: float = Field(0.1, ge=0.0, le=0.5, description="Share of the collection's pairs that is kept for evaluation.")
+    settings: dict[str, JsonValue] = {}
+    """Changes over the preset, by their names on `TrainingConfig`."""
+    strategy: Literal["auto", "peft", "unsloth"] = "auto"
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.collection is None) == (self.dataset is None):
             raise ValueError("give either a collection or a dataset file")
         return self
+
+
+class RehearsalRequest(FinetuneRequest):
+    """Take three steps of a fine-tune, to see what they take."""
+
+    name: Name = "rehearsal"
 
 
 class EvaluationRequest(_Request):
@@ -123,12 +146,45 @@ class AddModelRequest(_Request):
     path: str
 
 
+class ExportAdapterRequest(_Request):
+    """Write an adapter as files for other programs into the folder `out`, or a merged model into the models folder."""
+
+    name: str
+    form: Literal["gguf", "peft", "merged"] = "gguf"
+    quantisation: str = "Q8_0"
+    out: str
+    to_models: bool = False
+
+    @model_validator(mode="after")
+    def _only_models(self) -> Self:
+        if self.to_models and self.form != "merged":
+            raise ValueError("only a merged model can be put into the models folder")
+        return self
+
+
+class ImportAdapterRequest(_Request):
+    """Take in an adapter that was made elsewhere: the path of a folder, archive or file, or an upload."""
+
+    name: Name
+    base: str | None = None
+    path: str | None = None
+    upload: StagedFile | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.upload is None):
+            raise ValueError("give either a path or an upload")
+        return self
+
+
 class ChatRequest(_Request):
     """A message to a model."""
 
     message: Text
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
+    """Also with an adapter that does not answer as it was trained."""
     conversation: str | None = None
 
 
@@ -139,6 +195,7 @@ class AskRequest(_Request):
     collection: Name
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
 
 
 class AgentRequest(_Request):
@@ -152,6 +209,7 @@ class AgentRequest(_Request):
     )
     model: str | None = None
     adapter: str | None = None
+    allow_mismatch: bool = False
 
 
 def checked(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

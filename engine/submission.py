@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pydantic import BaseModel
 
 from engine import requests
-from engine.domain import Job, JobState
+from engine.domain import Job, JobState, Json
 from engine.errors import ConflictError, NexusError
 from engine.model_registry.describe import plain_name
-from engine.requests import StagedFile, checked
+from engine.requests import DataOptions, StagedFile, checked
+from engine.training.settings import preset_with
 from engine.wiring import Wiring
 
+if TYPE_CHECKING:
+    from engine.training.preview import DatasetPreview
+
 Preset = Literal["quick", "balanced", "thorough"]
+Strategy = Literal["auto", "peft", "unsloth"]
 
 LOOK_EVERY_S = 0.2
 """How often somebody who watches a job looks at its row."""
@@ -89,17 +94,21 @@ class Submission(Wiring):
         dataset: Path | None = None,
         base: str | None = None,
         preset: Preset = "quick",
-        holdout: float = 0.1,
+        settings: Mapping[str, Json] | None = None,
+        strategy: Strategy = "auto",
+        data: DataOptions | None = None,
     ) -> Job:
         """Submit a job that fine-tunes a LoRA adapter on a collection's pairs or on a dataset file.
 
         Args:
             name: the adapter's name; must be free.
             collection: train on its approved pairs.
-            dataset: train on this JSONL or CSV file instead.
+            dataset: train on this JSON or CSV file instead.
             base: base model; None: the default one.
             preset: how long and thoroughly to train.
-            holdout: share of a collection's pairs that is kept for evaluation.
+            settings: changes over the preset, by their names on `TrainingConfig`.
+            strategy: what trains; `auto` chooses by the hardware.
+            data: what is made of the pairs or rows; None: they are learnt as they stand, and a tenth is kept back.
 
         Raises:
             InputError: a value is not allowed.
@@ -107,6 +116,7 @@ class Submission(Wiring):
             NotFoundError: no such collection or model.
         """
         self._known_model(base)
+        preset_with(preset, settings or {})
         self._require_free_adapter_name(name.strip())
         if collection is not None and self.repositories.collections.by_name(collection).faq_count == 0:
             raise ConflictError(f"the collection {collection!r} has no FAQ pairs", hint="Extract some first.")
@@ -118,9 +128,40 @@ class Submission(Wiring):
                 dataset=staged,
                 base=base,
                 preset=preset,
-                holdout=holdout,
+                settings=dict(settings or {}),
+                strategy=strategy,
+                **(data or DataOptions()).model_dump(),
             )
             return self._submit("finetune", request, lock="gpu")
+
+    def preview_finetune(
+        self,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        data: DataOptions | None = None,
+        shown: int = 5,
+    ) -> DatasetPreview:
+        """What `finetune` would learn, as the base will see it; nothing is submitted or stored.
+
+        Args:
+            collection, dataset, base, preset, settings, data: as for `finetune`.
+            shown: how many examples to show.
+
+        Raises:
+            InputError: a value is not allowed, or the file makes no sense.
+            ConflictError: the collection has no pairs.
+            NotFoundError: no such collection or model.
+            ModelError: the base has no usable vocabulary or template.
+        """
+        from engine.handlers.finetuning_data import preview_data
+
+        model = self.registry.path(base or self.settings.default_model)
+        config = preset_with(preset, settings or {})
+        return preview_data(self, data or DataOptions(), collection, dataset, model, config, shown)
 
     def evaluate(
         self,
@@ -239,8 +280,8 @@ class Submission(Wiring):
         if self.repositories.adapters.exists(name) or any(waiting):
             raise ConflictError(f"there is an adapter {name!r} already", hint="Choose another name.")
 
-    def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None) -> Job:
-        job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock)
+    def _submit(self, kind: str, request: BaseModel, *, lock: str | None = None, max_attempts: int = 3) -> Job:
+        job = self.jobs.submit(kind, request.model_dump(mode="json"), lock=lock, max_attempts=max_attempts)
         if self.has("worker"):
             self.worker.notify()
         return job

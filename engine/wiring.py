@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from engine.model_registry.registry import ModelRegistry
     from engine.observability.traces import TraceLog
     from engine.rag import RagPipeline
+    from engine.training.offering import Offering
 
 
 T = TypeVar("T")
@@ -190,6 +191,13 @@ class Wiring:
         return self.models.get(wanted if "/" in wanted else self.registry.info(wanted).name)
 
     @part
+    def offering(self) -> Offering:
+        """Which adapters may answer."""
+        from engine.training.offering import Offering
+
+        return Offering(self.registry.sha256)
+
+    @part
     def embedder(self) -> Embedder:
         """The sentence encoder."""
         from engine.embedding.registry import create_embedder
@@ -235,7 +243,11 @@ class Wiring:
         from engine.chat import Chat
 
         return Chat(
-            self.repositories.conversations, self.repositories.adapters, self.model, timeout_s=self.settings.answer_timeout_s
+            self.repositories.conversations,
+            self.repositories.adapters,
+            self.model,
+            timeout_s=self.settings.answer_timeout_s,
+            offering=self.offering,
         )
 
     @part
@@ -251,7 +263,13 @@ class Wiring:
         from engine.agents import AgentLibrary
 
         return AgentLibrary(
-            self.repositories, self.index, self.rag, self.model, self.settings, lead_stored=self.metrics.lead_stored
+            self.repositories,
+            self.index,
+            self.rag,
+            self.model,
+            self.settings,
+            lead_stored=self.metrics.lead_stored,
+            offering=self.offering,
         )
 
     @part

@@ -7,6 +7,7 @@ proxy, certificates) from your own pip configuration.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,12 @@ OLDEST_PYTHON = (3, 11)
 DISK_GB = 6
 """Free space that a first set-up wants: about 3 GB stay, the rest is for downloads and the build of llama.cpp."""
 HEARTBEAT_S = 30
+
+UNSLOTH = VENV / "unsloth"
+"""Unsloth's own folder: on the path of the process that trains with it, and of no other (`engine.training.unsloth_trainer`).
+
+In the environment itself it would slow all others down: PEFT imports bitsandbytes wherever it finds it, which takes 1.3 s.
+"""
 
 
 class SetupError(Exception):
@@ -59,13 +66,14 @@ class Step:
         return self.stamp.is_file() and self.stamp.read_text() == self.digest
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Do what is missing. Returns the exit code."""
+    options = parse(arguments)
     # One set-up at a time: `make app` and `make test` may be started together.
     with Path(__file__).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            set_up()
+            set_up(options.cuda or has_cuda(), development=not options.no_dev)
         except SetupError as exc:
             print(f"\nSet-up stopped: {exc}\nRun `make setup` again to go on from here.", file=sys.stderr)
             return 1
@@ -75,17 +83,24 @@ def main() -> int:
     return 0
 
 
-def set_up() -> None:
-    """Run all steps that are due.
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of the command line; ends the program where they make no sense."""
+    parser = argparse.ArgumentParser(description="Set AI Nexus up in .venv, with the default models in models/.")
+    parser.add_argument("--cuda", action="store_true", help="for an NVIDIA GPU, although none is seen: for container images")
+    parser.add_argument("--no-dev", action="store_true", help="leave out what only `make test` and `make lint` need")
+    return parser.parse_args(arguments)
+
+
+def set_up(cuda: bool, *, development: bool) -> None:
+    """Run all steps that are due; `cuda`: for an NVIDIA GPU, `development`: with what tests and checks need.
 
     Raises:
         SetupError: one cannot be done.
     """
     check_python()
     begun = time.monotonic()
-    cuda = has_cuda()
     ensure_venv()
-    due = [step for step in steps(cuda) if not step.done]
+    due = [step for step in steps(cuda, development=development) if not step.done]
     if due:
         check_machine()
         print(f"Setting up in {VENV}" + (" with CUDA" if cuda else "") + f"; the log is {log_file()}")
@@ -101,16 +116,18 @@ def set_up() -> None:
         print(f"Set up in {time.monotonic() - begun:.0f} s.")
 
 
-def steps(cuda: bool) -> list[Step]:
+def steps(cuda: bool, *, development: bool = True) -> list[Step]:
     """All steps, in order."""
     torch, llama = pinned("torch"), pinned("llama_cpp_python")
-    extras = "dev,cuda" if cuda else "dev"
-    project = (ROOT / "pyproject.toml").read_text() + CONSTRAINTS.read_text() + extras
+    unsloth = [pinned(name) for name in (*extra("unsloth"), *(extra("cuda") if cuda else ()))]
+    itself = f"{ROOT}[dev]" if development else str(ROOT)
+    project = (ROOT / "pyproject.toml").read_text() + CONSTRAINTS.read_text() + itself
     return [
         # First and alone, so that no other package brings a PyTorch of its own choice.
         Step("torch", f"{torch} (200 MB, or 3 GB with CUDA)", torch, lambda: pip("install", torch)),
         Step("llama.cpp", f"{llama}, built from source (about 6 minutes on two cores)", f"{llama} {cuda}", build_llama(cuda)),
-        Step("packages", "everything else", project, lambda: pip("install", *constrained(), "--editable", f"{ROOT}[{extras}]")),
+        Step("packages", "everything else", project, lambda: pip("install", *constrained(), "--editable", itself)),
+        Step("unsloth", "Unsloth, apart from the others (75 MB)", " ".join(unsloth), lambda: install_unsloth(unsloth)),
     ]
 
 
@@ -126,6 +143,16 @@ def build_llama(cuda: bool) -> Callable[[], None]:
         pip("install", *constrained(), package)
 
     return build
+
+
+def install_unsloth(packages: Sequence[str]) -> None:
+    """Install Unsloth into its folder.
+
+    Without dependencies: what it needs of them is in the environment already, and what it asks for besides is another PyTorch,
+    300 MB for pictures and kernels that are not used here, and a newer `certifi`, for downloads that are never made.
+    """
+    shutil.rmtree(UNSLOTH, ignore_errors=True)
+    pip("install", "--no-deps", "--target", str(UNSLOTH), *packages)
 
 
 def install_models() -> None:
@@ -204,6 +231,14 @@ def pinned(package: str) -> str:
     raise SetupError(f"{CONSTRAINTS.name} does not name {package}")
 
 
+def extra(name: str) -> list[str]:
+    """The packages of one of the project's extras."""
+    import tomllib  # not in Pythons that `check_python` refuses
+
+    packages: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][name]
+    return packages
+
+
 def constrained() -> tuple[str, ...]:
     """pip's arguments that hold all versions."""
     return ("--constraint", str(CONSTRAINTS))
@@ -250,4 +285,4 @@ def log_file() -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
 LONGEST = 60
 """A longer licence field is the licence's text, not its name."""
 
@@ -21,6 +22,8 @@ READ_FROM_THE_FILES = {
     "pymupdf4llm": "an empty package, part of pymupdf",
     "pymupdf-layout": "an empty package, part of pymupdf",
     "python-dateutil": "Apache-2.0 or BSD-3-Clause",
+    "unsloth": "Apache-2.0, some files AGPL-3.0-only",
+    "unsloth-zoo": "LGPL-3.0-or-later, some files AGPL-3.0-or-later",
 }
 """Licences of packages whose metadata does not say it in a line."""
 
@@ -30,19 +33,21 @@ INTRODUCTION = """\
 AI Nexus itself is licensed under AGPL-3.0-or-later (see LICENSE). It installs the packages below, each under its own
 licence, as the package's metadata states it. `make freeze` writes this file.
 """
+APART = VENV / "unsloth"
+"""Unsloth's own folder, which `scripts/setup.py` makes."""
 CUDA = """
-## Only with an NVIDIA GPU
-
-Not installed by default: `make setup` adds them, with what they need, where it finds a GPU and the CUDA toolkit (the extra
-`cuda`). Their versions are not pinned here.
+## In Unsloth's folder, only with an NVIDIA GPU
 
 | Package | Licence |
 |---|---|
-| unsloth | Apache-2.0 |
-| bitsandbytes | MIT |
+| datasets | Apache-2.0 |
+| dill | BSD-3-Clause |
+| multiprocess | BSD-3-Clause |
 | trl | Apache-2.0 |
+| xformers | BSD-3-Clause |
+| xxhash | BSD-2-Clause |
 """
-"""What the extra `cuda` adds. It is written by hand, because nothing of it is installed where this runs."""
+"""It is written by hand, because nothing of it is installed where this runs. PyTorch with CUDA brings NVIDIA's libraries."""
 MODELS = """
 ## Default models
 
@@ -65,6 +70,8 @@ def main() -> None:
     text += section("Needed by those", (item for name, item in running.items() if name not in named))
     text += section("Only for development", (item for name, item in closure(development).items() if name not in running))
     path = ROOT / "THIRD_PARTY.md"
+    apart = sorted(distributions(path=[str(APART)]), key=lambda item: item.name)
+    text += section("In a folder of their own, for the training strategy unsloth", apart)
     path.write_text(text + CUDA + MODELS)
     print(f"{path} written")
 

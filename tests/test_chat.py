@@ -211,10 +211,20 @@ def test_reasoning_that_left_no_room_for_an_answer_is_explained(repositories: Re
 
 
 def test_an_adapter_that_is_served_otherwise_than_trained_says_so(repositories: Repositories, tmp_path: Path) -> None:
-    card = {"parity": {"ok": False, "top1_agreement": 0.5}}
-    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now(), card=card))
-    _, completion = whole(make_chat(repositories, FakeChatModel(name="tiny")).stream(ChatRequest(message="Hi", adapter="shop")))
+    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now(), status="mismatch"))
+    chat = make_chat(repositories, FakeChatModel(name="tiny"))
+    _, completion = whole(chat.stream(ChatRequest(message="Hi", adapter="shop", allow_mismatch=True)))
+    assert completion.adapter == "shop"
     assert "fine-tune it again" in completion.notice
+
+
+def test_an_adapter_that_is_served_otherwise_than_trained_answers_only_when_asked_for(
+    repositories: Repositories, tmp_path: Path
+) -> None:
+    repositories.adapters.add(Adapter(new_id(), "shop", "tiny", tmp_path / "a.gguf", utc_now(), status="mismatch"))
+    with pytest.raises(ConflictError, match="as it was trained"):
+        list(make_chat(repositories, FakeChatModel(name="tiny")).stream(ChatRequest(message="Hi", adapter="shop")))
+    assert list(repositories.conversations.list("chat")) == []
 
 
 def test_a_talk_with_an_agent_is_no_chat(repositories: Repositories) -> None:

@@ -25,6 +25,14 @@ def program(folder: Path, script: str) -> None:
     path.chmod(0o755)
 
 
+def test_the_peak_of_memory_is_that_of_the_process_and_not_of_its_parent() -> None:
+    held = b"x" * (400 << 20)
+    code = "from engine.machine import peak_memory; print(peak_memory())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
+    assert 10 << 20 < int(child.stdout) < len(held)
+    assert machine.peak_memory() > len(held)
+
+
 def test_this_machine_is_described(tmp_path: Path) -> None:
     found = inspect_hardware(tmp_path / "not" / "there" / "yet")
     assert found.cpu

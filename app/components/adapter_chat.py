@@ -62,7 +62,11 @@ def _answer(message: str, responder: Responder) -> None:
     bubble("user", message)
     with st.chat_message("assistant", avatar=MODEL):
         pieces = shared_engine().chat(
-            message, model=responder.model, adapter=responder.adapter, conversation=state.conversation
+            message,
+            model=responder.model,
+            adapter=responder.adapter,
+            conversation=state.conversation,
+            allow_mismatch=True,  # the picker offers such an adapter only to a person who asked for it
         )
         last = stream_text(with_reasoning(pieces), f"{plain(responder.title)} is thinking…")
         if last is None:

@@ -73,7 +73,7 @@ def _compare(question: str, collection: str, adapter: str | None, model: str | N
         column.markdown(f"**{TITLES[target]}**")
         sides[target] = _Side(column.empty())
         sides[target].place.caption("Waiting…")
-    for event in shared_engine().compare(question, collection, adapter, model=model):
+    for event in shared_engine().compare(question, collection, adapter, model=model, allow_mismatch=True):
         if event.target in sides:
             _show(event, sides[event.target], columns[event.target])
 

@@ -11,8 +11,8 @@ import streamlit as st
 from app.components.boundary import guarded, show_stored_error
 from app.components.text import ago, duration, plain, shortened, string
 from app.resources import shared_engine
-from engine.domain import Job, JobState, utc_now
-from engine.jobs.queue import RESUMABLE
+from engine.domain import CONTROLLABLE, Job, JobState, JobWish, utc_now
+from engine.jobs.wishes import RESUMABLE
 
 Colour = Literal["gray", "blue", "green", "red", "orange"]
 
@@ -20,9 +20,12 @@ TITLES = {
     "extract": "Extract FAQ pairs",
     "ingest": "Index",
     "finetune": "Fine-tune",
+    "rehearse": "Measure a fine-tune",
     "evaluate": "Evaluate",
     "optimise": "Speed up",
     "add-model": "Add a model",
+    "export-adapter": "Export the adapter",
+    "import-adapter": "Import an adapter",
 }
 COLOURS: dict[JobState, Colour] = {
     JobState.QUEUED: "gray",
@@ -31,6 +34,7 @@ COLOURS: dict[JobState, Colour] = {
     JobState.FAILED: "red",
     JobState.ABORTED: "orange",
     JobState.CANCELLED: "orange",
+    JobState.PAUSED: "gray",
 }
 POLL_S = 1.0
 SHOWN_FOR = timedelta(minutes=15)
@@ -46,6 +50,11 @@ Details = Callable[[Job], None]
 def is_active(job: Job) -> bool:
     """Whether the job waits or runs."""
     return not job.state.ended
+
+
+def is_unfinished(job: Job) -> bool:
+    """Whether there is more to do: the job waits, runs, or is paused."""
+    return is_active(job) or job.state is JobState.PAUSED
 
 
 def is_working(kinds: Iterable[str]) -> bool:
@@ -81,7 +90,7 @@ def job_cards(
 def _shown(kinds: Iterable[str]) -> list[Job]:
     since = utc_now() - SHOWN_FOR
     jobs = [job for kind in kinds for job in shared_engine().jobs.list(kind, limit=50)]
-    recent = [job for job in jobs if is_active(job) or (job.finished_at is not None and job.finished_at > since)]
+    recent = [job for job in jobs if is_unfinished(job) or (job.finished_at is not None and job.finished_at > since)]
     recent.sort(key=lambda job: job.created_at, reverse=True)
     active = sorted((job for job in recent if is_active(job)), key=_turn)
     ended = [job for job in recent if not is_active(job)]
@@ -161,6 +170,8 @@ def _outcome(job: Job) -> str:
 def _progress_text(job: Job) -> str:
     if job.cancel_requested:
         return "Stopping"
+    if job.wish is not None:
+        return "Pausing" if job.wish is JobWish.PAUSE else "Ending with what was learnt"
     known = job.eta_s is not None and job.progress >= TELLING
     left = f" · about {duration(job.eta_s or 0.0)} left" if known else ""
     return f"{job.message}{left}"
@@ -168,10 +179,28 @@ def _progress_text(job: Job) -> str:
 
 def _buttons(job: Job) -> None:
     queue = shared_engine().jobs
-    if is_active(job):
-        if st.button("Cancel", key=f"cancel-{job.id}", disabled=job.cancel_requested, icon=":material/stop_circle:"):
-            queue.cancel(job.id)
-            st.rerun()
-    elif job.state in RESUMABLE and st.button("Resume", key=f"resume-{job.id}", icon=":material/play_circle:"):
+    if job.kind in CONTROLLABLE:
+        _wish_buttons(job)
+    if job.state in RESUMABLE and st.button("Resume", key=f"resume-{job.id}", icon=":material/play_circle:"):
         queue.resume(job.id)
+        st.rerun()
+    if is_unfinished(job) and st.button(
+        "Cancel", key=f"cancel-{job.id}", disabled=job.cancel_requested, icon=":material/stop_circle:"
+    ):
+        queue.cancel(job.id)
+        st.rerun()
+
+
+def _wish_buttons(job: Job) -> None:
+    """Pause, and end with what was learnt."""
+    queue, asked = shared_engine().jobs, job.cancel_requested or job.wish is not None
+    if is_active(job) and st.button("Pause", key=f"pause-{job.id}", disabled=asked, icon=":material/pause_circle:"):
+        queue.pause(job.id)
+        st.rerun()
+    stoppable = job.state is JobState.RUNNING or (job.state is JobState.PAUSED and job.started_at is not None)
+    help_text = "End now, and make an adapter of the best that was learnt so far."
+    if stoppable and st.button(
+        "Stop and keep", key=f"stop-{job.id}", disabled=asked, icon=":material/check_circle:", help=help_text
+    ):
+        queue.stop(job.id)
         st.rerun()

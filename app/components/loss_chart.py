@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
@@ -25,5 +26,21 @@ def loss_chart(rows: Iterable[Mapping[str, Json]], *, height: int = 220) -> None
         return
     data: dict[str, list[float] | list[float | None]] = {"step": steps, "loss": losses}
     if any(value is not None for value in held_out):
-        data["held-out loss"] = held_out
+        data["held-out loss"] = joined(steps, held_out)
     st.line_chart(data, x="step", y=[name for name in data if name != "step"], height=height)
+
+
+def joined(steps: Sequence[float], values: Sequence[float | None]) -> list[float | None]:
+    """The values with those that lack between two known ones put on the straight line between them.
+
+    A chart draws no line between points that others lie between.
+    """
+    known = [at for at, value in enumerate(values) if value is not None]
+    line = list(values)
+    for left, right in itertools.pairwise(known):
+        start, end = values[left], values[right]
+        if start is None or end is None or steps[right] == steps[left]:
+            continue
+        for at in range(left + 1, right):
+            line[at] = start + (end - start) * (steps[at] - steps[left]) / (steps[right] - steps[left])
+    return line

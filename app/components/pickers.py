@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.components.text import counted
+from app.components.text import counted, plain
 from app.resources import shared_engine
 from app.state import tab_state
-from engine.domain import Collection
+from engine.domain import Adapter, Collection
 
 BASE = "Base model"
 REMOTES_TIP = "Type provider/model, such as openai/gpt-4o-mini, for a provider whose key is in the environment."
@@ -58,11 +58,41 @@ def describe(collection: Collection) -> str:
 
 def adapter_picker(label: str = "Model", *, key: str, without: str = BASE) -> str | None:
     """Let the person choose one of the fine-tuned adapters, or none of them, which is called `without`."""
-    options = [without, *(adapter.name for adapter in shared_engine().repositories.adapters.list())]
+    adapters = {adapter.name: adapter for adapter in offered_adapters(key=key)}
+    options = [without, *adapters]
     responder = tab_state().responder
     _follow(key, responder if responder in options else without, options)
-    chosen = st.selectbox(label, options, key=key, on_change=_remember_responder, args=(key, without))
+    chosen = st.selectbox(
+        label,
+        options,
+        key=key,
+        format_func=lambda name: adapter_title(adapters[name]) if name in adapters else name,
+        on_change=_remember_responder,
+        args=(key, without),
+    )
     return None if chosen == without else chosen
+
+
+def offered_adapters(*, key: str) -> list[Adapter]:
+    """The adapters to choose from: those that are served as they were trained, and the others when the person asks for them.
+
+    Says which ones are left out because their base has changed.
+    """
+    offering = shared_engine().offering
+    adapters = [(adapter, offering.standing(adapter)) for adapter in shared_engine().repositories.adapters.list()]
+    if changed := [adapter.name for adapter, standing in adapters if standing == "base changed"]:
+        st.caption(f"Not offered, because the base has changed since: {plain(', '.join(changed))}")
+    shown = {"ready"}
+    if any(standing == "mismatch" for _, standing in adapters) and st.checkbox(
+        "Also adapters that failed their check", key=f"{key}-mismatched", help="They do not answer here as they were trained."
+    ):
+        shown.add("mismatch")
+    return [adapter for adapter, standing in adapters if standing in shown]
+
+
+def adapter_title(adapter: Adapter) -> str:
+    """An adapter's name, with a mark where it is not served as it was trained."""
+    return adapter.name if adapter.status == "ready" else f"⚠ {adapter.name} (not as trained)"
 
 
 def model_picker(label: str = "Model", *, key: str, remotes: bool = True) -> str | None:
@@ -87,7 +117,8 @@ def responder_picker(label: str, *, key: str) -> Responder:
     """Let the person choose an adapter, a local model, or (where remotes are allowed) any `provider/model`."""
     engine = shared_engine()
     remotes = not engine.settings.offline
-    adapters = engine.repositories.adapters.list()
+    adapters = offered_adapters(key=key)
+    titles = {adapter.name: adapter_title(adapter) for adapter in adapters}
     responders = [Responder(), *(Responder(adapter.base_model, adapter.name) for adapter in adapters)]
     responders += [Responder(model=name) for name in _other_models()]
     options = {responder.title: responder for responder in responders}
@@ -99,6 +130,7 @@ def responder_picker(label: str, *, key: str) -> Responder:
         label,
         list(options),
         key=key,
+        format_func=lambda title: titles.get(title, title),
         accept_new_options=remotes,
         help=REMOTES_TIP if remotes else None,
         on_change=_remember_responder,

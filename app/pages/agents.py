@@ -59,6 +59,7 @@ def _create() -> None:
                     fields=fields,
                     model=responder.model,
                     adapter=responder.adapter,
+                    allow_mismatch=True,  # the picker offers such an adapter only to a person who asked for it
                 )
             tab_state().agent = agent.name
             st.rerun()

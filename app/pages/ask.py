@@ -51,7 +51,13 @@ def _conversation(collection: Collection, responder: Responder) -> None:
 def _answer(question: str, collection: Collection, responder: Responder) -> None:
     _question(question)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
-        pieces = shared_engine().ask(question, collection.name, model=responder.model, adapter=responder.adapter)
+        pieces = shared_engine().ask(
+            question,
+            collection.name,
+            model=responder.model,
+            adapter=responder.adapter,
+            allow_mismatch=True,  # the picker offers such an adapter only to a person who asked for it
+        )
         words = st.empty()
         last = stream_text(pieces, "Reading the documents…", words)
         if last is None or last.answer is None:

@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.components.empty import empty_state
 from app.components.jobs import job_cards
-from app.components.pickers import collection_picker, model_picker
+from app.components.pickers import adapter_title, collection_picker, model_picker, offered_adapters
 from app.components.text import clock, counted, number, plain, sentence, string
 from app.resources import shared_engine
 from engine.db.repositories.evaluations import StoredEvaluation
@@ -62,9 +62,11 @@ def _form() -> None:
 
 
 def _targets(*, with_rag: bool) -> list[str]:
-    adapters = [f"adapter:{adapter.name}" for adapter in shared_engine().repositories.adapters.list()]
+    adapters = {f"adapter:{adapter.name}": adapter_title(adapter) for adapter in offered_adapters(key="evaluate")}
     options = ["base", *(["rag"] if with_rag else []), *adapters]
-    return st.multiselect("Targets", options, default=options[:3], format_func=target_title)
+    return st.multiselect(
+        "Targets", options, default=options[:3], format_func=lambda target: adapters.get(target) or target_title(target)
+    )
 
 
 def target_title(target: str) -> str:

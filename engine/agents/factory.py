@@ -6,7 +6,7 @@ Keys of providers come from the environment at the moment of use; nothing here k
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.db.repositories import AdapterRepository
@@ -15,6 +15,7 @@ from engine.errors import AdapterError
 from engine.llm.base import ChatModel
 from engine.llm.cloud.access import Endpoint
 from engine.llm.fallback import REPLACEABLE, FallbackChatModel, fallen_back, must_raise
+from engine.training.offering import Offering
 
 ModelFor = Callable[[str | None], ChatModel]
 """Gives the chat model of a name; the default local one for None."""
@@ -42,11 +43,14 @@ class Parts:
     model_for: ModelFor
     adapters: AdapterRepository
     offline: bool
+    offering: Offering = field(default_factory=Offering)
 
 
 def _local(config: AgentConfig, parts: Parts) -> Mind:
     """A model of this machine, with its adapter."""
     adapter = None if config.adapter is None else parts.adapters.by_name(config.adapter)
+    if adapter is not None:
+        parts.offering.require(adapter, allow_mismatch=True)  # asked for when the agent was made
     name = config.model or (adapter.base_model if adapter else None)
     chat = parts.model_for(name)
     if adapter is not None and adapter.base_model != chat.name:

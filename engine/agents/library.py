@@ -14,6 +14,7 @@ from engine.errors import ConflictError
 from engine.knowledge.index import KnowledgeIndex
 from engine.observability.tracing import span, traced
 from engine.requests import AgentRequest
+from engine.training.offering import Offering
 
 
 def _nobody() -> None:
@@ -32,6 +33,7 @@ class AgentLibrary:
         settings: Settings,
         *,
         lead_stored: Callable[[], None] = _nobody,
+        offering: Offering | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
@@ -42,13 +44,15 @@ class AgentLibrary:
             model: gives the chat model of a name; the default one for None.
             settings: whether remotes are allowed, and how long an answer may take.
             lead_stored: told of each new lead, such as to count it.
+            offering: says which adapters may answer; by default, all that are served as they were trained.
         """
         self._repositories = repositories
+        self._offering = offering or Offering()
         self._index = index
         self._collaborators = Collaborators(
             repositories,
             rag,
-            Parts(model, repositories.adapters, settings.offline),
+            Parts(model, repositories.adapters, settings.offline, self._offering),
             settings.answer_timeout_s,
             lead_stored,
         )
@@ -58,7 +62,8 @@ class AgentLibrary:
         """Take an agent's FAQs in and save its configuration, last: what fails before that leaves nothing behind.
 
         Raises:
-            ConflictError: the name is taken.
+            ConflictError: the name is taken, or the adapter differs from what was trained, and is not asked for as it is.
+            AdapterError: its base has changed.
             NotFoundError: no such collection or adapter.
             EmbeddingError, StorageError, VectorStoreError: the FAQs could not be taken in.
         """
@@ -68,7 +73,8 @@ class AgentLibrary:
             )
         collection = self._repositories.collections.by_name(request.collection)
         if request.adapter is not None:
-            self._repositories.adapters.by_name(request.adapter)
+            adapter = self._repositories.adapters.by_name(request.adapter)
+            self._offering.require(adapter, allow_mismatch=request.allow_mismatch)
         with span("agent.ingest"):
             self._index.sync(collection.id)
         config = AgentConfig(

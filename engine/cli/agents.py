@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import shapes
-from engine.cli.answers import ConversationOption
+from engine.cli.answers import AllowMismatch, ConversationOption
 from engine.cli.command import Run, command
 from engine.domain import AgentConfig, AgentReply
 from engine.errors import NexusError
@@ -28,11 +28,20 @@ def create(
     instructions: Annotated[str, typer.Option(metavar="TEXT", help="What it is told about its task and tone.")] = "",
     model: Annotated[str | None, typer.Option(metavar="M", help="Chat model; default: the default model.")] = None,
     adapter: Annotated[str | None, typer.Option(metavar="A", help="A fine-tuned adapter to answer with.")] = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Create an agent and take its FAQs in."""
     wanted = [field.strip() for field in fields.split(",") if field.strip()]
     engine = run.engine
-    config = engine.create_agent(name, collection, instructions=instructions, fields=wanted, model=model, adapter=adapter)
+    config = engine.create_agent(
+        name,
+        collection,
+        instructions=instructions,
+        fields=wanted,
+        model=model,
+        adapter=adapter,
+        allow_mismatch=allow_mismatch,
+    )
     run.out.record(_shape(run, config))
 
 

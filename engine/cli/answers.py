@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CollectionOption = Annotated[str, typer.Option("--collection", metavar="C", help="The collection to answer from.")]
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="M", help="Chat model; default: the default model.")]
 AdapterOption = Annotated[str | None, typer.Option("--adapter", metavar="A", help="A fine-tuned adapter.")]
+AllowMismatch = Annotated[
+    bool, typer.Option("--allow-mismatch", help="Also with an adapter that does not answer here as it was trained.")
+]
 ConversationOption = Annotated[
     str | None, typer.Option("--conversation", metavar="ID", help="Go on with this conversation; default: a new one.")
 ]
@@ -38,12 +41,17 @@ def register(root: typer.Typer) -> None:
 
 
 def ask(
-    run: Run, question: Question, collection: CollectionOption, model: ModelOption = None, adapter: AdapterOption = None
+    run: Run,
+    question: Question,
+    collection: CollectionOption,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Answer a question from a collection, with citations; says so when the documents do not hold the answer."""
     given: Answer | None = None
     said = ""
-    for delta in run.engine.ask(question, collection, model=model, adapter=adapter):
+    for delta in run.engine.ask(question, collection, model=model, adapter=adapter, allow_mismatch=allow_mismatch):
         given = delta.answer or given
         said += delta.text
         if not run.out.as_json:
@@ -64,11 +72,13 @@ def chat(
     model: ModelOption = None,
     adapter: AdapterOption = None,
     conversation: ConversationOption = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Chat with the base model, an adapter of it, or a provider's model (PROVIDER/MODEL)."""
 
     def say(text: str, conversation: str | None) -> str:
-        return _chat_turn(run, run.engine.chat(text, model=model, adapter=adapter, conversation=conversation))
+        deltas = run.engine.chat(text, model=model, adapter=adapter, conversation=conversation, allow_mismatch=allow_mismatch)
+        return _chat_turn(run, deltas)
 
     if message is not None:
         say(message, conversation)
@@ -82,11 +92,16 @@ def chat(
 
 
 def compare(
-    run: Run, question: Question, collection: CollectionOption, adapter: AdapterOption = None, model: ModelOption = None
+    run: Run,
+    question: Question,
+    collection: CollectionOption,
+    adapter: AdapterOption = None,
+    model: ModelOption = None,
+    allow_mismatch: AllowMismatch = False,
 ) -> None:
     """Let the base model, the fine-tuned one and retrieval answer the same question at the same time."""
     results: dict[str, Record | None] = dict.fromkeys(COMPARED)
-    for event in run.engine.compare(question, collection, adapter, model=model):
+    for event in run.engine.compare(question, collection, adapter, model=model, allow_mismatch=allow_mismatch):
         if event.last:
             results[event.target] = _compared(event, adapter)
             if not run.out.as_json:

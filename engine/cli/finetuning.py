@@ -8,7 +8,10 @@ from typing import Annotated, Literal
 import typer
 
 from engine.cli.command import Run, command
+from engine.cli.finetuning_data import DataFlags, show_preview
 from engine.cli.following import work_on
+from engine.cli.planning import PlanFlags, Wanted, show_plan
+from engine.training.settings import parse_changes
 
 
 def register(root: typer.Typer) -> None:
@@ -20,20 +23,48 @@ def finetune(
     run: Run,
     name: Annotated[str, typer.Option(metavar="A", help="Name of the new adapter.")],
     collection: Annotated[str | None, typer.Option(metavar="C", help="Train on this collection's FAQ pairs.")] = None,
-    dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSONL or CSV file instead.")] = None,
+    dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSON or CSV file instead.")] = None,
     base: Annotated[str | None, typer.Option(metavar="M", help="Base model; default: the default model.")] = None,
     preset: Annotated[Literal["quick", "balanced", "thorough"], typer.Option(help="How long to train.")] = "quick",
-    holdout: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the collection's pairs that is kept for evaluation.")
-    ] = 0.1,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the preset, such as rank=32; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        Literal["auto", "peft", "unsloth"], typer.Option(help="What trains; auto chooses by the hardware.")
+    ] = "auto",
+    data: DataFlags = DataFlags(),
+    plan: PlanFlags = PlanFlags(),
 ) -> None:
     """Fine-tune a LoRA adapter on FAQ pairs, in a child process; the adapter is then served with its base."""
     if (collection is None) == (dataset is None):
         raise typer.BadParameter("give either --collection or --dataset")
-    engine = run.engine
-    job = engine.finetune(name, collection=collection, dataset=dataset, base=base, preset=preset, holdout=holdout)
+    settings, options = parse_changes(set_ or ()), data.options()
+    if data.preview:
+        show_preview(
+            run.out,
+            run.engine.preview_finetune(
+                collection=collection, dataset=dataset, base=base, preset=preset, settings=settings, data=options
+            ),
+        )
+        return
+    wanted: Wanted = {
+        "collection": collection,
+        "dataset": dataset,
+        "base": base,
+        "preset": preset,
+        "settings": settings,
+        "strategy": strategy,
+        "data": options,
+    }
+    if plan.wanted:
+        show_plan(run, wanted, probe=plan.probe)
+        return
+    job = run.engine.finetune(name, **wanted)
     ended = work_on(run, job)
-    adapter = engine.repositories.adapters.by_name(name)
+    if ended.result and ended.result.get("notice"):
+        run.out.note(str(ended.result["notice"]))
+    adapter = run.engine.repositories.adapters.by_name(name)
     run.out.record(
         {
             "job": ended.id,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from engine.cli.command import Run
-from engine.domain import Job, JobState
-from engine.errors import NexusError
+from engine.cli.output import cell
+from engine.domain import CONTROLLABLE, Job, JobState
+from engine.errors import CancelledError, JobPaused, NexusError
 
 if TYPE_CHECKING:
     from engine.container import Engine
@@ -63,9 +64,33 @@ def watch(run: Run, job: Job, changed: Callable[[Job], None]) -> Job:
     return ended
 
 
+class Said:
+    """What a fine-tune says besides its progress, each thing once: sample answers at a look, and what went wrong on its way."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._told = 0
+
+    def tell_new(self, job: Job) -> None:
+        """Tell on stderr what was said since the last time."""
+        if job.kind not in CONTROLLABLE:
+            return
+        events = self._run.engine.jobs.events(job.id, skip=self._told)
+        self._told += len(events)
+        for event in events:
+            if isinstance(event.get("notice"), str):
+                self._run.out.note(str(event["notice"]))
+            samples = event.get("samples")
+            for sample in samples if isinstance(samples, list) else []:
+                if isinstance(sample, dict):
+                    self._run.out.note(f"  step {event.get('step')}  {sample.get('question')} → {cell(sample.get('answer'))}")
+
+
 def _watch(run: Run, job: Job, changed: Callable[[Job], None] | None) -> Job:
+    said = Said(run)
     for state in run.engine.watch(job.id):
         job = state
+        said.tell_new(job)
         run.out.progress(job)
         if changed is not None:
             changed(job)
@@ -100,6 +125,7 @@ def _require_success(run: Run, job: Job) -> None:
     if job.state is JobState.SUCCEEDED:
         return
     hint = f"Go on with `nexus jobs resume {job.id}`."
-    error = dict(job.error) if job.error else {"code": "cancelled", "message": job.message, "hint": hint}
+    code = JobPaused.code if job.state is JobState.PAUSED else CancelledError.code
+    error = dict(job.error) if job.error else {"code": code, "message": job.message, "hint": hint}
     run.out.error({**error, "job": job.id})
     raise typer.Exit(1)

@@ -12,7 +12,7 @@ from engine.cli.following import watch, work_on
 from engine.domain import Job, JobState
 from engine.errors import ConflictError
 
-group = typer.Typer(help="List, watch, stop and resume jobs.", no_args_is_help=True)
+group = typer.Typer(help="List, watch, pause, stop and resume jobs.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's identifier.")]
 
@@ -52,12 +52,15 @@ def watch_job(run: Run, job_id: JobId) -> None:
 
 @command(group, "cancel")
 def cancel(run: Run, job_id: JobId) -> None:
-    """Cancel a job that waits, or ask a running one to stop; what it has done is kept. Ends with 1 for one that has ended."""
+    """Cancel a job that waits or is paused, or ask a running one to stop; what it has done is kept.
+
+    Ends with 1 for one that has ended.
+    """
     before = run.engine.jobs.get(job_id)
     job = run.engine.jobs.cancel(job_id)
     if job.state in (JobState.SUCCEEDED, JobState.FAILED):
         _refuse_to_cancel(run, job)
-    if before.state.ended:
+    if before.state.ended and before.state is not JobState.PAUSED:
         run.out.note(f"Nothing to stop: the job was {job.state} already.")
     run.out.record(shapes.job(job))
 
@@ -71,9 +74,24 @@ def _refuse_to_cancel(run: Run, job: Job) -> None:
     raise typer.Exit(1)
 
 
+@command(group, "pause")
+def pause(run: Run, job_id: JobId) -> None:
+    """Pause a fine-tune: it writes a checkpoint and frees its memory, and `nexus jobs resume` goes on from there."""
+    run.out.record(shapes.job(run.engine.jobs.pause(job_id)))
+
+
+@command(group, "stop")
+def stop(run: Run, job_id: JobId) -> None:
+    """End a fine-tune now and keep what it has learnt as an adapter. One that is paused does that here and now."""
+    run.engine.jobs.recover()
+    paused = run.engine.jobs.get(job_id).state is JobState.PAUSED
+    job = run.engine.jobs.stop(job_id)
+    run.out.record(shapes.job(work_on(run, job) if paused else job))
+
+
 @command(group, "resume")
 def resume(run: Run, job_id: JobId) -> None:
-    """Go on with a job that failed, was stopped or was interrupted, here and now."""
+    """Go on with a job that failed, was stopped, paused or interrupted, here and now."""
     run.engine.jobs.recover()
     job = run.engine.jobs.get(job_id)
     waiting = job.state in (JobState.QUEUED, JobState.RUNNING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from engine.cli import agents, answers, documents, evaluation, faq, finetuning, jobs, launch, leads, models
+from engine.cli import adapters, agents, answers, documents, evaluation, faq, finetuning, jobs, launch, leads, models
 from engine.cli.command import AsJson, GlobalOptions, HomeOption
 
 root = typer.Typer(
@@ -27,6 +27,7 @@ answers.register(root)
 finetuning.register(root)
 evaluation.register(root)
 root.add_typer(models.group, name="models")
+root.add_typer(adapters.group, name="adapters")
 root.add_typer(documents.group, name="documents")
 root.add_typer(faq.group, name="faq")
 root.add_typer(agents.group, name="agent")

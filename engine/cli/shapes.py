@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from engine.domain import (
+    Adapter,
     AgentConfig,
     AgentReply,
     Answer,
@@ -81,6 +82,17 @@ def model(info: ModelInfo) -> Record:
     return asdict(info)
 
 
+def adapter(made: Adapter, standing: str) -> Record:
+    """An adapter; `standing` is `ready`, `mismatch` or `base changed`."""
+    return {
+        "name": made.name,
+        "base": made.base_model,
+        "standing": standing,
+        "path": made.path,
+        "created_at": made.created_at,
+    }
+
+
 def weights(record: WeightRecord) -> Record:
     """The format in which a model is used here; `speeds` in tokens a second."""
     return {
@@ -105,6 +117,7 @@ def job(row: Job) -> Record:
         "progress": row.progress,
         "message": row.message,
         "eta_s": row.eta_s,
+        "wish": row.wish,
         "attempts": row.attempts,
         "max_attempts": row.max_attempts,
         "created_at": row.created_at,

@@ -66,6 +66,24 @@ def _add_extraction_language(connection: Connection) -> None:
     connection.exec_driver_sql("DROP TABLE extracted_chunk_before")
 
 
+def _add_adapter_status(connection: Connection) -> None:
+    """Whether an adapter is served as it was trained. Until now only its card said so."""
+    if "status" in _columns(connection, "adapter"):
+        return
+    _add_column(connection, "adapter", "status", "VARCHAR NOT NULL DEFAULT 'ready'")
+    connection.exec_driver_sql("UPDATE adapter SET status = 'mismatch' WHERE json_extract(card, '$.parity.ok') = 0")
+
+
+def _add_wishes(connection: Connection) -> None:
+    """What someone asks of a running job besides to cancel it."""
+    _add_column(connection, "job", "wish", "VARCHAR")
+
+
+def _add_time_left(connection: Connection) -> None:
+    """How long a running job says that it still takes."""
+    _add_column(connection, "job", "left_s", "FLOAT")
+
+
 def _columns(connection: Connection, table: str) -> set[str]:
     return {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}
 
@@ -83,6 +101,9 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _add_proof,
     _add_sizes,
     _add_extraction_language,
+    _add_adapter_status,
+    _add_wishes,
+    _add_time_left,
 )
 """Step n brings version n to n + 1. The first makes today's tables; each later step is an ALTER that an older file needs, and
 must do nothing on a file that the first step has just made."""

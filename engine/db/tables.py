@@ -219,6 +219,7 @@ class AdapterRow(SQLModel, table=True):
     job_id: str | None
     collection_id: str | None
     card: dict[str, JsonValue] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = "ready"
     created_at: datetime = Field(sa_column=_time())
 
 
@@ -251,6 +252,8 @@ class JobRow(SQLModel, table=True):
     max_attempts: int
     owner: str | None
     cancel_requested: bool
+    wish: str | None = None
+    left_s: float | None = None
     run_after: datetime = Field(sa_column=_time())
     heartbeat_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
     created_at: datetime = Field(sa_column=_time())

@@ -20,14 +20,16 @@ from engine.domain.generation import (
     TokenLogprob,
     Usage,
 )
-from engine.domain.jobs import Job, JobState
-from engine.domain.models import Adapter, ModelInfo
+from engine.domain.jobs import CONTROLLABLE, Job, JobState, JobWish
+from engine.domain.models import Adapter, AdapterStatus, ModelInfo
 from engine.domain.values import Json, Role, new_id, utc_now
 
 __all__ = [
     "ASKED_TWICE",
+    "CONTROLLABLE",
     "DUPLICATE_REASON",
     "Adapter",
+    "AdapterStatus",
     "AgentConfig",
     "AgentReply",
     "Answer",
@@ -49,6 +51,7 @@ __all__ = [
     "FinishReason",
     "Job",
     "JobState",
+    "JobWish",
     "Json",
     "Lead",
     "LineBox",

@@ -29,6 +29,10 @@ class ModelInfo:
     sha256: str | None = None
 
 
+AdapterStatus = Literal["ready", "mismatch"]
+"""What the parity gate found: served as trained, or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """A LoRA adapter in GGUF form, its base model, and what is known of how it was made."""
@@ -42,3 +46,4 @@ class Adapter:
     collection_id: str | None = None
     card: Mapping[str, Json] = field(default_factory=dict)
     """Settings, loss curve, hashes and parity figures."""
+    status: AdapterStatus = "ready"

@@ -38,6 +38,11 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
 
         return finetune(parts, context)
 
+    def rehearse(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.rehearsing import rehearse
+
+        return rehearse(parts, context)
+
     def evaluate(context: JobContext) -> Mapping[str, Json]:
         from engine.handlers.evaluation import evaluate
 
@@ -53,6 +58,16 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
 
         return add_model(parts, context)
 
+    def export_adapter(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.adapters import export_adapter
+
+        return export_adapter(parts, context)
+
+    def import_adapter(context: JobContext) -> Mapping[str, Json]:
+        from engine.handlers.adapters import import_adapter
+
+        return import_adapter(parts, context)
+
     return {
         "extract": extract,
         "ingest": ingest,
@@ -60,4 +75,7 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
         "evaluate": evaluate,
         "optimise": optimise,
         "add-model": add_model,
+        "rehearse": rehearse,
+        "export-adapter": export_adapter,
+        "import-adapter": import_adapter,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from engine.domain import Adapter, Collection, FaqPair, Json, Message
@@ -12,13 +12,14 @@ from engine.errors import ConflictError
 from engine.evaluation import EvaluationReport, Example, held_out
 from engine.evaluation import evaluate as run_evaluation
 from engine.evaluation.evaluate import Respond
-from engine.handlers.finetuning import trainable, trained_questions
+from engine.handlers.finetuning_data import trainable, trained_questions
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
 from engine.llm.base import GenerationParams
 from engine.observability.tracing import span, traced
 from engine.requests import EvaluationRequest
 from engine.training import dataset_files
+from engine.training.offering import mismatch
 
 ANSWER_TOKENS = 160
 """Longest answer of a model, in tokens; FAQ answers are a sentence or two."""
@@ -55,6 +56,8 @@ def evaluate(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         questions.examples, targets, embedder=parts.embedder, progress=context.progress, cancel=context.cancel
     )
     _write_scores(parts, context.job.id, report)
+    warnings = [mismatch(adapter) for adapter in _adapters(parts, request.targets)]
+    questions = replace(questions, notice=" ".join(filter(None, [questions.notice, *warnings])) or None)
     summary = _summary(request, questions, report)
     stored = parts.repositories.evaluations.add(
         summary, collection_id=questions.collection.id if questions.collection else None, job_id=context.job.id
@@ -121,6 +124,8 @@ def _respond(parts: Parts, context: JobContext, request: EvaluationRequest, ques
     if target == "rag":
         return _rag(parts, context, request, cast(Collection, questions.collection))
     adapter = None if target == "base" else parts.repositories.adapters.by_name(target.removeprefix("adapter:"))
+    if adapter is not None:
+        parts.offering.require(adapter, allow_mismatch=True)  # measuring it is a way to look at it
     model = parts.model(request.model or (adapter.base_model if adapter else None))
     params = GenerationParams(
         max_tokens=ANSWER_TOKENS,

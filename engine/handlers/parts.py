@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.config import Settings
 from engine.db.repositories import Repositories
+from engine.machine import Machine
 from engine.observability.metrics import Metrics
 from engine.uploads import Uploads
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from engine.knowledge.index import KnowledgeIndex
     from engine.llm.base import ChatModel
     from engine.llm.llamacpp.weights.copies import WeightCopies
+    from engine.llm.registry import ChatModels
     from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
+    from engine.training.offering import Offering
 
 
 class Parts(Protocol):
@@ -65,6 +68,21 @@ class Parts(Protocol):
     @property
     def weights(self) -> WeightCopies:
         """Copies of models in faster formats."""
+        ...
+
+    @property
+    def offering(self) -> Offering:
+        """Which adapters may answer."""
+        ...
+
+    @property
+    def machine(self) -> Machine:
+        """What this machine has."""
+        ...
+
+    @property
+    def models(self) -> ChatModels:
+        """The chat models that are loaded."""
         ...
 
     @property

@@ -3,14 +3,15 @@
     queued → running → succeeded | failed | aborted
     queued → cancelled
     running → queued            a retry, or the process that ran it went away
-    failed | aborted | cancelled → queued   someone resumes it
+    queued | running → paused   someone pauses it
+    failed | aborted | cancelled | paused → queued   someone resumes it
 
 Each transition is one statement with the state it starts from in its WHERE, so that of two processes only one makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import update
@@ -18,12 +19,13 @@ from sqlmodel import col, select
 
 from engine.db.session import Database
 from engine.db.tables import JobEventRow, JobRow
-from engine.domain import Job, JobState, Json, new_id, utc_now
-from engine.errors import ConflictError, ErrorInfo, JobInterrupted
+from engine.domain import Job, JobState, JobWish, Json, new_id, utc_now
+from engine.errors import ErrorInfo, JobInterrupted
+from engine.jobs import wishes
 from engine.jobs.owners import is_alive
 from engine.jobs.rows import claimable, find_row, owned_by, to_job
 
-RESUMABLE = (JobState.FAILED, JobState.ABORTED, JobState.CANCELLED)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
 _LONGEST_MESSAGE = 300
 _STOPPED = "Stopped; what was done is kept"
 
@@ -69,8 +71,8 @@ class JobQueue:
             return to_job(find_row(session, job_id))
 
     def unfinished(self, kind: str) -> Sequence[Job]:
-        """The jobs of a kind that wait or run."""
-        query = select(JobRow).where(JobRow.kind == kind, col(JobRow.state).in_((JobState.QUEUED, JobState.RUNNING)))
+        """The jobs of a kind that wait, run or are paused."""
+        query = select(JobRow).where(JobRow.kind == kind, col(JobRow.state).in_(UNFINISHED))
         with self._db.read() as session:
             return [to_job(row) for row in session.exec(query)]
 
@@ -105,6 +107,7 @@ class JobQueue:
                 owner=owner,
                 attempts=col(JobRow.attempts) + 1,
                 progress=0.0,
+                left_s=None,
                 started_at=now,
                 heartbeat_at=now,
                 finished_at=None,
@@ -132,18 +135,24 @@ class JobQueue:
         with self._db.write() as session:
             return session.scalars(statement).first() is False
 
-    def report(self, job_id: str, owner: str, progress: float, message: str) -> None:
-        """Store progress (0…1) and what is going on."""
-        self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0))
+    def wish(self, job_id: str) -> JobWish | None:
+        """What someone asks of a job besides to cancel it."""
+        with self._db.read() as session:
+            wish = session.exec(select(JobRow.wish).where(JobRow.id == job_id)).first()
+        return None if wish is None else JobWish(wish)
+
+    def report(self, job_id: str, owner: str, progress: float, message: str, left_s: float | None = None) -> None:
+        """Store progress (0…1), what is going on, and the seconds that are left where the job knows."""
+        self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0), left_s=left_s)
 
     def emit(self, job_id: str, data: Mapping[str, Json]) -> None:
         """Store something that the job reports besides its progress."""
         with self._db.write() as session:
             session.add(JobEventRow(job_id=job_id, data=dict(data), created_at=utc_now()))
 
-    def events(self, job_id: str) -> Sequence[Mapping[str, Json]]:
-        """What a job has reported, oldest first."""
-        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id))
+    def events(self, job_id: str, *, skip: int = 0) -> Sequence[Mapping[str, Json]]:
+        """What a job has reported, oldest first, without the first `skip` reports."""
+        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id)).offset(skip)
         with self._db.read() as session:
             return [row.data for row in session.exec(query)]
 
@@ -159,6 +168,10 @@ class JobQueue:
         """End a running job that someone stopped."""
         self._end(job_id, owner, JobState.ABORTED, _STOPPED)
 
+    def park(self, job_id: str, owner: str, message: str) -> None:
+        """End a running job that someone has paused, for now."""
+        self._end(job_id, owner, JobState.PAUSED, message)
+
     def requeue(self, job_id: str, owner: str, message: str, *, delay_s: float = 0.0, refund_attempt: bool = False) -> None:
         """Put a running job back, to be taken again after `delay_s` seconds."""
         self._update(
@@ -172,7 +185,7 @@ class JobQueue:
         )
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a queued job, or ask a running one to stop; an ended one is left as it is.
+        """Cancel a queued or paused job, or ask a running one to stop; an ended one is left as it is.
 
         Raises:
             NotFoundError: there is no such job.
@@ -184,24 +197,45 @@ class JobQueue:
                 row.state, row.finished_at, row.message = JobState.CANCELLED, utc_now(), "Cancelled before it began"
             elif row.state == JobState.RUNNING:
                 row.cancel_requested, row.message = True, "Stopping"
+            elif row.state == JobState.PAUSED:
+                row.state, row.message = JobState.ABORTED, _STOPPED
+            session.flush()
+            return to_job(row)
+
+    def pause(self, job_id: str) -> Job:
+        """Pause a queued job, or ask a running one to leave everything as it is and free its memory.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has ended, is stopping, or is of a kind that cannot be paused.
+        """
+        return self._ask(job_id, wishes.pause)
+
+    def stop(self, job_id: str) -> Job:
+        """Ask a running or paused job to end with the result that it has.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has no result yet, has ended, is stopping, or is of a kind that has no part of a result.
+        """
+        return self._ask(job_id, wishes.stop)
+
+    def _ask(self, job_id: str, change: Callable[[JobRow], None]) -> Job:
+        self.recover()
+        with self._db.write() as session:
+            row = find_row(session, job_id)
+            change(row)
             session.flush()
             return to_job(row)
 
     def resume(self, job_id: str) -> Job:
-        """Queue a failed, stopped or cancelled job again; it goes on from what it had done.
+        """Queue a failed, stopped, cancelled or paused job again; it goes on from what it had done.
 
         Raises:
             NotFoundError: there is no such job.
             ConflictError: the job waits, runs or has succeeded.
         """
-        with self._db.write() as session:
-            row = find_row(session, job_id)
-            if row.state not in RESUMABLE:
-                raise ConflictError(f"the job is {row.state}", hint="Only a failed, aborted or cancelled job can be resumed.")
-            row.state, row.attempts, row.cancel_requested = JobState.QUEUED, 0, False
-            row.error, row.finished_at, row.run_after, row.message = None, None, utc_now(), "Waiting to go on"
-            session.flush()
-            return to_job(row)
+        return self._ask(job_id, wishes.resume)
 
     def recover(self) -> Sequence[Job]:
         """Deal with running jobs whose process went away.
@@ -230,7 +264,7 @@ class JobQueue:
         return row.heartbeat_at is None or utc_now() - row.heartbeat_at > self._stale
 
     def _end(self, job_id: str, owner: str, state: JobState, message: str, **values: object) -> None:
-        self._update(job_id, owner, message, state=state, finished_at=utc_now(), **values)
+        self._update(job_id, owner, message, state=state, finished_at=utc_now(), wish=None, **values)
 
     def _update(self, job_id: str, owner: str, message: str, /, **values: object) -> None:
         changed = update(JobRow).where(*owned_by(job_id, owner)).values(message=message[:_LONGEST_MESSAGE], **values)
@@ -246,6 +280,8 @@ def _interrupt(row: JobRow) -> None:
     row.owner = None
     if row.cancel_requested:
         row.state, row.finished_at, row.message = JobState.ABORTED, utc_now(), _STOPPED
+    elif row.wish == JobWish.PAUSE:
+        wishes.park(row)
     elif row.attempts < row.max_attempts:
         row.state, row.run_after, row.message = JobState.QUEUED, utc_now(), "Interrupted; waiting to go on"
     else:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from engine.db.tables import JobRow
-from engine.domain import Job, JobState
+from engine.domain import Job, JobState, JobWish
 from engine.errors import NotFoundError
 
 
@@ -58,4 +58,6 @@ def to_job(row: JobRow) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
         cancel_requested=row.cancel_requested,
+        left_s=row.left_s,
+        wish=None if row.wish is None else JobWish(row.wish),
     )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from engine.cancellation import CancelToken
-from engine.domain import Job, Json
-from engine.errors import CancelledError, ErrorInfo, NexusError, StorageError
+from engine.domain import Job, JobWish, Json
+from engine.errors import CancelledError, ErrorInfo, JobPaused, NexusError, StorageError
 from engine.jobs.owners import new_owner
 from engine.jobs.queue import JobQueue
 
@@ -27,17 +27,19 @@ REPORT_EVERY_S = 0.2
 
 
 class JobContext:
-    """What a handler is given: its job, a way to report, and the wish to stop."""
+    """What a handler is given: its job, a way to report, and what people ask of it meanwhile."""
 
     def __init__(self, job: Job, queue: JobQueue, owner: str) -> None:
         self.job = job
         self.cancel = CancelToken()
+        self.wish: JobWish | None = None
+        """What someone asks of the job besides to cancel it; jobs of the kinds in `CONTROLLABLE` heed it."""
         self._queue = queue
         self._owner = owner
         self._reported_at = 0.0
 
-    def progress(self, fraction: float, message: str) -> None:
-        """Report how far the job is (0…1) and what it is doing.
+    def progress(self, fraction: float, message: str, left_s: float | None = None) -> None:
+        """Report how far the job is (0…1), what it is doing, and the seconds that are left where it knows.
 
         Raises:
             CancelledError: someone asked the job to stop.
@@ -46,7 +48,7 @@ class JobContext:
         now = time.monotonic()
         if fraction >= 1.0 or now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
-            self._queue.report(self.job.id, self._owner, fraction, message)
+            self._queue.report(self.job.id, self._owner, fraction, message, left_s)
 
     def emit(self, data: Mapping[str, Json]) -> None:
         """Report anything else, such as a training loss; kept with the job."""
@@ -155,6 +157,7 @@ class Worker:
 
     def _run(self, job: Job, owner: str) -> None:
         context = JobContext(job, self._queue, owner)
+        context.wish = job.wish
         self._running[job.id] = context
         started = time.monotonic()
         if self._observer is not None:
@@ -163,8 +166,8 @@ class Worker:
             with self._alive(context, owner):
                 result = self._handlers[job.kind](context)
             self._queue.succeed(job.id, owner, result)
-        except CancelledError:
-            self._stopped(job, owner)
+        except CancelledError as exc:
+            self._stopped(job, owner, exc)
         except Exception as exc:  # noqa: BLE001  (the one catch-all of the engine: a job's error ends the job, not the worker)
             self._failed(job, owner, exc)
         finally:
@@ -172,8 +175,12 @@ class Worker:
         if self._observer is not None:
             self._observer.job_ended(job.kind, self._queue.get(job.id).state.value, time.monotonic() - started)
 
-    def _stopped(self, job: Job, owner: str) -> None:
-        if self._stopping.is_set() and not self._queue.get(job.id).cancel_requested:
+    def _stopped(self, job: Job, owner: str, exc: CancelledError) -> None:
+        if self._queue.get(job.id).cancel_requested:
+            self._queue.abort(job.id, owner)
+        elif isinstance(exc, JobPaused):
+            self._queue.park(job.id, owner, exc.message)
+        elif self._stopping.is_set():
             self._queue.requeue(job.id, owner, "Interrupted; waiting to go on", refund_attempt=True)
         else:
             self._queue.abort(job.id, owner)
@@ -202,6 +209,7 @@ class Worker:
     def _beat(self, context: JobContext, owner: str, done: threading.Event) -> None:
         while not done.wait(self._heartbeat_s):
             try:
+                context.wish = self._queue.wish(context.job.id)
                 if not self._queue.beat(context.job.id, owner):
                     context.cancel.cancel()
             except StorageError as exc:

@@ -165,6 +165,15 @@ class ChatModels:
         if model is not None:
             model.close()
 
+    def rest(self) -> bool:
+        """Let local models give their weights back; who asks one again waits for it to be loaded. Returns whether all did."""
+        from engine.llm.llamacpp import LlamaCppModel
+
+        with self._lock:
+            models = [model for model in self._models.values() if isinstance(model, LlamaCppModel)]
+        rested = [model.rest() for model in models]
+        return all(rested)
+
     def close(self) -> None:
         """Close all models. May be called again."""
         with self._lock:

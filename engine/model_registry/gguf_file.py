@@ -90,6 +90,8 @@ class GgufHeader:
     metadata: Mapping[str, GgufValue]
     kinds: Mapping[str, str]
     tensors: tuple[GgufTensor, ...]
+    keys_end: int = 0
+    """Where the metadata end and the descriptions of the tensors begin, in bytes from the start of the file."""
 
     def text(self, key: str, default: str = "") -> str:
         """A text among the metadata; `default` where there is none."""
@@ -180,8 +182,9 @@ class _HeaderReader:
             if key in metadata:
                 raise cursor.error(f"the key {key[:80]!r} occurs twice")
             kinds[key], metadata[key] = self._value()
+        keys_end = cursor.at
         infos = [self._tensor_info() for _ in range(tensor_count)]
-        return GgufHeader(version, metadata, kinds, self._place(infos, self._alignment(metadata)))
+        return GgufHeader(version, metadata, kinds, self._place(infos, self._alignment(metadata)), keys_end)
 
     def _start(self) -> int:
         cursor = self._cursor

@@ -1,21 +1,36 @@
-"""The training copy of a GGUF: the same weights, dequantised, as a Transformers folder in a cache."""
+"""The training copy of a GGUF: the same model as a Transformers folder in a cache.
+
+Its weights are those of the file, dequantised, or those of the matching Hugging Face folder beside the file where there is one
+(`bases.originals` says when it matches).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.domain import Json
 from engine.errors import ModelFileError, StorageError
+from engine.llm.llamacpp.model_files.model_check import parts_by_name, require_checked
+from engine.training.bases.copying import module_name, write_copy
+from engine.training.bases.families import family_of
+from engine.training.bases.gguf_base import GgufBase, open_base
+from engine.training.bases.originals import Originals, candidates, difference
+from engine.training.bases.settings import configuration
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_FORMAT = 2
+"""Part of the copies' names: raised when what is written changes."""
+_SOURCE = "source.json"
 _TEMPORARY = ".tmp-"
 _STALE_S = 24 * 3600.0
 """Writing a copy takes minutes at most."""
@@ -34,31 +49,70 @@ def file_sha256(path: Path) -> str:
         raise ModelFileError(f"{path.name} cannot be read: {exc.strerror}.", hint="Check the path.") from exc
 
 
-def training_copy(gguf_path: Path, cache_dir: Path) -> Path:
-    """The folder with the dequantised weights of a GGUF, made once and then found by the file's hash and size.
-
-    The copy has four bytes for each weight. It appears whole or not at all; two processes may make it at the same time.
+def require_trainable(gguf_path: Path) -> GgufBase:
+    """Make sure that a file can be the base of a fine-tune, from its header alone.
 
     Raises:
-        ModelFileError: the file is no GGUF, or of an architecture that Transformers does not read.
+        ModelFileError: it cannot; the message says why.
+    """
+    base = open_base(gguf_path)
+    family = family_of(base)
+    configuration(base)
+    for tensor in base.tensors:
+        module_name(base, family, tensor)
+    require_checked(gguf_path)
+    return base
+
+
+def training_copy(gguf_path: Path, cache_dir: Path) -> Path:
+    """The folder with the weights of a GGUF for training, made once and then found by the hash of the file's contents.
+
+    Dequantised weights have four bytes each, those in 16 bits two. The copy
+    appears whole or not at all; two processes may make it at the same time.
+
+    Raises:
+        ModelFileError: the file is no GGUF, or of a kind that cannot be fine-tuned.
         StorageError: the copy could not be written.
     """
-    digest = file_sha256(gguf_path)
-    folder = cache_dir / "training" / f"{digest[:32]}-{gguf_path.stat().st_size}"
-    if (folder / "config.json").is_file():
-        return folder
+    base = require_trainable(gguf_path)
+    name = _content_name(gguf_path)
+    passed_over: dict[str, Json] = {}
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary_folder(folder.parent) as temporary:
-            _write_copy(gguf_path, temporary)
-            # Renaming onto a folder that another process put there in the meantime fails: theirs is as good.
-            with contextlib.suppress(FileExistsError):
-                _rename_unless_there(temporary, folder)
+        for originals in candidates(base):
+            found = cache_dir / "training" / f"{name}-{originals.stamp()}"
+            reason = None if _is_complete(found) else difference(base, originals)
+            if reason is None:
+                return _made(found, base, originals, {"weights": "originals", "folder": originals.folder.name})
+            passed_over[originals.folder.name] = reason
+        source: dict[str, Json] = {"weights": "dequantised", "passed_over": passed_over}
+        return _made(cache_dir / "training" / name, base, None, source)
     except OSError as exc:
         raise StorageError(
             f"The training copy of {gguf_path.name} could not be written: {exc}", hint="Free some disk space and try again."
         ) from exc
-    return folder
+
+
+def copy_source(folder: Path) -> Mapping[str, Json]:
+    """Where the weights of a training copy are from: `weights` is `dequantised`, or `originals` with the `folder`.
+
+    `passed_over` has the folders that looked right when the copy was made, with what showed that they are not.
+    """
+    try:
+        source = json.loads((folder / _SOURCE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return source if isinstance(source, dict) else {}
+
+
+def base_notices(base: GgufBase, folder: Path) -> tuple[str, ...]:
+    """What a person should know of a base and its training copy."""
+    notices = []
+    if not base.header.text("tokenizer.chat_template"):
+        notices.append(f"{base.path.name} has no chat template. Conversations are written as ChatML, in training as in chat.")
+    passed_over = copy_source(folder).get("passed_over")
+    for name, reason in (passed_over if isinstance(passed_over, dict) else {}).items():
+        notices.append(f"The folder {name} is not this model before quantisation ({reason}), so its weights were not used.")
+    return tuple(notices)
 
 
 def load_base(folder: Path, dtype: str) -> PreTrainedModel:
@@ -68,40 +122,61 @@ def load_base(folder: Path, dtype: str) -> PreTrainedModel:
         ModelFileError: the copy is damaged.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        # Transformers' fused attention leaves out the soft cap that Gemma 2 puts on attention scores.
+        capped = getattr(config, "attn_logit_softcapping", None) is not None
+        model: PreTrainedModel
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation="eager" if capped else None,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
         raise ModelFileError(f"The training copy {folder.name} is damaged: {exc}", hint=f"Delete {folder}.") from exc
+    _require_all_weights(folder, report)
     return model
 
 
-def _write_copy(gguf_path: Path, folder: Path) -> None:
-    """Dequantise with Transformers and save as safetensors."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+def _require_all_weights(folder: Path, report: Mapping[str, Sequence[object]]) -> None:
+    """Transformers gives weights that it does not find random values."""
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if names := sorted(map(str, report[kind])):
+            raise ModelFileError(
+                f"The training copy {folder.name} is not this model ({kind.partition('_')[0]}: {names[0]}).",
+                hint=f"Delete {folder}, or choose another base model.",
+            )
 
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf_path.parent, gguf_file=gguf_path.name, dtype=torch.float32, local_files_only=True
-        )
-    except (ValueError, KeyError, IndexError, NotImplementedError, RuntimeError) as exc:
-        raise ModelFileError(
-            f"{gguf_path.name} cannot be dequantised for training: {exc}",
-            hint="Fine-tuning works with Llama, Mistral, Qwen2, Gemma and Phi-3 models in GGUF form.",
-        ) from exc
-    # What is saved is no longer quantised; left in place, these make `save_pretrained` refuse.
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.hf_quantizer = None
-    try:
-        model.save_pretrained(folder, safe_serialization=True)
-    except SafetensorError as exc:  # how a full disk shows itself
-        raise OSError(str(exc)) from exc
+
+def _content_name(gguf_path: Path) -> str:
+    """A name for what a model's files contain, whatever they are called."""
+    hashes = [file_sha256(part) for part in parts_by_name(gguf_path) if part.is_file()] or [file_sha256(gguf_path)]
+    digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return f"{digest[:32]}-v{_FORMAT}"
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
+
+
+def _made(folder: Path, base: GgufBase, originals: Originals | None, source: Mapping[str, Json]) -> Path:
+    """The copy in a folder, written if it is not there."""
+    if _is_complete(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary_folder(folder.parent) as temporary:
+        (temporary / _SOURCE).write_text(json.dumps(source, indent=1), "utf-8")
+        write_copy(base, originals, temporary)
+        # Renaming onto a folder that another process put there in the meantime fails: theirs is as good.
+        with contextlib.suppress(FileExistsError):
+            _rename_unless_there(temporary, folder)
+    return folder
 
 
 @contextlib.contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain import Json
-from engine.errors import TrainingError
+from engine.errors import StorageError, TrainingError
+from engine.training.stopping import Standing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,15 +26,27 @@ class Position:
 
     step: int
     fingerprint: str
-    best_eval: float | None = None
-    looks_without_gain: int = 0
+    standing: Standing = field(default_factory=Standing)
+    at_once: int | None = None
+    """Examples in one forward pass at most, since memory ran out with more; None: as the settings have it."""
+    notices: tuple[str, ...] = ()
+    """What a person should know of how it went so far."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Json]) -> Position:
+        """The position from plain data; raises TypeError, KeyError or ValueError where it is damaged."""
+        standing, notices = values["standing"], values["notices"]
+        if not isinstance(standing, dict) or not isinstance(notices, list):
+            raise ValueError("no position")
+        rest = {name: value for name, value in values.items() if name not in ("standing", "notices")}
+        return cls(**rest, standing=Standing(**standing), notices=tuple(map(str, notices)))  # type: ignore[arg-type]
 
 
 def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint, whole or not at all, and remove older ones.
 
     Raises:
-        TrainingError: the disk refused it.
+        StorageError: the disk refused it; those that are there stay.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -48,7 +61,8 @@ def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tens
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)
     except (OSError, SafetensorError) as exc:
-        raise TrainingError(f"A checkpoint could not be written: {exc}", hint="Free some disk space and resume.") from exc
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(f"A checkpoint could not be written: {exc}", hint="Free some disk space.") from exc
     for old in _newest_first(folder)[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -105,7 +119,7 @@ def _read(folder: Path) -> tuple[Position, dict[str, Tensor]] | None:
     from safetensors.torch import load_file
 
     try:
-        position = Position(**json.loads((folder / "position.json").read_text("utf-8")))
+        position = Position.from_json(json.loads((folder / "position.json").read_text("utf-8")))
         return position, load_file(folder / "state.safetensors")
-    except (OSError, ValueError, TypeError, SafetensorError):
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError):
         return None

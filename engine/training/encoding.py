@@ -7,12 +7,13 @@ special tokens off, so that `<|im_end|>` in it does not end a turn.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.domain import Json, Message
+from engine.domain import Json, Message, Role
 from engine.errors import InputError
 from engine.llm.llamacpp.prompting.template import ChatTemplate
 from engine.llm.llamacpp.tokens import Vocabulary
@@ -30,6 +31,19 @@ class EncodedExample:
     def answer_length(self) -> int:
         """Number of tokens to learn."""
         return len(self.tokens) - self.prompt_length
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The text of a token as the model sees it, or of several where a character takes several.
+
+    `learnt` pieces are the answer; the loss of the others is masked. `special` ones are control tokens, shown by their names:
+    what people typed never is.
+    """
+
+    text: str
+    learnt: bool
+    special: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +78,16 @@ class ChatEncoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._template = ChatTemplate(vocabulary)
+        self._ends: dict[tuple[Role, ...], int] = {}
 
-    def encode(self, examples: Sequence[TrainingExample], max_length: int) -> EncodedExamples:
-        """Encode examples, cutting each to `max_length` tokens.
+    def encode(self, examples: Sequence[TrainingExample], max_length: int, *, required: bool = True) -> EncodedExamples:
+        """Encode examples, cutting each to `max_length` tokens, or to the model's context where that is shorter.
 
         Raises:
-            InputError: no example is short enough.
+            InputError: no example is short enough, and some are `required`.
             ModelError: the model's chat template refuses a conversation.
         """
+        max_length = self.limit(max_length)
         items: list[EncodedExample] = []
         truncated = skipped = 0
         for example in examples:
@@ -81,11 +97,21 @@ class ChatEncoder:
                 continue
             truncated += len(whole.tokens) > max_length
             items.append(EncodedExample(whole.tokens[:max_length], whole.prompt_length))
-        if examples and not items:
+        if required and examples and not items:
             raise InputError(
                 f"Every example's prompt has {max_length} tokens or more.", hint="Raise max_sequence_length or shorten them."
             )
         return EncodedExamples(tuple(items), truncated, skipped)
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the model file says how a conversation is written; else ChatML is used, in training as in answering."""
+        return self._vocabulary.chat_template is not None
+
+    def limit(self, max_length: int) -> int:
+        """So many tokens, but no more than the model was made for."""
+        context = self._vocabulary.trained_context
+        return min(max_length, context) if context > 0 else max_length
 
     def encode_example(self, example: TrainingExample) -> EncodedExample:
         """Tokens of a conversation, its answer and the end of the answer's turn."""
@@ -93,11 +119,46 @@ class ChatEncoder:
         answer = self._vocabulary.tokenise(example.answer)
         return EncodedExample((*prompt, *answer, self._end_of_answer(example.prompt, len(prompt))), len(prompt))
 
+    def pieces(self, encoded: EncodedExample) -> tuple[Piece, ...]:
+        """An example as the model sees it, token by token."""
+        prompt, answer = encoded.tokens[: encoded.prompt_length], encoded.tokens[encoded.prompt_length :]
+        return (*self._pieces(prompt, learnt=False), *self._pieces(answer, learnt=True))
+
+    def _pieces(self, tokens: Sequence[int], *, learnt: bool) -> Iterator[Piece]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        special = self._vocabulary.control_tokens | self._vocabulary.end_tokens
+        for token in tokens:
+            if token in special:
+                if rest := decoder.decode(b"", final=True):
+                    yield Piece(rest, learnt)
+                decoder.reset()
+                yield Piece(self._vocabulary.name_of(token), learnt, special=True)
+            elif text := decoder.decode(self._vocabulary.pieces[token]):
+                yield Piece(text, learnt)
+        if rest := decoder.decode(b"", final=True):
+            yield Piece(rest, learnt)
+
+    def plain(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text that is no conversation."""
+        return tuple(self._vocabulary.tokenise(text))
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones left out."""
+        return self._vocabulary.text_of(tokens)
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        return frozenset(self._vocabulary.end_tokens)
+
     def _end_of_answer(self, prompt: Sequence[Message], length: int) -> int:
         """The token that the template puts after an answer; the vocabulary's end token where it puts none."""
-        whole = self._template.tokens([*prompt, Message("assistant", "-")])
-        ends = (token for token in whole[length:] if token in self._vocabulary.end_tokens)
-        return next(ends, self._vocabulary.eos)
+        roles = tuple(message.role for message in prompt)
+        if roles not in self._ends:  # what is said makes no difference to it
+            whole = self._template.tokens([*prompt, Message("assistant", "-")])
+            ends = (token for token in whole[length:] if token in self._vocabulary.end_tokens)
+            self._ends[roles] = next(ends, self._vocabulary.eos)
+        return self._ends[roles]
 
 
 @contextlib.contextmanager

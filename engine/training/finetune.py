@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.cancellation import CancelToken
-from engine.domain import new_id
+from engine.domain import JobWish, new_id
 from engine.errors import InputError, StorageError
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample
@@ -48,6 +49,7 @@ def finetune(
     adapters_dir: Path,
     on_event: OnEvent,
     cancel: CancelToken,
+    wish: Callable[[], JobWish | None] = lambda: None,
 ) -> AdapterArtifact:
     """Train in a child process and put the finished adapter into `adapters_dir`/<id>: adapter.gguf, peft/, card.json.
 
@@ -61,9 +63,11 @@ def finetune(
         adapters_dir: where the adapter goes.
         on_event: receives the events `message` and `progress`, in this thread.
         cancel: stops the child.
+        wish: what someone asks of the training meanwhile.
 
     Raises:
         CancelledError: the token was set.
+        JobPaused: someone asked for that; a second call goes on.
         NexusError: what went wrong, here or in the child.
     """
     target = adapters_dir / spec.id
@@ -72,7 +76,7 @@ def finetune(
     run_dir = runs_dir / spec.id
     run = RunSpec(spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy, spec.served)
     write_run(run_dir, run, spec.examples)
-    run_training(run_dir, on_event=on_event, cancel=cancel)
+    run_training(run_dir, on_event=on_event, cancel=cancel, wish=wish)
     _publish(run_dir / "output", target)
     shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
     return read_artifact(target)

@@ -1,77 +1,25 @@
 """A PEFT LoRA adapter as a GGUF adapter that llama.cpp attaches to the base it was trained on.
 
 A GGUF adapter holds, for each adapted matrix of the base, `<tensor>.lora_a` (rank × inputs) and `<tensor>.lora_b`
-(outputs × rank), under the base's tensor names, and alpha; llama.cpp adds alpha / rank · B·A to the matrix.
+(outputs × rank), under the base's tensor names, and alpha; llama.cpp adds alpha / rank · B·A to the matrix. The names, and the
+order of the rows of B, are those of the base's family (`bases.families`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import AdapterError, StorageError
-from engine.model_registry.gguf_file import read_gguf
+from engine.training.bases.families import Family, family_of
+from engine.training.bases.gguf_base import Array, GgufBase, open_base
 
-if TYPE_CHECKING:
-    from gguf import TensorNameMap
-
-Matrix = NDArray[np.float32]
 _PREFIX = "base_model.model."
-
-
-@dataclass(frozen=True, slots=True)
-class BaseShape:
-    """What the converter needs to know of the base: its architecture, head counts, and the shape of each matrix."""
-
-    architecture: str
-    blocks: int
-    heads: int
-    kv_heads: int
-    matrices: dict[str, tuple[int, int]]
-    """Tensor name → (outputs, inputs)."""
-
-
-RowRule = Callable[[Matrix, BaseShape], Matrix]
-"""Reorders the rows of a B matrix as llama.cpp's converter reorders those of the weight."""
-
-
-def interleave_rope_rows(rows: Matrix, heads: int) -> Matrix:
-    """From the halves-first order of Transformers' rotary embedding to llama.cpp's interleaved one.
-
-    Llama-architecture GGUF files store the rows of the query and key weights head by head as (0, d/2, 1, d/2+1, …), d
-    being the head's size.
-    """
-    shape = rows.shape
-    ordered: Matrix = rows.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
-    return ordered
-
-
-def _query_rows(rows: Matrix, base: BaseShape) -> Matrix:
-    return interleave_rope_rows(rows, base.heads)
-
-
-def _key_rows(rows: Matrix, base: BaseShape) -> Matrix:
-    return interleave_rope_rows(rows, base.kv_heads)
-
-
-ROW_RULES: dict[str, dict[str, RowRule]] = {
-    "llama": {"q_proj": _query_rows, "k_proj": _key_rows},  # Mistral files carry this architecture too
-    # These keep Transformers' order. Phi-3's fused matrices are fused in Transformers as well; Gemma's shifted norms
-    # are vectors, which no LoRA touches.
-    "qwen2": {},
-    "qwen3": {},
-    "gemma": {},
-    "gemma2": {},
-    "gemma3": {},
-    "phi3": {},
-}
-"""Architecture → last part of a module's name → what to do with the rows of its B matrix."""
+_INEXPRESSIBLE = ("use_dora", "modules_to_save", "alpha_pattern", "fan_in_fan_out", "lora_bias", "trainable_token_indices")
+_CHANGED_BASE = ("pissa", "olora", "loftq", "corda", "lora_ga")
+"""Ways to start a training that change the base's weights: the adapter does not fit the base as it was."""
 
 
 def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
@@ -79,13 +27,13 @@ def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
 
     Raises:
         AdapterError: the adapter does not fit the base, or has parts that a GGUF adapter cannot express.
+        ModelFileError: the base is no GGUF, or of a kind that cannot be fine-tuned.
         StorageError: the file could not be written.
     """
     settings = _read_settings(peft_dir)
-    base = read_base_shape(base_gguf)
-    matrices = _read_matrices(peft_dir)
-    names = _tensor_names(base)
-    converted = dict(_convert(module, pair, base, names) for module, pair in matrices.items())
+    base = open_base(base_gguf)
+    family = family_of(base)
+    converted = dict(_convert(module, pair, base, family) for module, pair in _read_matrices(peft_dir).items())
     temporary = out.with_name(out.name + ".tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -97,34 +45,6 @@ def write_gguf_adapter(peft_dir: Path, base_gguf: Path, out: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_base_shape(base_gguf: Path) -> BaseShape:
-    """Read what matters of the base file.
-
-    Raises:
-        ModelFileError: no GGUF.
-        AdapterError: an architecture without rules.
-    """
-    header = read_gguf(base_gguf)
-    architecture = header.architecture
-    if architecture not in ROW_RULES:
-        raise AdapterError(
-            f"Adapters for the architecture {architecture!r} cannot be converted yet.",
-            hint=f"Choose a base of one of these: {', '.join(ROW_RULES)}.",
-        )
-    heads = header.integer(f"{architecture}.attention.head_count")
-    kv_heads = header.metadata.get(f"{architecture}.attention.head_count_kv", heads)
-    if heads < 1 or not isinstance(kv_heads, int) or kv_heads < 1:
-        raise AdapterError(f"{base_gguf.name} does not have one number of attention heads for all its layers.")
-    return BaseShape(
-        architecture=architecture,
-        blocks=header.integer(f"{architecture}.block_count"),
-        heads=heads,
-        kv_heads=kv_heads,
-        # GGUF counts dimensions from the fastest: inputs, outputs.
-        matrices={tensor.name: (tensor.dims[1], tensor.dims[0]) for tensor in header.tensors if len(tensor.dims) == 2},
-    )
-
-
 def _read_settings(peft_dir: Path) -> dict[str, object]:
     """PEFT's settings of the adapter, refused where a GGUF adapter cannot express them."""
     try:
@@ -133,9 +53,19 @@ def _read_settings(peft_dir: Path) -> dict[str, object]:
         raise AdapterError(f"{peft_dir.name} holds no readable adapter_config.json: {exc}") from exc
     if settings.get("peft_type") != "LORA":
         raise AdapterError("Only LoRA adapters can be converted.")
-    for name in ("use_dora", "modules_to_save", "alpha_pattern", "fan_in_fan_out", "lora_bias"):
+    for name in _INEXPRESSIBLE:
         if settings.get(name):
             raise AdapterError(f"An adapter with `{name}` cannot be written as GGUF.", hint=f"Train without `{name}`.")
+    if settings.get("use_rslora") and settings.get("rank_pattern"):
+        raise AdapterError(
+            "An adapter with `use_rslora` and several ranks cannot be written as GGUF.", hint="Train with one rank."
+        )
+    start = str(settings.get("init_lora_weights", "")).lower()
+    if start.startswith(_CHANGED_BASE):
+        raise AdapterError(
+            f"The adapter was started with `{start}`, which changes the base's weights.",
+            hint="Convert it to a plain LoRA first, as PEFT's documentation of that method says.",
+        )
     return settings
 
 
@@ -148,7 +78,7 @@ def _alpha(settings: dict[str, object]) -> float:
     return float(alpha * rank**0.5 if settings.get("use_rslora") else alpha)
 
 
-def _read_matrices(peft_dir: Path) -> dict[str, dict[str, Matrix]]:
+def _read_matrices(peft_dir: Path) -> dict[str, dict[str, Array]]:
     """Module name → {"A": …, "B": …}, float32."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -157,44 +87,42 @@ def _read_matrices(peft_dir: Path) -> dict[str, dict[str, Matrix]]:
         tensors = load_file(peft_dir / "adapter_model.safetensors")
     except (OSError, SafetensorError) as exc:
         raise AdapterError(f"{peft_dir.name} holds no readable adapter: {exc}") from exc
-    pairs: dict[str, dict[str, Matrix]] = {}
+    pairs: dict[str, dict[str, Array]] = {}
     for name, tensor in tensors.items():
         module, _, rest = name.removeprefix(_PREFIX).rpartition(".lora_")
         if not module or rest not in ("A.weight", "B.weight"):
-            raise AdapterError(f"The adapter's tensor {name!r} is not a LoRA matrix of a linear layer.")
+            raise AdapterError(
+                f"The adapter's tensor {name!r} is not a LoRA matrix of a linear layer.",
+                hint="Adapt linear layers only, and save with PEFT's `save_embedding_layers=False`.",
+            )
         pairs.setdefault(module, {})[rest[0]] = tensor.float().numpy()
     if not pairs:
         raise AdapterError("The adapter is empty.")
     return pairs
 
 
-def _tensor_names(base: BaseShape) -> TensorNameMap:
-    """From Transformers' names to llama.cpp's."""
-    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
-
-    architecture = next(arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture)
-    return get_tensor_name_map(architecture, base.blocks)
-
-
-def _convert(module: str, pair: dict[str, Matrix], base: BaseShape, names: TensorNameMap) -> tuple[str, tuple[Matrix, Matrix]]:
+def _convert(module: str, pair: dict[str, Array], base: GgufBase, family: Family) -> tuple[str, tuple[Array, Array]]:
     """The base's tensor name of a module, and its matrices in llama.cpp's order."""
-    name = f"{names.get_name(module)}.weight"
-    if name not in base.matrices:
+    name = family.module_to_tensor(module)
+    if name is None or name not in base.tensors:
         raise AdapterError(f"The base has no matrix for the adapter's {module!r}.", hint="Choose the base it was trained on.")
     if pair.keys() != {"A", "B"}:
         raise AdapterError(f"The adapter has only one of the two matrices for {module!r}.")
     a, b = pair["A"], pair["B"]
-    outputs, inputs = base.matrices[name]
-    if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1] or (b.shape[0], a.shape[1]) != (outputs, inputs):
+    shape = base.shape(name)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1] or (b.shape[0], a.shape[1]) != shape:
         raise AdapterError(
-            f"The adapter's {module!r} is {b.shape} × {a.shape}, but the base's matrix is {(outputs, inputs)}.",
+            f"The adapter's {module!r} is {b.shape} × {a.shape}, but the base's matrix is {shape}.",
             hint="Choose the base it was trained on.",
         )
-    rule = ROW_RULES[base.architecture].get(module.rpartition(".")[2])
-    return name, (a, b if rule is None else rule(b, base))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise AdapterError(
+            f"The adapter's {module!r} has values that are no numbers.", hint="Train again with a lower learning rate."
+        )
+    return name, (a, family.to_llama_cpp(name, b, base))
 
 
-def _write(path: Path, architecture: str, alpha: float, pairs: dict[str, tuple[Matrix, Matrix]]) -> None:
+def _write(path: Path, architecture: str, alpha: float, pairs: dict[str, tuple[Array, Array]]) -> None:
     """Write the GGUF file. Keys: llama.cpp, `src/llama-adapter.cpp`."""
     from gguf import GGUFWriter
 

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from engine.domain import Json
-from engine.errors import TrainingError
-from engine.training.base_model import load_base
-from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint, truncate_metrics
+from engine.errors import JobPaused, StorageError, TrainingError
+from engine.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from engine.training.config import TrainingConfig
+from engine.training.control import RunControl
+from engine.training.curve import Curve
 from engine.training.encoding import EncodedExample
+from engine.training.gauges import Gauges
+from engine.training.gradient_step import GradientStep, NotFinite
+from engine.training.held_out import HeldOut
+from engine.training.learner import Learner
+from engine.training.lora_model import lora_model, training_loss
+from engine.training.memory import free_memory, memory_ran_out
+from engine.training.packing import in_rows
+from engine.training.run_folder import memory_kills
+from engine.training.run_state import RunState
 from engine.training.schedule import learning_rate, step_batches, steps_per_epoch, total_steps
-from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult
-
-if TYPE_CHECKING:
-    import torch
-    from peft import PeftModel
-    from torch import Tensor
+from engine.training.stopping import judged, look_interval, low_enough, out_of_patience, window
+from engine.training.trainer import Ending, Progress, TrainingData, TrainingPaths, TrainingResult
 
 
 class PeftTrainer:
@@ -34,228 +38,230 @@ class PeftTrainer:
 
     name = "peft"
 
-    def train(self, data: TrainingData, config: TrainingConfig, paths: TrainingPaths, progress: Progress) -> TrainingResult:
+    def train(
+        self,
+        data: TrainingData,
+        config: TrainingConfig,
+        paths: TrainingPaths,
+        progress: Progress,
+        control: RunControl | None = None,
+    ) -> TrainingResult:
         """See `Trainer.train`."""
-        import torch
-
-        try:
-            run = _Run(data, config, paths, progress)
-            run.resume()
-            stopped = run.finish()
-        except torch.OutOfMemoryError as exc:
-            raise TrainingError(
-                "The device ran out of memory.", hint="Use a smaller batch, shorter examples or a smaller model."
-            ) from exc
-        return TrainingResult(paths.peft_dir, tuple(run.curve), stopped)
+        if config.quantise_base:
+            raise TrainingError("The strategy peft does not train in four bits.", hint="Use unsloth, or quantise_base=false.")
+        model = lora_model(paths, config, longest=max(len(item.tokens) for item in data.train.items))
+        learner = Learner(model, training_loss(model, data.general, config.anchor_weight))
+        return train_learner(learner, data, config, paths, progress, control)
 
 
-def lora_model(paths: TrainingPaths, config: TrainingConfig) -> PeftModel:
-    """The base with fresh LoRA matrices, on the GPU where there is one.
-
-    Raises:
-        TrainingError: the base has none of the layers that the settings name.
-    """
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    base = load_base(paths.base_folder, config.dtype)
-    torch.manual_seed(config.seed)
-    lora = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
-        task_type="CAUSAL_LM",
-    )
+def train_learner(
+    learner: Learner,
+    data: TrainingData,
+    config: TrainingConfig,
+    paths: TrainingPaths,
+    progress: Progress,
+    control: RunControl | None = None,
+) -> TrainingResult:
+    """The training loop, for a model that some library has loaded. See `Trainer.train`."""
     try:
-        model = get_peft_model(base, lora)  # keeps the LoRA matrices in float32 whatever the base's type
-    except ValueError as exc:
-        raise TrainingError(f"The settings do not fit this model: {exc}", hint="Change target_modules.") from exc
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def answer_logits(model: PeftModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
-    """Logits for the answer tokens of a batch, and those tokens.
-
-    Returns:
-        float32 logits of shape (answer tokens of the batch, vocabulary), and the targets of shape (answer tokens,).
-    """
-    import torch
-
-    width = max(len(item.tokens) for item in batch)
-    tokens = torch.zeros((len(batch), width), dtype=torch.long)
-    learnt = torch.zeros((len(batch), width), dtype=torch.bool)
-    for row, item in enumerate(batch):
-        tokens[row, : len(item.tokens)] = torch.tensor(item.tokens)
-        learnt[row, item.prompt_length : len(item.tokens)] = True
-    tokens, learnt = tokens.to(model.device), learnt.to(model.device)
-    base = model.get_base_model()
-    # Padding is on the right and attention is causal: no token sees it, and no mask is needed.
-    hidden = base.base_model(input_ids=tokens, use_cache=False).last_hidden_state
-    logits = base.get_output_embeddings()(hidden[:, :-1][learnt[:, 1:]]).float()
-    cap = getattr(base.config, "final_logit_softcapping", None)  # Gemma 2
-    return (logits if cap is None else cap * torch.tanh(logits / cap)), tokens[learnt]
+        run = _Run(learner, data, config, paths, progress, control or RunControl())
+        run.resume()
+        return run.finish()
+    except (RuntimeError, MemoryError) as exc:
+        if not memory_ran_out(exc):
+            raise
+        hint = "Use shorter examples, a smaller model, or dtype=bfloat16; or close other programs and resume."
+        raise TrainingError("Memory does not suffice for a single example.", hint=hint) from exc
 
 
 class _Run:
-    """One training: model, optimiser, position and loss curve."""
+    """One training: model, state, position and loss curve."""
 
-    def __init__(self, data: TrainingData, config: TrainingConfig, paths: TrainingPaths, progress: Progress) -> None:
-        import torch
-
-        self.train, self.held_out = data.train.items, data.held_out.items
-        self.config, self.paths, self.progress = config, paths, progress
-        self.model = lora_model(paths, config)
-        self.weights: dict[str, torch.nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-        self.optimiser = torch.optim.AdamW(self.weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    def __init__(
+        self,
+        learner: Learner,
+        data: TrainingData,
+        config: TrainingConfig,
+        paths: TrainingPaths,
+        progress: Progress,
+        control: RunControl,
+    ) -> None:
+        self.train, self.model = data.train.items, learner.model
+        self.config, self.paths, self.progress, self.control = config, paths, progress, control
+        self.state = RunState(self.model, config)
+        self.step = GradientStep(learner.loss, self.state, config.max_grad_norm, self._go_on_with)
+        self.held_out = HeldOut(learner, data)
+        self.gauges = Gauges()
+        self.curve = Curve(paths.metrics)
         self.steps = total_steps(len(self.train), config)
         self.per_epoch = steps_per_epoch(len(self.train), config)
+        self.interval = look_interval(self.steps, config)
         self.lengths = [len(item.tokens) for item in self.train]
-        self.position = Position(0, _fingerprint(self.train, self.held_out, config))
-        self.best: dict[str, Tensor] = {}
-        self.curve: list[dict[str, Json]] = []
+        self.position = Position(0, _fingerprint(self.train, data.held_out.items, config))
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
         found = load_checkpoint(self.paths.checkpoints, self.position.fingerprint)
-        if found is None:
-            self.curve = truncate_metrics(self.paths.metrics, 0)
-            return
-        self.position, tensors = found
-        self._restore(tensors)
-        self.curve = truncate_metrics(self.paths.metrics, self.position.step)
-        self.progress({"event": "message", "text": f"Resumed at step {self.position.step} of {self.steps}."})
+        if found is not None:
+            self.position, tensors = found
+            self.state.restore(tensors, self.position.step)
+            self.step.at_once = self.position.at_once
+            self._say(f"Resumed at step {self.position.step} of {self.steps}.")
+        self.curve.go_back_to(self.position.step)
+        self._heed_kills(memory_kills(self.paths.run_dir))
 
-    def finish(self) -> bool:
-        """Take the steps that are left and save the adapter. Returns whether it stopped before the last step."""
+    def _heed_kills(self, times: int) -> None:
+        """Compute less at once where the system has ended this training before because memory ran out."""
+        rows = in_rows([self.train[index] for batch in step_batches(self.lengths, self.config, 0) for index in batch])
+        allowed = max(1, max(map(len, rows)) >> times)
+        if times and (self.step.at_once is None or allowed < self.step.at_once):
+            self.step.at_once = allowed
+            self._go_on_with(allowed)
+
+    def finish(self) -> TrainingResult:
+        """Take the steps that are left and save the adapter."""
         self.model.train()
-        while self.position.step < self.steps and not self._good_enough():
-            self._advance()
-        if self.best:
-            self._set_weights(self.best)
-        self.model.eval()
-        self.model.save_pretrained(self.paths.peft_dir, safe_serialization=True, save_embedding_layers=False)
-        return self.position.step < self.steps
+        while (ending := self._ending()) is None:
+            self._heed_pause()
+            try:
+                self._advance()
+            except NotFinite as exc:
+                ending = self._diverged(str(exc))
+                break
+        self.state.take_best()
+        self._save()
+        return TrainingResult(
+            self.paths.peft_dir,
+            tuple(self.curve.rows),
+            stopped_early=self.position.step < self.steps,
+            ending=ending,
+            best_step=self.position.standing.best_step if self.state.best else None,
+            notices=self.position.notices,
+        )
+
+    def _ending(self) -> Ending | None:
+        """Why to take no further step; None to go on."""
+        step = self.position.step
+        if self.control.stop:
+            return self._asked_to_end()
+        if step >= self.steps:
+            return Ending.COMPLETE
+        if step and low_enough(self.curve.losses, step, self.per_epoch, self.config):
+            return Ending.LEARNT
+        return Ending.NO_GAIN if out_of_patience(self.position.standing, self.config) else None
+
+    def _asked_to_end(self) -> Ending:
+        """Judge the weights as they are, so that the better ones are kept."""
+        if self.position.step == 0:
+            raise TrainingError("Nothing was learnt yet, so there is nothing to keep.", hint="Let it take some steps first.")
+        if self.curve.rows[-1].get("samples") is None:
+            self._look(self.curve.losses)
+        return Ending.ASKED
+
+    def _heed_pause(self) -> None:
+        if self.control.pause:
+            if self.position.step:
+                self._checkpoint()
+            raise JobPaused(f"Paused at step {self.position.step} of {self.steps}.", hint="Resume the job to go on.")
 
     def _advance(self) -> None:
-        """One step: update, measure, report, and write a checkpoint when it is time."""
+        """One step: update, look when it is time, report, and write a checkpoint when it is time."""
         started = time.monotonic()
         step = self.position.step
         rate = learning_rate(step, self.steps, self.config)
-        loss, tokens = self._update(step_batches(self.lengths, self.config, step), rate)
+        examples = [self.train[index] for batch in step_batches(self.lengths, self.config, step) for index in batch]
+        loss, norm = self.step.take(examples, rate)
+        tokens = sum(len(item.tokens) for item in examples)
+        speed = tokens / (time.monotonic() - started)
         self.position = replace(self.position, step=step + 1)
-        eval_loss = self._measure() if self._time_to_measure() else None
-        seconds = time.monotonic() - started
-        row: dict[str, Json] = {
-            "step": step + 1,
-            "epoch": step // self.per_epoch,
-            "loss": loss,
-            "eval_loss": eval_loss,
-            "learning_rate": rate,
-            "tokens_per_s": tokens / seconds,
-            "seconds": seconds,
-        }
-        self._record(row)
+        row: dict[str, Json] = {"step": step + 1, "epoch": step // self.per_epoch, "loss": loss, "eval_loss": None}
+        losses = [*self.curve.losses, loss]
+        if self._time_to_look(losses):
+            row |= self._look(losses) | {"samples": self._answers()}
+        row |= {"learning_rate": rate, "grad_norm": norm, "tokens_per_s": speed, "seconds": time.monotonic() - started}
+        self._record(row | self.gauges.read())
         if (step + 1) % self.config.checkpoint_every == 0 and step + 1 < self.steps:
-            save_checkpoint(self.paths.checkpoints, self.position, self._state())
+            self._checkpoint()
 
-    def _update(self, batches: Sequence[Sequence[int]], rate: float) -> tuple[float, int]:
-        """Gradients of the step's batches, clipped and applied. Returns the mean loss an answer token, and all tokens."""
-        import torch
+    def _go_on_with(self, at_once: int) -> None:
+        """Note that memory ran out, and how many examples are computed at once from now on."""
+        self.position = replace(self.position, at_once=at_once)
+        self._notice(
+            f"Memory ran out at step {self.position.step + 1}. From there on {at_once} examples at most are computed at once, "
+            "and gradients are added up over more passes: the result is the same, the steps take longer."
+        )
 
-        examples = [[self.train[index] for index in batch] for batch in batches]
-        answers = sum(item.answer_length for batch in examples for item in batch)
-        total = 0.0
-        for batch in examples:
-            logits, targets = answer_logits(self.model, batch)
-            loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum") / answers
-            torch.autograd.backward(loss)
-            total += float(loss.detach())
-        if not math.isfinite(total):
-            raise TrainingError(f"The loss became {total}.", hint="Use a lower learning rate.")
-        torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.max_grad_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        return total, sum(len(item.tokens) for batch in examples for item in batch)
-
-    def _time_to_measure(self) -> bool:
-        """Whether the held-out loss is due after this step."""
+    def _time_to_look(self, losses: Sequence[float]) -> bool:
+        """Whether to look after this step: at each interval, and where training ends by itself."""
         step = self.position.step
-        return bool(self.held_out) and (step % self.config.eval_every == 0 or step == self.steps)
+        return step % self.interval == 0 or step == self.steps or low_enough(losses, step, self.per_epoch, self.config)
 
-    def _measure(self) -> float:
-        """Mean loss of a held-out answer token; keeps the best weights where early stopping may return to them."""
-        import torch
+    def _look(self, losses: Sequence[float]) -> dict[str, Json]:
+        """Measure the held-out part, and keep the weights if they are the best so far."""
+        measured = self.held_out.measure()
+        training = window(losses, self.per_epoch, self.interval)
+        step = self.position.step
+        standing = judged(self.position.standing, self.config, step, training, measured.overall, measured.taught)
+        self.position = replace(self.position, standing=standing)
+        if standing.best_step == step:
+            self.state.keep_as_best()
+        return {"eval_loss": measured.overall}
 
-        self.model.eval()
-        total = 0.0
-        with torch.inference_mode():
-            for item in self.held_out:
-                logits, targets = answer_logits(self.model, [item])
-                total += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
-        self.model.train()
-        loss = total / sum(item.answer_length for item in self.held_out)
-        if self.position.best_eval is None or loss < self.position.best_eval:
-            self.position = replace(self.position, best_eval=loss, looks_without_gain=0)
-            if self.config.early_stopping_patience:
-                self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        else:
-            self.position = replace(self.position, looks_without_gain=self.position.looks_without_gain + 1)
-        return loss
+    def _answers(self) -> list[Json]:
+        """The sample answers by now; none where memory does not suffice for them."""
+        try:
+            return self.held_out.answers()
+        except (RuntimeError, MemoryError) as exc:
+            if not memory_ran_out(exc):
+                raise
+        free_memory()
+        self._say("There is not enough memory for sample answers.")
+        return []
 
-    def _good_enough(self) -> bool:
-        """Whether to stop early: no more gain on the held-out part, or an epoch's loss below the aim."""
-        if 0 < self.config.early_stopping_patience <= self.position.looks_without_gain:
-            return True
-        epoch = self.curve[-self.per_epoch :]
-        if self.config.stop_at_loss <= 0 or len(epoch) < self.per_epoch or self.position.step % self.per_epoch:
-            return False
-        return sum(float(str(row["loss"])) for row in epoch) / len(epoch) < self.config.stop_at_loss
+    def _diverged(self, what: str) -> Ending:
+        """Deal with a step that had to be refused: what was best before is kept."""
+        step = self.position.step + 1
+        hint = "Train again with a lower learning rate."
+        if not self.state.best:
+            raise TrainingError(f"Training cannot go on: {what} at step {step}.", hint=hint)
+        kept = self.position.standing.best_step
+        self._notice(f"Training ended at step {step}, because {what}. The weights of step {kept} are kept. {hint}")
+        return Ending.DIVERGED
 
     def _record(self, row: dict[str, Json]) -> None:
-        """Append a step to the curve and the metrics file, and report it."""
-        self.curve.append(row)
-        with self.paths.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        recent = [float(str(past["seconds"])) for past in self.curve[-20:]]
-        eta = (self.steps - self.position.step) * sum(recent) / len(recent)
-        self.progress({"event": "progress", **row, "steps": self.steps, "eta_s": eta})
+        """Add a step to the curve and report it."""
+        self.curve.add(row)
+        left = (self.steps - self.position.step) * self.curve.seconds
+        self.progress({"event": "progress", **row, "steps": self.steps, "eta_s": left})
 
-    def _state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on."""
-        import torch
+    def _checkpoint(self) -> None:
+        """Write a checkpoint; on a full disk say so and go on, the ones before stay."""
+        try:
+            self.curve.flush()
+            save_checkpoint(self.paths.checkpoints, self.position, self.state.tensors())
+        except (OSError, StorageError) as exc:
+            text = f"There is no checkpoint of step {self.position.step}: {exc} Free some disk space; training goes on."
+            self.progress({"event": "message", "text": text, "notice": True})
 
-        state = {"rng": torch.get_rng_state()}
-        for name, weight in self.weights.items():
-            moments = self.optimiser.state[weight]
-            state[f"weight/{name}"] = weight.detach()
-            state[f"first/{name}"] = moments["exp_avg"]
-            state[f"second/{name}"] = moments["exp_avg_sq"]
-        return state | {f"best/{name}": weight for name, weight in self.best.items()}
+    def _save(self) -> None:
+        """Write the adapter in PEFT's form."""
+        from safetensors import SafetensorError
 
-    def _restore(self, state: Mapping[str, Tensor]) -> None:
-        """The reverse of `_state`."""
-        import torch
+        self.model.eval()
+        try:
+            self.curve.flush()
+            self.model.save_pretrained(self.paths.peft_dir, safe_serialization=True, save_embedding_layers=False)
+        except (OSError, SafetensorError) as exc:
+            self._checkpoint()
+            raise StorageError(f"The adapter could not be written: {exc}", hint="Free some disk space and resume.") from exc
 
-        self._set_weights({name: state[f"weight/{name}"] for name in self.weights})
-        for name, weight in self.weights.items():
-            self.optimiser.state[weight] = {
-                "step": torch.tensor(float(self.position.step)),
-                "exp_avg": state[f"first/{name}"].to(weight.device),
-                "exp_avg_sq": state[f"second/{name}"].to(weight.device),
-            }
-        self.best = {key.removeprefix("best/"): tensor for key, tensor in state.items() if key.startswith("best/")}
-        torch.set_rng_state(state["rng"])
+    def _notice(self, text: str) -> None:
+        """Say something that is still worth knowing at the end."""
+        self.position = replace(self.position, notices=(*self.position.notices, text))
+        self.progress({"event": "message", "text": text, "notice": True})
 
-    def _set_weights(self, values: Mapping[str, Tensor]) -> None:
-        """Overwrite the LoRA matrices."""
-        import torch
-
-        with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(values[name])
+    def _say(self, text: str) -> None:
+        self.progress({"event": "message", "text": text})
 
 
 def _fingerprint(train: Sequence[EncodedExample], held_out: Sequence[EncodedExample], config: TrainingConfig) -> str:

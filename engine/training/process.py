@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -16,63 +17,97 @@ from typing import IO
 
 from engine.cancellation import CancelToken
 from engine.child_process import child_environment
-from engine.domain import Json
+from engine.domain import JobWish, Json
 from engine.errors import CancelledError, NexusError, StorageError, TrainingError
-from engine.training.run_folder import LOG_FILE, read_artifact
+from engine.training.run_folder import LOG_FILE, note_memory_kill, read_artifact
 from engine.training.trainer import AdapterArtifact
 
 Event = Mapping[str, Json]
 OnEvent = Callable[[Event], None]
 
+VMSTAT = Path("/proc/vmstat")
+"""Where Linux counts, as `oom_kill`, the processes that it ended because memory ran out."""
+WORKER = "engine.training.worker"
 _POLL_S = 0.2
 """How soon a cancelled token is noticed."""
 _LOG_LINES = 8
 """Lines of the child's log that go into an error."""
 
 
-def run_training(run_dir: Path, *, on_event: OnEvent, cancel: CancelToken) -> AdapterArtifact:
+def run_training(
+    run_dir: Path, *, on_event: OnEvent, cancel: CancelToken, wish: Callable[[], JobWish | None] = lambda: None
+) -> AdapterArtifact:
     """Run the fine-tune that is described in a run's folder in a child process, and wait for it.
 
     Args:
         run_dir: made by `write_run`; with checkpoints in it, the child goes on from the newest.
         on_event: receives each event of the child (`message`, `progress`), in this thread.
         cancel: stops the child.
+        wish: what someone asks of the training; the child heeds it between two steps.
 
     Raises:
         CancelledError: the token was set; checkpoints stay.
+        JobPaused: the child has paused, with a checkpoint.
         NexusError: what the child raised.
         TrainingError: the child ended without saying why; the hint has the end of its log.
     """
+    follow_child(run_dir, WORKER, LOG_FILE, on_event=on_event, cancel=cancel, wish=wish)
+    return read_artifact(run_dir / "output")
+
+
+def follow_child(
+    run_dir: Path,
+    module: str,
+    log_file: str,
+    *,
+    on_event: OnEvent,
+    cancel: CancelToken,
+    wish: Callable[[], JobWish | None] = lambda: None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a module in a child process with a run's folder as its argument, and wait for it; see `run_training`.
+
+    Args:
+        run_dir: the run's folder.
+        module: speaks as `worker` does.
+        log_file: in the run's folder: where the child's standard error goes.
+        on_event: receives each event of the child but `error` and `done`.
+        cancel: stops the child.
+        wish: what someone asks of the child.
+        environment: variables that the child has besides.
+    """
     failure: NexusError | None = None
-    with _child(run_dir) as process:
-        for event in _events(process, cancel):
+    kills = _kernel_kills()
+    with _child(run_dir, module, log_file, environment or {}) as process:
+        for event in _events(process, cancel, wish):
             if event.get("event") == "error":
-                failure = _error_from(event.get("error"))
+                failure = error_from(event.get("error"))
             elif event.get("event") != "done":
                 on_event(event)
         status = process.wait()
     if failure is not None:
         raise failure
+    if status == -signal.SIGKILL and _kernel_kills() > kills:
+        note_memory_kill(run_dir)  # the next start computes less at once
     if status != 0:
-        raise _unexplained_end(run_dir, status)
-    return read_artifact(run_dir / "output")
+        raise _unexplained_end(run_dir / log_file, status)
 
 
 @contextmanager
-def _child(run_dir: Path) -> Iterator[subprocess.Popen[str]]:
+def _child(run_dir: Path, module: str, log_file: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The child process; killed at the end of the block if it still runs."""
     try:
-        log = (run_dir / LOG_FILE).open("w", encoding="utf-8")
+        log = (run_dir / log_file).open("w", encoding="utf-8")
     except OSError as exc:
         raise StorageError(f"The run's log could not be written: {exc}", hint="Free some disk space.") from exc
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.training.worker", str(run_dir.absolute())],
-            stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
+            [sys.executable, "-m", module, str(run_dir.absolute())],
+            stdin=subprocess.PIPE,  # wishes; its end tells the child that this process is gone
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
-            env=child_environment(),
+            env=_environment(environment),
             start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then ends the child in order
         )
         try:
@@ -81,14 +116,25 @@ def _child(run_dir: Path) -> Iterator[subprocess.Popen[str]]:
             _kill(process)
 
 
-def _events(process: subprocess.Popen[str], cancel: CancelToken) -> Iterator[Event]:
-    """The child's events until its output ends."""
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    """A child's environment; of what is added, the search path stands behind the engine's."""
+    plain = child_environment()
+    path = os.pathsep.join(filter(None, [plain["PYTHONPATH"], added.get("PYTHONPATH")]))
+    return {**plain, **added, "PYTHONPATH": path}
+
+
+def _events(process: subprocess.Popen[str], cancel: CancelToken, wish: Callable[[], JobWish | None]) -> Iterator[Event]:
+    """The child's events until its output ends; meanwhile it is told of each new wish."""
     assert process.stdout is not None  # noqa: S101  # opened as a pipe
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True).start()
+    told: JobWish | None = None
     while True:
         if cancel.cancelled:
             raise CancelledError("The fine-tune was cancelled.", hint="It can be resumed from its last checkpoint.")
+        if (wanted := wish()) is not None and wanted is not told:
+            _tell(process, wanted)
+            told = wanted
         try:
             line = lines.get(timeout=_POLL_S)
         except queue.Empty:
@@ -98,6 +144,14 @@ def _events(process: subprocess.Popen[str], cancel: CancelToken) -> Iterator[Eve
         event = _parse(line)
         if event is not None:
             yield event
+
+
+def _tell(process: subprocess.Popen[str], wish: JobWish) -> None:
+    """Pass a wish on; a child that has just ended needs none."""
+    assert process.stdin is not None  # noqa: S101  # opened as a pipe
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(f"{wish}\n")
+        process.stdin.flush()
 
 
 def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
@@ -126,10 +180,11 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # a wish that the child did not live to hear
+                stream.close()
 
 
-def _error_from(value: Json) -> NexusError:
+def error_from(value: Json) -> NexusError:
     """The child's error, as the class it had there."""
     info = value if isinstance(value, dict) else {}
     kind = _error_classes().get(str(info.get("code")), TrainingError)
@@ -152,7 +207,16 @@ def _error_classes() -> dict[str, type[NexusError]]:
     return classes
 
 
-def _unexplained_end(run_dir: Path, status: int) -> TrainingError:
+def _kernel_kills() -> int:
+    """How many processes the kernel has ended since it started because memory ran out; 0 where it does not say."""
+    try:
+        counts = dict(line.split() for line in VMSTAT.read_text("ascii").splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(counts.get("oom_kill", 0))
+
+
+def _unexplained_end(log_file: Path, status: int) -> TrainingError:
     """The error for a child that ended without an `error` event."""
     if status == -signal.SIGKILL:
         return TrainingError(
@@ -160,6 +224,6 @@ def _unexplained_end(run_dir: Path, status: int) -> TrainingError:
             hint="Close other programs, or choose a smaller batch, shorter examples or a smaller model; then resume.",
             retryable=True,
         )
-    lines = (run_dir / LOG_FILE).read_text("utf-8", "replace").splitlines()
+    lines = log_file.read_text("utf-8", "replace").splitlines()
     tail = "\n".join(line for line in lines if line.strip()).splitlines()[-_LOG_LINES:]
     return TrainingError(f"The training process ended with status {status}.", hint="\n".join(tail) or None)

@@ -2,7 +2,8 @@
 
 run.json        what to do (`RunSpec`)          metrics.jsonl   one line a step
 dataset.jsonl   the examples                    checkpoints/    what a restart goes on from
-worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json
+worker.log      the child's standard error      output/         adapter.gguf, peft/, card.json, README.md
+base.sha256     of the base at the first start  memory-kills    how often the system ended it for want of memory
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import cast
 
 from engine.errors import StorageError, TrainingError
+from engine.training.base_model import file_sha256
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample
-from engine.training.dataset_files import examples_from_row
 from engine.training.trainer import AdapterArtifact, Strategy
 
 SPEC_FILE = "run.json"
 DATASET_FILE = "dataset.jsonl"
 LOG_FILE = "worker.log"
+BASE_FILE = "base.sha256"
+MEMORY_KILLS_FILE = "memory-kills"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,45 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
             strategy=cast(Strategy, values["strategy"]),
             served_gguf=Path(values.get("served_gguf", values["base_gguf"])),
         )
-        # A row has the whole conversation; its last answer is the example's.
         rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()
-        return spec, tuple(examples_from_row(json.loads(row))[-1] for row in rows)
+        return spec, tuple(TrainingExample.from_json(json.loads(row)) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
+
+
+def unchanged_base(run_dir: Path, base: Path) -> str:
+    """SHA-256 of the base, which is noted at the first start of a run.
+
+    Raises:
+        TrainingError: it is another one than at the first start, so the checkpoints do not fit it.
+        ModelFileError: the base cannot be read.
+    """
+    digest, file = file_sha256(base), run_dir / BASE_FILE
+    if not file.is_file():
+        write_whole(file, digest)
+    elif file.read_text("utf-8").strip() != digest:
+        raise TrainingError(
+            f"{base.name} has changed since this training began, so it cannot go on.",
+            hint="Put the former file back and resume, or start a new fine-tune.",
+        )
+    return digest
+
+
+def note_memory_kill(run_dir: Path) -> None:
+    """Remember that the system ended a run because memory ran out.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    write_whole(run_dir / MEMORY_KILLS_FILE, str(memory_kills(run_dir) + 1))
+
+
+def memory_kills(run_dir: Path) -> int:
+    """How often the system has ended this run because memory ran out."""
+    try:
+        return int((run_dir / MEMORY_KILLS_FILE).read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_artifact(folder: Path) -> AdapterArtifact:

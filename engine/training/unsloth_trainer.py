@@ -1,157 +1,129 @@
-"""LoRA training with Unsloth, for machines with a CUDA device: faster, and in less memory, than `peft_trainer`.
+"""LoRA training with Unsloth: for machines with a CUDA device faster, and in less memory, than `peft_trainer`.
 
-The same tokens and settings go in and the same PEFT folder comes out; only the loop is Unsloth's. It starts over instead of
-resuming: its checkpoints hold pickles, which this product does not read.
+The loop is the one of `peft_trainer`; the model and its loss are Unsloth's. All of it happens in a process of its own
+(`unsloth_worker`): Unsloth replaces functions of Transformers and PEFT when it is imported, and what comes after the training,
+the comparison with the served adapter above all, must not run on these. Only that process has Unsloth's folder on its path.
+
+Without a GPU it works too, and is slower than PEFT: good for trying out what a machine with a GPU will do.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
-import math
-import os
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
 
-from engine.domain import Json
-from engine.errors import TrainingError
+from engine.cancellation import CancelToken
+from engine.domain import JobWish, Json
+from engine.errors import StorageError, TrainingError
 from engine.training.config import TrainingConfig
-from engine.training.encoding import EncodedExample
-from engine.training.schedule import total_steps
-from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult
+from engine.training.control import RunControl
+from engine.training.process import Event, follow_child
+from engine.training.run_folder import write_whole
+from engine.training.trainer import Ending, Progress, TrainingData, TrainingPaths, TrainingResult
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
-    from trl import SFTConfig
-
-_IGNORED = -100
-"""The label of tokens that are not learnt, as PyTorch's cross-entropy defines it."""
+TASK_FILE = "unsloth.json"
+"""What the process is to do; in the run's folder."""
+LOG_FILE = "unsloth.log"
+WORKER = "engine.training.unsloth_worker"
 
 
 class UnslothTrainer:
-    """The strategy for CUDA devices, where Unsloth is installed (the extra `cuda`)."""
+    """The strategy for CUDA devices, where Unsloth is installed. More than one GPU is not made use of."""
 
     name = "unsloth"
 
-    def train(self, data: TrainingData, config: TrainingConfig, paths: TrainingPaths, progress: Progress) -> TrainingResult:
-        """See `Trainer.train`. Early stopping is not supported."""
-        _require_unsloth()
-        paths.metrics.unlink(missing_ok=True)
-        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # it reports its use to a server otherwise
-        import unsloth  # noqa: F401  # patches trl and transformers, so it must come before them
-        from trl import SFTTrainer
+    def train(
+        self,
+        data: TrainingData,
+        config: TrainingConfig,
+        paths: TrainingPaths,
+        progress: Progress,
+        control: RunControl | None = None,
+    ) -> TrainingResult:
+        """See `Trainer.train`."""
+        if not unsloth_installed():
+            raise TrainingError("Unsloth is not installed.", hint="Run `make setup`, or use the strategy peft.")
+        _write_task(data, config, paths)
+        results: list[Event] = []
 
-        model, tokenizer = _load(config, paths)
-        steps = total_steps(len(data.train.items), config)
-        trainer = SFTTrainer(
-            model=model,
-            processing_class=tokenizer,
-            train_dataset=_labelled(data.train.items),
-            args=_arguments(config, paths, steps),
-            callbacks=[_reporter(paths, progress, steps)],
+        def on_event(event: Event) -> None:
+            if event.get("event") == "result":
+                results.append(event)
+            else:
+                progress(event)
+
+        follow_child(
+            paths.run_dir,
+            WORKER,
+            LOG_FILE,
+            on_event=on_event,
+            cancel=CancelToken(),  # who cancels ends this process, and its child goes with it
+            wish=lambda: _wish(control),
+            environment=unsloth_environment(),
         )
-        trainer.train()
-        model.save_pretrained(paths.peft_dir, safe_serialization=True)
-        rows = paths.metrics.read_text("utf-8").splitlines()
-        return TrainingResult(paths.peft_dir, tuple(json.loads(row) for row in rows))
+        if not results:
+            raise TrainingError("Unsloth ended without a result.", hint=f"The run's {LOG_FILE} may say why.")
+        return _result(results[-1], paths)
 
 
-def _require_unsloth() -> None:
-    """Refuse where Unsloth cannot run, before anything is loaded."""
-    import torch
-
-    if not torch.cuda.is_available():
-        raise TrainingError("Unsloth needs a CUDA device, and there is none.", hint="Use the strategy peft.")
-    if importlib.util.find_spec("unsloth") is None:
-        raise TrainingError("Unsloth is not installed.", hint="Install the extra `cuda`, or use the strategy peft.")
+def unsloth_folder() -> Path:
+    """Where `make setup` puts Unsloth: beside the packages of this environment, not among them."""
+    return Path(sys.prefix) / "unsloth"
 
 
-def _load(config: TrainingConfig, paths: TrainingPaths) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Unsloth's model with LoRA matrices, and the base's tokenizer (for padding only: the examples are tokens already)."""
-    from unsloth import FastLanguageModel
+def unsloth_installed() -> bool:
+    """Whether Unsloth is in its folder or in this environment."""
+    return (unsloth_folder() / "unsloth" / "__init__.py").is_file() or importlib.util.find_spec("unsloth") is not None
 
-    model, tokenizer = FastLanguageModel.from_pretrained(
-        str(paths.base_folder), max_seq_length=config.max_sequence_length, load_in_4bit=False, local_files_only=True
+
+def unsloth_versions() -> dict[str, Json]:
+    """The versions of what is in Unsloth's folder; nothing where Unsloth is elsewhere."""
+    return {item.name: item.version for item in importlib.metadata.distributions(path=[str(unsloth_folder())])}
+
+
+def unsloth_environment() -> dict[str, str]:
+    """What the process with Unsloth has in its environment besides: where it is, and that it is to be silent."""
+    silent = {"UNSLOTH_DISABLE_STATISTICS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    return {"PYTHONPATH": str(unsloth_folder()), **silent}
+
+
+def _write_task(data: TrainingData, config: TrainingConfig, paths: TrainingPaths) -> None:
+    """Leave for the process what it needs, as plain data."""
+    task: dict[str, object] = {
+        "base_folder": str(paths.base_folder.absolute()),
+        "config": config.to_json(),
+        "train": [[item.tokens, item.prompt_length] for item in data.train.items],
+        "held_out": [[item.tokens, item.prompt_length] for item in data.held_out.items],
+        "general": data.general,
+        "questions": [asdict(question) for question in data.samples.questions],
+    }
+    try:
+        write_whole(paths.run_dir / TASK_FILE, json.dumps(task))
+    except OSError as exc:
+        raise StorageError(f"The run's folder could not be written: {exc}", hint="Free some disk space.") from exc
+
+
+def _wish(control: RunControl | None) -> JobWish | None:
+    """What someone asks for, to be passed on."""
+    if control is None:
+        return None
+    return JobWish.PAUSE if control.pause else JobWish.STOP if control.stop else None
+
+
+def _result(event: Event, paths: TrainingPaths) -> TrainingResult:
+    """The process's result, as it was there."""
+    best = cast(int | None, event["best_step"])
+    return TrainingResult(
+        paths.peft_dir,
+        tuple(cast(list[Mapping[str, Json]], event["curve"])),
+        stopped_early=bool(event["stopped_early"]),
+        ending=Ending(str(event["ending"])),
+        best_step=best,
+        notices=tuple(cast(list[str], event["notices"])),
     )
-    adapted = FastLanguageModel.get_peft_model(
-        model,
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
-        random_state=config.seed,
-        use_gradient_checkpointing="unsloth",
-    )
-    return adapted, tokenizer
-
-
-def _labelled(items: Sequence[EncodedExample]) -> Dataset:
-    """Tokens and labels; only answer tokens have a label."""
-    from datasets import Dataset
-
-    return Dataset.from_list(
-        [
-            {
-                "input_ids": list(item.tokens),
-                "labels": [_IGNORED] * item.prompt_length + list(item.tokens[item.prompt_length :]),
-            }
-            for item in items
-        ]
-    )
-
-
-def _arguments(config: TrainingConfig, paths: TrainingPaths, steps: int) -> SFTConfig:
-    """Our settings in TRL's words."""
-    from trl import SFTConfig
-
-    return SFTConfig(
-        output_dir=str(paths.run_dir / "unsloth"),
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation,
-        max_steps=steps,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        warmup_ratio=config.warmup_ratio,
-        lr_scheduler_type="cosine",
-        max_grad_norm=config.max_grad_norm,
-        max_length=config.max_sequence_length,
-        seed=config.seed,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        group_by_length=True,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-
-
-def _reporter(paths: TrainingPaths, progress: Progress, steps: int) -> TrainerCallback:
-    """A callback that turns Transformers' log entries into our rows and events."""
-    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-    class Reporter(TrainerCallback):  # type: ignore[misc]  # Transformers is not typed
-        def __init__(self) -> None:
-            self.last = time.monotonic()
-
-        def on_log(
-            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Mapping[str, float], **_: object
-        ) -> None:
-            if "loss" not in logs:
-                return
-            now = time.monotonic()
-            seconds, self.last = now - self.last, now
-            row: dict[str, Json] = {
-                "step": state.global_step,
-                "epoch": math.floor(state.epoch or 0),
-                "loss": logs["loss"],
-                "eval_loss": None,
-                "learning_rate": logs.get("learning_rate"),
-                "tokens_per_s": None,
-                "seconds": seconds,
-            }
-            with paths.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            progress({"event": "progress", **row, "steps": steps, "eta_s": (steps - state.global_step) * seconds})
-
-    return Reporter()

@@ -14,21 +14,25 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.child_process import claim_stdout, end_with_parent
 from engine.domain import Json, utc_now
 from engine.errors import NexusError, StorageError, TrainingError
-from engine.training.base_model import file_sha256, training_copy
+from engine.training.base_model import base_notices, copy_source, require_trainable, training_copy
+from engine.training.control import RunControl
 from engine.training.data import Dataset, make_dataset
-from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
-from engine.training.gguf_adapter import read_base_shape, write_gguf_adapter
-from engine.training.parity import ParityReport, ServedPredictor, check_parity, trained_predictor
-from engine.training.run_folder import RunSpec, read_run
-from engine.training.trainer import Progress, TrainingData, TrainingPaths, TrainingResult, choose_trainer
+from engine.training.encoding import EncodedExamples, open_encoder
+from engine.training.gate import Subject, reference_folder, run_gate
+from engine.training.general_text import GENERAL_TEXT
+from engine.training.gguf_adapter import write_gguf_adapter
+from engine.training.model_card import card_markdown, licence_of
+from engine.training.run_folder import RunSpec, read_run, unchanged_base
+from engine.training.samples import sample_questions
+from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
+from engine.training.unsloth_trainer import unsloth_versions
 
-PARITY_EXAMPLES = 8
-"""Examples on which the served adapter is compared with the trained one."""
 _LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
 
 
@@ -36,14 +40,15 @@ def main(arguments: list[str]) -> int:
     """Run the fine-tune in the folder named by the only argument. Returns the exit status."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
     events = claim_stdout()
-    end_with_parent()  # checkpoints are written whole, so nothing can be torn
+    control = RunControl()
+    end_with_parent(control.hear)  # checkpoints are written whole, so nothing can be torn
 
     def emit(event: Mapping[str, Json]) -> None:
         events.write(json.dumps(dict(event)) + "\n")
         events.flush()
 
     try:
-        run(Path(arguments[0]), emit)
+        run(Path(arguments[0]), emit, control)
     except (NexusError, OSError) as exc:
         failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
         error: dict[str, Json] = {**failure.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
@@ -53,37 +58,67 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(run_dir: Path, emit: Progress) -> None:
+def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> None:
     """Train, convert and check; leaves the adapter and its card in the run's `output` folder.
 
     Raises:
+        JobPaused: `control` asked for it; a second call goes on.
         NexusError: whatever went wrong.
     """
     spec, examples = read_run(run_dir)
     dataset = make_dataset(examples, spec.config.eval_fraction)
     durations: dict[str, Json] = {}
     with _timed("prepare_s", durations):
-        base = read_base_shape(spec.base_gguf)  # refuses a base whose adapter could not be converted, before training it
+        base_sha256 = unchanged_base(run_dir, spec.base_gguf)
+        base = require_trainable(spec.base_gguf)
         data = _encode(spec, dataset)
         emit({"event": "message", "text": "Preparing the training copy of the model."})
         paths = TrainingPaths(training_copy(spec.base_gguf, spec.cache_dir), run_dir)
+        notices = base_notices(base, paths.base_folder)
     trainer = choose_trainer(spec.strategy)
     with _timed("train_s", durations):
         emit({"event": "message", "text": f"Training on {len(data.train.items)} examples."})
-        result = trainer.train(data, spec.config, paths, emit)
+        result = _train(trainer, spec, dataset, data, paths, emit, control or RunControl())
     with _timed("convert_s", durations):
         emit({"event": "message", "text": "Writing the adapter."})
         adapter = paths.output / "adapter.gguf"
         write_gguf_adapter(result.peft_dir, spec.base_gguf, adapter)
     with _timed("parity_s", durations):
         emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
-        parity = _parity(spec, paths, adapter, [*data.held_out.items, *data.train.items][:PARITY_EXAMPLES])
-    card = _card(spec, base.architecture, dataset, data, result) | {
+        reference = reference_folder(spec.base_gguf, paths.base_folder)
+        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference)
+        chats, trained = [*dataset.held_out, *dataset.train], [*data.held_out.items, *data.train.items]
+        parity = run_gate(subject, data.held_out.items, chats, trained)
+    about: dict[str, Json] = {
+        "file": spec.base_gguf.name,
+        "sha256": base_sha256,
+        "architecture": base.architecture,
+        "weights": copy_source(paths.base_folder).get("weights", "dequantised"),
+    }
+    card = _card(spec, about, dataset, data, replace(result, notices=(*notices, *result.notices))) | {
         "strategy": trainer.name,
+        "versions": _versions(trainer.name),
         "parity": parity.to_json(),
         "durations": durations,
+        "licence": licence_of(spec.base_gguf),
     }
+    (paths.output / "README.md").write_text(card_markdown(spec.name, card), "utf-8")
     (paths.output / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
+
+
+def _train(
+    trainer: Trainer,
+    spec: RunSpec,
+    dataset: Dataset,
+    data: TrainingData,
+    paths: TrainingPaths,
+    emit: Progress,
+    control: RunControl,
+) -> TrainingResult:
+    """Train, with the base's vocabulary at hand to read what the model answers meanwhile."""
+    with open_encoder(spec.base_gguf) as encoder:
+        samples = sample_questions(encoder, dataset, spec.config.eval_samples, spec.config.max_sequence_length)
+        return trainer.train(replace(data, samples=samples), spec.config, paths, emit, control)
 
 
 def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
@@ -91,32 +126,22 @@ def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
     limit = spec.config.max_sequence_length
     with open_encoder(spec.base_gguf) as encoder:
         train = encoder.encode(dataset.train, limit)
-        return TrainingData(train, encoder.encode(dataset.held_out, limit) if dataset.held_out else EncodedExamples())
+        held_out = encoder.encode(dataset.held_out, limit, required=False) if dataset.held_out else EncodedExamples()
+        return TrainingData(train, held_out, general=encoder.plain(GENERAL_TEXT))
 
 
-def _parity(spec: RunSpec, paths: TrainingPaths, adapter: Path, examples: list[EncodedExample]) -> ParityReport:
-    """Load both models and compare them."""
-    longest = max(len(example.tokens) for example in examples)
-    served = ServedPredictor(spec.served, adapter, longest, threads=os.cpu_count() or 1)
-    try:
-        return check_parity(trained_predictor(paths.base_folder, paths.peft_dir), served, examples)
-    finally:
-        served.close()
-
-
-def _card(spec: RunSpec, architecture: str, dataset: Dataset, data: TrainingData, result: TrainingResult) -> dict[str, Json]:
+def _card(
+    spec: RunSpec, base: dict[str, Json], dataset: Dataset, data: TrainingData, result: TrainingResult
+) -> dict[str, Json]:
     """What is known of how the adapter was made."""
-    curve: list[Json] = [dict(row) for row in result.curve]
+    curve: list[Json] = [{name: value for name, value in row.items() if name != "samples"} for row in result.curve]
+    samples: list[Json] = [{"step": row["step"], "answers": row["samples"]} for row in result.curve if row.get("samples")]
     measured = [row["eval_loss"] for row in result.curve if row.get("eval_loss") is not None]
     return {
         "id": spec.id,
         "name": spec.name,
         "created_at": utc_now().isoformat(),
-        "base": {
-            "file": spec.base_gguf.name,
-            "sha256": file_sha256(spec.base_gguf),
-            "architecture": architecture,
-        },
+        "base": base,
         "dataset": {
             "sha256": dataset.sha256(),
             "duplicates": dataset.duplicates,
@@ -130,9 +155,18 @@ def _card(spec: RunSpec, architecture: str, dataset: Dataset, data: TrainingData
             "held_out_loss": measured[-1] if measured else None,
             "steps": len(curve),
             "stopped_early": result.stopped_early,
+            "ending": result.ending,
+            "best_step": result.best_step,
+            "notices": list(result.notices),
         },
-        "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "samples": samples,
     }
+
+
+def _versions(strategy: str) -> dict[str, Json]:
+    """The versions of the libraries that had a part in it."""
+    found: dict[str, Json] = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return found | unsloth_versions() if strategy == "unsloth" else found
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from engine.compare import CompareEvent
 from engine.container import Engine
-from engine.domain import AnswerDelta, FaqPair, ModelInfo
+from engine.domain import AnswerDelta, FaqPair, ModelInfo, new_id
 from engine.llm.fake import FakeChatModel
 from engine.model_registry.registry import ModelRegistry
+from engine.training.offering import Offering
 
 OpenPage = Callable[[str], AppTest]
 
@@ -136,7 +138,7 @@ def test_compare_a_model_or_an_adapter_with_its_base(
     compared: list[tuple[object, object]] = []
 
     def compare(
-        self: Engine, question: str, collection: str, adapter: str | None, *, model: str | None
+        self: Engine, question: str, collection: str, adapter: str | None, *, model: str | None, allow_mismatch: bool
     ) -> Iterator[CompareEvent]:
         compared.append((model, adapter))
         return iter(())
@@ -161,3 +163,28 @@ def test_who_answers_is_remembered_from_page_to_page(everything: Engine) -> None
     page.selectbox(key="first").set_value("taught").run()
     page.text_input[0].set_value("second").run()
     assert page.selectbox(key="second").value == "taught"
+
+
+def test_an_adapter_that_failed_its_check_is_offered_only_to_who_asks_for_it(everything: Engine, open_page: OpenPage) -> None:
+    stored = everything.repositories.adapters
+    stored.add(replace(stored.by_name("taught"), id=new_id(), name="odd", status="mismatch"))
+    page = open_page("finetune")
+    picker = page.selectbox(key="compare-adapter")
+    assert picker.options == ["None", "taught"]
+    page.checkbox(key="chat-adapter-mismatched").check().run()
+    assert "⚠ odd (not as trained)" in page.selectbox(key="chat-adapter").options
+    page.selectbox(key="chat-adapter").set_value("odd").run()
+    page.chat_input(key="chat-input").set_value("Hello").run()
+    assert not page.error
+    said = [text.value for text in [*page.caption, *page.warning, *page.info]]
+    assert any("does not answer here exactly as it was trained" in text for text in said)
+
+
+def test_an_adapter_whose_base_has_changed_is_not_offered(everything: Engine, open_page: OpenPage) -> None:
+    stored = everything.repositories.adapters
+    card = {"base": {"sha256": "a" * 64}}
+    stored.add(replace(stored.by_name("taught"), id=new_id(), name="old", base_model="base", card=card))
+    everything.made["offering"] = Offering({"base": "b" * 64}.get)
+    page = open_page("ask")
+    assert not any("old" in option for option in page.selectbox(key="ask-responder").options)
+    assert any("base has changed since: old" in caption.value for caption in page.caption)

@@ -307,3 +307,15 @@ def test_a_file_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None
     again.extraction.store(collection.id, [], finished=[chunks[0].id], language="de")
     assert again.extraction.finished(collection.id, "de") == again.extraction.finished(collection.id) == {chunks[0].id}
     assert again.extraction.finished(collection.id, "fr") == set()
+
+
+@pytest.mark.parametrize(("ok", "status"), [(True, "ready"), (False, "mismatch")])
+def test_adapters_of_an_older_version_get_the_status_that_their_card_says(ok: bool, status: str, tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    card = {"parity": {"ok": ok}}
+    Repositories.over(Database(path)).adapters.add(Adapter("1", "taught", "tiny", tmp_path / "a.gguf", utc_now(), card=card))
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE adapter DROP COLUMN status")
+        connection.execute("PRAGMA user_version=6")
+    connection.close()
+    assert Repositories.over(Database(path)).adapters.by_name("taught").status == status

@@ -349,9 +349,9 @@ def test_a_job_can_be_stopped_between_two_pages(engine: Engine, monkeypatch: pyt
     report = engine.jobs.report
     told: list[tuple[float, str]] = []
 
-    def report_then_cancel(job_id: str, owner: str, fraction: float, message: str) -> None:
+    def report_then_cancel(job_id: str, owner: str, fraction: float, message: str, left_s: float | None = None) -> None:
         told.append((fraction, message))
-        report(job_id, owner, fraction, message)
+        report(job_id, owner, fraction, message, left_s)
         if "page 3" in message:
             for context in engine.worker._running.values():
                 context.cancel.cancel()

@@ -1,12 +1,15 @@
 """A tiny Llama as a GGUF file, written here: two blocks, grouped-query attention, a vocabulary of bytes."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gguf import GGUFWriter, TokenType
 
-from engine.training.base_model import training_copy
+from engine.training.base_model import load_base, training_copy
+from engine.training.config import LINEAR_LAYERS
 
 WIDTH, FEED_FORWARD, BLOCKS, HEADS, KV_HEADS = 64, 96, 2, 4, 2
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -20,8 +23,10 @@ def byte_characters() -> list[str]:
     return [named[byte] for byte in range(256)]
 
 
-def write_tiny_llama(path: Path, architecture: str = "llama", seed: int = 0, width: int = WIDTH) -> None:
-    """Write a model with random float32 weights."""
+def write_tiny_llama(
+    path: Path, architecture: str = "llama", seed: int = 0, width: int = WIDTH, template: str | None = None
+) -> None:
+    """Write a model with random float32 weights, and a chat template where one is given."""
     rng = np.random.default_rng(seed)
     tokens = [*SPECIAL, *byte_characters()]
     writer = GGUFWriter(path, architecture)
@@ -44,6 +49,8 @@ def write_tiny_llama(path: Path, architecture: str = "llama", seed: int = 0, wid
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
     kv_width = width // HEADS * KV_HEADS
     shapes = {
         "attn_q": (width, width),
@@ -86,3 +93,32 @@ def training_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_copy(tiny_gguf: Path, training_cache: Path) -> Path:
     """The tiny model, dequantised for training."""
     return training_copy(tiny_gguf, training_cache)
+
+
+MakeAdapter = Callable[..., Path]
+
+
+@pytest.fixture
+def make_peft(tiny_copy: Path, tmp_path: Path) -> MakeAdapter:
+    """Makes PEFT adapters for the tiny model, with random matrices that are large enough to matter."""
+
+    def make(name: str = "peft", modules: Sequence[str] = LINEAR_LAYERS, copy: Path = tiny_copy, **options: object) -> Path:
+        from peft import LoraConfig, get_peft_model
+
+        torch.manual_seed(3)
+        settings = LoraConfig(**({"r": 4, "lora_alpha": 12} | options), target_modules=list(modules), task_type="CAUSAL_LM")
+        model = get_peft_model(load_base(copy, "float32"), settings)
+        with torch.no_grad():
+            for key, weight in model.named_parameters():
+                if "lora_B" in key:
+                    weight.normal_(0, 0.2)
+        model.save_pretrained(tmp_path / name)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_tiny() -> Callable[..., None]:
+    """Writes tiny models; see `write_tiny_llama`."""
+    return write_tiny_llama

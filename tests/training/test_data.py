@@ -2,18 +2,20 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import Message
+from engine.domain import Json, Message
 from engine.errors import InputError
-from engine.training import dataset_files
+from engine.training import dataset_files, tables
 from engine.training.config import PRESETS, TrainingConfig, preset
 from engine.training.data import TrainingExample, examples_from_pairs, make_dataset
 from engine.training.dataset_files import read_examples
+from engine.training.run_folder import RunSpec, read_run, write_run
 from engine.training.schedule import epoch_batches, learning_rate, step_batches, steps_per_epoch, total_steps
 
 PAIR = TrainingExample((Message("user", "When do you open?"),), "At 8:30.")
@@ -113,7 +115,7 @@ class TestBadFiles:
             read_examples(tmp_path / "nothing.jsonl")
 
     def test_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dataset_files, "MAX_FILE_BYTES", 10)
+        monkeypatch.setattr(tables, "MAX_FILE_BYTES", 10)
         with pytest.raises(InputError, match="10 are allowed"):
             read_examples(write(tmp_path, self.GOOD))
 
@@ -150,8 +152,54 @@ class TestDataset:
         dataset = make_dataset(examples_from_pairs(self.PAIRS[:1]), 0.5)
         assert (len(dataset.train), len(dataset.held_out)) == (1, 0)
 
-    def test_a_fraction_of_few_examples_holds_out_one(self) -> None:
-        assert len(make_dataset(examples_from_pairs(self.PAIRS[:3]), 0.1).held_out) == 1
+    def test_of_few_examples_none_is_held_out(self) -> None:
+        assert make_dataset(examples_from_pairs(self.PAIRS[:9]), 0.5).held_out == ()
+
+    def test_of_enough_examples_a_small_fraction_holds_out_one(self) -> None:
+        assert len(make_dataset(examples_from_pairs(self.PAIRS[:10]), 0.01).held_out) == 1
+
+    def test_marked_examples_are_held_out_and_no_others(self) -> None:
+        examples = examples_from_pairs(self.PAIRS)
+        marked = [replace(example, held_out=index == 3) for index, example in enumerate(examples)]
+        dataset = make_dataset(marked, 0.5)
+        assert [example.question for example in dataset.held_out] == ["question 3"]
+        assert make_dataset(dataset.examples, 0.0).held_out == dataset.held_out
+
+    def test_one_prompt_with_two_answers_is_reported(self) -> None:
+        dataset = make_dataset(examples_from_pairs([("q?", "one"), ("q?", "two"), ("r?", "three")]), 0)
+        assert (dataset.conflicts, len(dataset.train)) == (1, 3)
+
+    def test_paraphrases_of_one_fact_are_on_one_side(self) -> None:
+        facts = [(f"What does plan {number} cost?", f"It costs {number} euros a month.") for number in range(12)]
+        wordings = [(f"How much is {number} per month?", answer) for number, (_, answer) in enumerate(facts)]
+        dataset = make_dataset(examples_from_pairs([*facts, *wordings]), 0.25)
+        assert 0 < len(dataset.held_out) <= 6
+        assert not {example.answer for example in dataset.train} & {example.answer for example in dataset.held_out}
+
+    def test_an_example_survives_json(self) -> None:
+        example = TrainingExample(PAIR.prompt, "a", "passage 1", "follow-up", held_out=True)
+        assert TrainingExample.from_json(json.loads(json.dumps(example.to_json()))) == example
+
+    def test_a_run_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        turns = (*PAIR.prompt, Message("assistant", "At 8:30."), Message("user", "Why\u2028so?"))
+        examples = (PAIR, TrainingExample(turns, "So.", "c1", "follow-up"), TrainingExample(PAIR.prompt, "x", held_out=True))
+        write_run(tmp_path, RunSpec("id", "name", Path("base.gguf"), Path("cache"), TrainingConfig()), examples)
+        assert read_run(tmp_path)[1] == examples
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {},
+            {"messages": "x"},
+            {"messages": []},
+            {"messages": [{"role": "assistant", "content": "a"}]},
+            {"messages": [{"role": "user"}]},
+            {**PAIR.to_json(), "kind": "guess"},
+        ],
+    )
+    def test_what_is_no_example_is_refused(self, values: dict[str, Json]) -> None:
+        with pytest.raises(ValueError, match="example"):
+            TrainingExample.from_json(values)
 
     def test_nothing(self) -> None:
         with pytest.raises(InputError, match="nothing to train on"):

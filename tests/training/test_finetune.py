@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -11,8 +12,8 @@ import pytest
 
 from engine.cancellation import CancelToken
 from engine.config import PROJECT_ROOT
-from engine.domain import Message
-from engine.errors import CancelledError, InputError, ModelFileError, TrainingError
+from engine.domain import JobWish, Message
+from engine.errors import CancelledError, InputError, JobPaused, ModelFileError, TrainingError
 from engine.training import worker
 from engine.training.config import TrainingConfig, preset
 from engine.training.data import examples_from_pairs
@@ -47,7 +48,12 @@ def spec(tiny_gguf: Path) -> FinetuneSpec:
 def go(tmp_path: Path, training_cache: Path) -> Callable[..., AdapterArtifact]:
     """Run a fine-tune in this test's own folders."""
 
-    def call(spec: FinetuneSpec, on_event: OnEvent = lambda event: None, cancel: CancelToken | None = None) -> AdapterArtifact:
+    def call(
+        spec: FinetuneSpec,
+        on_event: OnEvent = lambda event: None,
+        cancel: CancelToken | None = None,
+        wish: Callable[[], JobWish | None] = lambda: None,
+    ) -> AdapterArtifact:
         return finetune(
             spec,
             runs_dir=tmp_path / "runs",
@@ -55,6 +61,7 @@ def go(tmp_path: Path, training_cache: Path) -> Callable[..., AdapterArtifact]:
             adapters_dir=tmp_path / "adapters",
             on_event=on_event,
             cancel=cancel or CancelToken(),
+            wish=wish,
         )
 
     return call
@@ -82,10 +89,51 @@ class TestKilled:
         assert curve == pytest.approx([row["loss"] for row in straight.card["curve"]], rel=1e-5)
         assert resumed.card["parity"]["ok"] is True
         assert resumed.card["dataset"]["train"]["examples"] == 8
-        assert sorted(path.name for path in resumed.gguf_path.parent.iterdir()) == ["adapter.gguf", "card.json", "peft"]
+        assert resumed.card["licence"]["name"] == "unknown"
+        assert "does not say its licence" in (resumed.gguf_path.parent / "README.md").read_text()
+        assert sorted(path.name for path in resumed.gguf_path.parent.iterdir()) == [
+            "README.md",
+            "adapter.gguf",
+            "card.json",
+            "peft",
+        ]
         assert not (tmp_path / "runs" / "run-1" / "checkpoints").exists()
         assert go(spec) == resumed  # it is there: no second training
         assert children() == []
+
+
+class TestSteered:
+    def test_paused_resumed_and_ended_with_what_it_has(
+        self, go: Callable[..., AdapterArtifact], spec: FinetuneSpec, tmp_path: Path, tiny_gguf: Path
+    ) -> None:
+        base = tmp_path / "base.gguf"
+        base.write_bytes(tiny_gguf.read_bytes())
+        spec = replace(spec, base=base, config=TrainingConfig.from_json(CONFIG.to_json() | {"epochs": 500}))
+        wishes: list[JobWish] = []
+        with pytest.raises(JobPaused, match="Paused at step"):
+            go(spec, on_event=at_step(3, lambda: wishes.append(JobWish.PAUSE)), wish=lambda: wishes[-1] if wishes else None)
+        assert children() == []
+        assert list((tmp_path / "runs" / "run-1" / "checkpoints").iterdir())
+        assert not (tmp_path / "adapters").exists()
+
+        base.write_bytes(tiny_gguf.read_bytes() + bytes(32))
+        with pytest.raises(TrainingError, match="has changed since") as caught:
+            go(spec)
+        assert "new fine-tune" in (caught.value.hint or "")
+        base.write_bytes(tiny_gguf.read_bytes())
+
+        steps: list[int] = []
+
+        def stop_soon(event: Event) -> None:
+            if event["event"] == "progress":
+                steps.append(int(str(event["step"])))
+
+        ended = go(spec, on_event=stop_soon, wish=lambda: JobWish.STOP if len(steps) > 2 else None)
+        assert steps[0] > 3
+        assert [row["step"] for row in ended.card["curve"]] == list(range(1, steps[-1] + 1))
+        assert steps[-1] < 1000
+        assert (ended.card["evaluation"]["ending"], ended.card["evaluation"]["stopped_early"]) == ("asked", True)
+        assert ended.card["parity"]["ok"] is True
 
 
 class TestCancelled:

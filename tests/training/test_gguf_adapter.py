@@ -1,6 +1,7 @@
 """PEFT adapter → GGUF adapter → llama.cpp: the same predictions as in Transformers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
 from engine.errors import AdapterError, ModelError, ModelFileError
-from engine.training.base_model import load_base
+from engine.training.base_model import load_base, require_trainable
+from engine.training.bases.families import FAMILIES, deinterleave_rope_rows, interleave_rope_rows
 from engine.training.config import LINEAR_LAYERS
 from engine.training.encoding import EncodedExample
-from engine.training.gguf_adapter import ROW_RULES, BaseShape, interleave_rope_rows, read_base_shape, write_gguf_adapter
+from engine.training.gguf_adapter import write_gguf_adapter
 from engine.training.parity import Logits, ServedPredictor, check_parity, trained_predictor
 
 EXAMPLE = EncodedExample(tuple(np.random.default_rng(1).integers(3, 259, 40).tolist()), prompt_length=8)
@@ -71,7 +73,8 @@ class TestPredictions:
     ) -> None:
         peft = make_adapter(tiny_copy, tmp_path / "peft")
         write_gguf_adapter(peft, tiny_gguf, tmp_path / "right.gguf")
-        monkeypatch.setitem(ROW_RULES, "llama", {})  # the rows of q and k stay in Transformers' order
+        # The rows of q and k stay in Transformers' order.
+        monkeypatch.setitem(FAMILIES, "llama", replace(FAMILIES["llama"], interleaved=False))
         write_gguf_adapter(peft, tiny_gguf, tmp_path / "wrong.gguf")
         trained = trained_predictor(tiny_copy, peft)
 
@@ -98,21 +101,15 @@ class TestFile:
         assert shapes["blk.1.ffn_down.weight.lora_b"] == (4, 64)
         assert len(shapes) == 2 * 2 * 2
 
-    def test_base_shape(self, tiny_gguf: Path) -> None:
-        shape = read_base_shape(tiny_gguf)
-        assert (shape.architecture, shape.blocks, shape.heads, shape.kv_heads) == ("llama", 2, 4, 2)
-        assert shape.matrices["blk.0.attn_k.weight"] == (32, 64)
+    def test_figures_of_the_base(self, tiny_gguf: Path) -> None:
+        base = require_trainable(tiny_gguf)
+        assert (base.architecture, base.layers, base.head_width) == ("llama", 2, 16)
+        assert base.shape("blk.0.attn_k.weight") == (32, 64)
 
     def test_rope_rows_of_each_head_alternate_between_its_halves(self) -> None:
         rows = np.arange(8, dtype=np.float32).reshape(8, 1)
         assert interleave_rope_rows(rows, heads=2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
-
-    def test_families_without_a_rotation_rule_keep_their_rows(self) -> None:
-        rows = np.arange(8, dtype=np.float32).reshape(8, 1)
-        for architecture, rules in ROW_RULES.items():
-            base = BaseShape(architecture, blocks=1, heads=2, kv_heads=2, matrices={})
-            moved = {name for name, rule in rules.items() if not np.array_equal(rule(rows, base), rows)}
-            assert moved == ({"q_proj", "k_proj"} if architecture == "llama" else set())
+        assert deinterleave_rope_rows(interleave_rope_rows(rows, heads=2), heads=2).ravel().tolist() == list(range(8))
 
 
 class TestRefusals:
@@ -147,11 +144,30 @@ class TestRefusals:
         save_file(load_file(file) | {"base_model.model.lm_head.weight": torch.zeros(2, 2)}, file)
         self.refuse(peft, tiny_gguf, "not a LoRA matrix")
 
-    @pytest.mark.parametrize("change", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"alpha_pattern": {"q": 3}}])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"use_dora": True},
+            {"modules_to_save": ["lm_head"]},
+            {"alpha_pattern": {"q": 3}},
+            {"use_rslora": True, "rank_pattern": {"q": 3}},
+        ],
+    )
     def test_settings_that_gguf_cannot_express(self, peft: Path, tiny_gguf: Path, change: dict[str, object]) -> None:
         file = peft / "adapter_config.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | change))
         self.refuse(peft, tiny_gguf, f"`{next(iter(change))}`")
+
+    @pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "loftq"])
+    def test_training_that_changed_the_base(self, peft: Path, tiny_gguf: Path, start: str) -> None:
+        file = peft / "adapter_config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"init_lora_weights": start}))
+        self.refuse(peft, tiny_gguf, "changes the base's weights")
+
+    def test_values_that_are_no_numbers(self, peft: Path, tiny_gguf: Path) -> None:
+        file = peft / "adapter_model.safetensors"
+        save_file({name: t.fill_(float("nan")) if "lora_B" in name else t for name, t in load_file(file).items()}, file)
+        self.refuse(peft, tiny_gguf, "no numbers")
 
     @pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\xff" * 64])
     def test_damaged_adapter_file(self, peft: Path, tiny_gguf: Path, content: bytes) -> None:
@@ -166,7 +182,7 @@ class TestRefusals:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        self.refuse(peft, tmp_path / "odd.gguf", "rwkv7")
+        self.refuse(peft, tmp_path / "odd.gguf", "rwkv7", ModelFileError)
 
     def test_base_that_is_no_gguf(self, peft: Path, tmp_path: Path) -> None:
         (tmp_path / "base.gguf").write_bytes(b"GGUF but no more")

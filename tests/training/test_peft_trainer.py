@@ -13,10 +13,10 @@ from engine.errors import TrainingError
 from engine.training.config import TrainingConfig
 from engine.training.data import examples_from_pairs
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.lora_model import answer_logits, lora_model
 from engine.training.parity import trained_predictor
-from engine.training.peft_trainer import PeftTrainer, answer_logits, lora_model
+from engine.training.peft_trainer import PeftTrainer
 from engine.training.trainer import Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
-from engine.training.unsloth_trainer import UnslothTrainer
 
 CONFIG = TrainingConfig(rank=4, alpha=8, epochs=4, batch_size=4, learning_rate=1e-2, dropout=0.1, checkpoint_every=3)
 PAIRS = [(f"What is item {number}?", f"It is number {number * 7}.") for number in range(10)]
@@ -129,6 +129,8 @@ class TestTraining:
             train(data, CONFIG, tiny_copy, tmp_path / "run", stop_after=stop_after)
         resumed = train(data, CONFIG, tiny_copy, tmp_path / "run")
         assert losses(resumed) == pytest.approx(losses(whole), rel=1e-6)
+        assert [row["eval_loss"] for row in resumed.curve] == pytest.approx([row["eval_loss"] for row in whole.curve], rel=1e-6)
+        assert resumed.best_step == whole.best_step
         assert [row["step"] for row in resumed.curve] == list(range(1, 9))
         rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(row)["step"] for row in rows] == list(range(1, 9))
@@ -160,7 +162,7 @@ class TestTraining:
         assert len(result.curve) == 2  # one epoch
 
     def test_stops_when_the_held_out_loss_no_longer_falls(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
-        config = replace(CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2)
+        config = replace(CONFIG, epochs=50, learning_rate=5e-2, eval_every=1, early_stopping_patience=2, best_by="held_out")
         result = train(data, config, tiny_copy, tmp_path / "run")
         measured = [float(str(row["eval_loss"])) for row in result.curve]
         assert result.stopped_early
@@ -187,8 +189,7 @@ class TestChoice:
         chosen: Trainer = choose_trainer("auto")
         assert chosen.name == ("unsloth" if torch.cuda.is_available() else "peft")
 
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-    def test_unsloth_says_what_it_lacks(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match="CUDA") as caught:
-            UnslothTrainer().train(data, CONFIG, TrainingPaths(tiny_copy, tmp_path), lambda event: None)
-        assert "peft" in (caught.value.hint or "")
+    def test_four_bits_are_refused(self, data: TrainingData, tiny_copy: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match="four bits") as caught:
+            train(data, replace(CONFIG, quantise_base=True), tiny_copy, tmp_path / "run")
+        assert "unsloth" in (caught.value.hint or "")

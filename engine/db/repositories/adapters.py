@@ -38,6 +38,7 @@ class AdapterRepository:
                     job_id=adapter.job_id,
                     collection_id=adapter.collection_id,
                     card=dict(adapter.card),
+                    status=adapter.status,
                     created_at=adapter.created_at,
                 )
             )

@@ -26,6 +26,9 @@ from engine.machine import usable_physical_cores
 MAX_LOGPROBS = 20
 """As many as the large providers give."""
 
+RESTING_S = 30.0
+"""How long `rest` waits for answers under way."""
+
 _AHEAD = 2
 """`generate_many` keeps this many times the live sequences in the queue, so that a free place is taken at once."""
 
@@ -158,6 +161,15 @@ class LlamaCppModel(ChatModel):
     def statistics(self) -> Statistics:
         """What the decode thread has done since the first use."""
         return self._open()[1].statistics
+
+    def rest(self, wait_s: float = RESTING_S) -> bool:
+        """Give the weights back as soon as nothing is asked for; the next request loads them again.
+
+        Returns whether they are gone within `wait_s` seconds.
+        """
+        with self._lock:
+            scheduler = self._scheduler
+        return scheduler is None or scheduler.rest(wait_s)
 
     def close(self) -> None:
         """End what runs, free the weights, end the thread; within about two seconds. May be called again."""

@@ -38,6 +38,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._inbox: list[Generation] = []
         self._closed_at: float | None = None
+        self._resting = False
         self._thread: threading.Thread | None = None
         self._stop = AbortSwitch()
         self._pause = AbortSwitch()
@@ -75,6 +76,18 @@ class Scheduler:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSING_S)
+
+    def rest(self, wait_s: float) -> bool:
+        """Give the weights back as soon as nothing is asked for; the next request loads them again.
+
+        Returns whether they are gone within `wait_s` seconds.
+        """
+        with self._changed:
+            if self._thread is None:
+                return True
+            self._resting = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._resting, wait_s) and not self._inbox
 
     def _start_thread(self) -> None:
         """Start the decode thread; it waits for the lock, which the caller has."""
@@ -114,6 +127,8 @@ class Scheduler:
         """Let the next thread begin anew; at once where someone asked while this one ended."""
         with self._changed:
             self._thread = None
+            self._resting = False
+            self._changed.notify_all()
             self._lanes = self._new_lanes()
             if self._closed:
                 self._end_all()
@@ -134,11 +149,16 @@ class Scheduler:
     def _await_work(self) -> bool:
         """Take in new requests; wait where there is nothing to do. False when the model was closed."""
         with self._changed:
-            idle = not self._has_work() and not self._changed.wait_for(self._has_work, self._options.idle_unload_s)
-        if idle:
+            self._changed.wait_for(lambda: self._has_work() or self._resting, self._options.idle_unload_s)
+            idle = not self._has_work()
+        while idle:
             self._lanes.rest()  # without the lock: whoever asks meanwhile is heard
+            with self._changed:
+                self._resting = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._has_work() or self._resting)
+                idle = not self._has_work()
         with self._changed:
-            self._changed.wait_for(self._has_work)
             self._unplaced += self._inbox
             self._inbox = []
             if not self._closed:

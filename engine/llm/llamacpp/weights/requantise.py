@@ -25,7 +25,19 @@ from engine.model_registry.gguf_file import read_gguf
 
 
 def requantise(source: Path, target: Path, form: str, threads: int) -> None:
+    """Write `source` to `target` in one of the formats that copies are kept in. Raises as `quantise` does."""
+    quantise(source, target, form, FILE_TYPES[form], threads)
+
+
+def quantise(source: Path, target: Path, form: str, file_type: int, threads: int) -> None:
     """Write `source` to `target` in another format, durably, with llama.cpp's own quantiser.
+
+    Args:
+        source: a GGUF model.
+        target: where the new one goes.
+        form: the format's name, for messages.
+        file_type: llama.cpp's number of it (`llama_ftype`).
+        threads: processor threads.
 
     Raises:
         StorageError: the file could not be written.
@@ -33,7 +45,7 @@ def requantise(source: Path, target: Path, form: str, threads: int) -> None:
     """
     library = load_library()
     params = library.llama_model_quantize_default_params()
-    params.ftype, params.nthread = FILE_TYPES[form], threads
+    params.ftype, params.nthread = file_type, threads
     params.allow_requantize = True
     if library.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)):
         if target.exists():  # it was opened, so what failed was most likely a write

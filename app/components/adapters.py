@@ -1,0 +1,99 @@
+"""The adapters of this home: their cards, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app.components.adapter_files import export_form, import_form
+from app.components.empty import empty_state
+from app.components.jobs import job_cards
+from app.components.loss_chart import loss_chart
+from app.components.text import ago, clock, duration, mapping, number, plain, string
+from app.resources import shared_engine
+from engine.domain import Adapter, Job, Json
+from engine.training.offering import Standing
+
+ICONS: dict[Standing, str] = {
+    "ready": ":material/extension:",
+    "mismatch": ":material/warning:",
+    "base changed": ":material/block:",
+}
+WARNINGS: dict[Standing, str] = {
+    "mismatch": "It does not answer here as it was trained, so it is offered only to who asks for it. Fine-tune again.",
+    "base changed": "The file of its base has changed since, so it is not offered. Put that file back, or fine-tune again.",
+}
+
+
+def adapter_list() -> None:
+    """Every adapter of this home, with what tells its quality; exporting and deleting one, and taking in another."""
+    adapters = shared_engine().repositories.adapters.list()
+    job_cards(("export-adapter", "import-adapter"), _exported)
+    if not adapters:
+        empty_state("model_training", "No adapters yet", "Choose a collection and start; the quick preset takes a few minutes.")
+    for adapter in adapters:
+        standing = shared_engine().offering.standing(adapter)
+        with st.expander(f"{plain(adapter.name)} · {ago(adapter.created_at)}", icon=ICONS[standing]):
+            _card(adapter, standing)
+    import_form()
+
+
+def _card(adapter: Adapter, standing: Standing) -> None:
+    if standing in WARNINGS:
+        st.warning(WARNINGS[standing])
+    with st.container(horizontal=True, gap="large"):
+        for label, value in adapter_figures(adapter).items():
+            st.metric(label, value, width="content")
+    curve = adapter.card.get("curve")
+    if isinstance(curve, list):
+        loss_chart([row for row in curve if isinstance(row, dict)])
+    licence = string(mapping(adapter.card, "licence"), "name")
+    known = f" · licence {plain(licence)}, as its base" if licence else ""
+    st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}{known}")
+    with st.expander("Everything that is known of it"):
+        st.json({name: value for name, value in adapter.card.items() if name != "curve"}, expanded=1)
+    with st.container(horizontal=True):
+        with st.popover("Export", icon=":material/download:", width="content"):
+            export_form(adapter)
+        _delete(adapter)
+
+
+def _delete(adapter: Adapter) -> None:
+    with st.popover("Delete", icon=":material/delete:", width="content"):
+        st.markdown(
+            "The adapter and its files go for good. One that an agent answers with is kept until that agent is deleted."
+        )
+        if st.button("Delete it", key=f"delete-adapter-{adapter.id}", type="primary"):
+            shared_engine().delete_adapter(adapter.name)
+            st.rerun()
+
+
+def _exported(job: Job) -> None:
+    """Where the files of an export are, and what a person should know of them."""
+    result = job.result or {}
+    for text in filter(None, (string(result, "path"), string(result, "model"))):
+        st.code(text, language=None)
+    if notice := string(result, "notice"):
+        st.caption(plain(notice))
+
+
+def adapter_figures(adapter: Adapter) -> dict[str, str]:
+    """What tells an adapter's quality at a glance; only what its card holds."""
+    evaluation, parity = mapping(adapter.card, "evaluation"), mapping(adapter.card, "parity")
+    found = {
+        "Final loss": _shown(number(evaluation, "loss"), "{:.3f}"),
+        "Steps": _shown(number(evaluation, "steps"), "{:.0f}"),
+        "Served as trained": _shown(number(parity, "top1_agreement"), "{:.1%}"),
+        "Took": _took(mapping(adapter.card, "durations")),
+    }
+    return {label: text for label, text in found.items() if text}
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _took(durations: Mapping[str, Json]) -> str:
+    seconds = [value for value in durations.values() if isinstance(value, int | float)]
+    return duration(sum(seconds)) if seconds else ""

@@ -1,0 +1,120 @@
+"""Before a fine-tune: what it will take, worked out at once or measured with three real steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import requests
+from engine.domain import Job, Json
+from engine.requests import DataOptions, checked
+from engine.submission import Preset, Strategy, Submission
+from engine.training.settings import preset_with
+
+if TYPE_CHECKING:
+    from engine.training.plan import TrainingPlan
+    from engine.training.workload import Workload
+
+
+class Planning(Submission):
+    """What fine-tunes take on this machine."""
+
+    def workload(
+        self,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        data: DataOptions | None = None,
+    ) -> Workload:
+        """The examples that `finetune` would learn, as tokens; the arguments are those of `finetune`.
+
+        Raises:
+            InputError: a value is not allowed, or the file makes no sense.
+            ConflictError: the collection has no pairs.
+            NotFoundError: no such collection or model.
+            ModelError: the base has no usable vocabulary or template.
+        """
+        from engine.handlers.rehearsing import workload
+
+        path = self.registry.path(base or self.settings.default_model)
+        config = preset_with(preset, settings or {})
+        return workload(self, data or DataOptions(), collection, dataset, path, config)
+
+    def plan_finetune(
+        self,
+        workload: Workload,
+        *,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        strategy: Strategy = "auto",
+    ) -> TrainingPlan:
+        """What a fine-tune takes, by a formula, or as measured where `rehearse_finetune` was done for it; it answers at once.
+
+        Args:
+            workload: as `workload` gives it.
+            base, preset, settings, strategy: as for `finetune`.
+
+        Raises:
+            InputError: a value is not allowed.
+            NotFoundError: no such model.
+            ModelFileError: the base cannot be fine-tuned.
+        """
+        from engine.handlers.rehearsing import hash_of, task_for
+        from engine.training.model_shape import read_shape
+        from engine.training.plan import expected_strategy, plan_training
+        from engine.training.rehearsals import Rehearsals
+
+        path = self.registry.path(base or self.settings.default_model)
+        config, digest, machine = preset_with(preset, settings or {}), hash_of(self, path), self.machine()
+        task = task_for(self, path, config, strategy, workload)
+        return plan_training(
+            read_shape(path),
+            config,
+            workload,
+            machine,
+            expected_strategy(strategy, machine),
+            rehearsal=Rehearsals(self.settings.cache_dir, machine).find(task, digest),
+            has_copy=any((self.settings.cache_dir / "training").glob(f"{digest[:32]}*/config.json")),
+        )
+
+    def rehearse_finetune(
+        self,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        strategy: Strategy = "auto",
+        data: DataOptions | None = None,
+    ) -> Job:
+        """Submit a job that takes three steps of a fine-tune, keeps nothing of them, and remembers what they took.
+
+        The arguments are those of `finetune`.
+
+        Raises:
+            InputError: a value is not allowed.
+            NotFoundError: no such collection or model.
+        """
+        self._known_model(base)
+        preset_with(preset, settings or {})
+        if collection is not None:
+            self.repositories.collections.by_name(collection)
+        with self._staged(dataset) as staged:
+            request = checked(
+                requests.RehearsalRequest,
+                collection=collection,
+                dataset=staged,
+                base=base,
+                preset=preset,
+                settings=dict(settings or {}),
+                strategy=strategy,
+                **(data or DataOptions()).model_dump(),
+            )
+            # With the lock of fine-tunes: what is measured beside one says nothing. Once: what ran out of memory would again.
+            return self._submit("rehearse", request, lock="gpu", max_attempts=1)

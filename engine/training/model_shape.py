@@ -1,0 +1,109 @@
+"""The sizes of a base model that decide what training it costs, read from its GGUF header alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.training.bases.families import family_of, target_modules
+from engine.training.bases.gguf_base import GgufBase, open_base
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A linear layer of a block, by the last part of its name in Transformers."""
+
+    name: str
+    outputs: int
+    inputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """Sizes of a decoder-only transformer: counts of numbers, not bytes."""
+
+    architecture: str
+    layers: int
+    hidden: int
+    feed_forward: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    vocabulary: int
+    parameters: int
+    """All weights; an output layer that shares the embedding's is counted once."""
+    trained_context: int
+    """Tokens that the base was trained for."""
+    norms: int
+    """RMS norms over the hidden size in a block: two, or four with Gemma 2 and 3."""
+    head_norms: bool
+    """Whether queries and keys are normalised, as with Qwen 3 and Gemma 3."""
+    holds_scores: bool
+    """Whether attention is computed step by step, scores and all: Gemma 2, whose scores have a soft cap."""
+    linears: tuple[Linear, ...]
+    """The linear layers of all blocks."""
+
+    @property
+    def query_width(self) -> int:
+        """Numbers in the queries of a token."""
+        return self.heads * self.head_width
+
+    @property
+    def key_width(self) -> int:
+        """Numbers in the keys of a token."""
+        return self.kv_heads * self.head_width
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights of the linear layers of all blocks: what can be held in 4 bits."""
+        return sum(linear.outputs * linear.inputs for linear in self.linears)
+
+    def adapted(self, modules: Iterable[str]) -> tuple[Linear, ...]:
+        """The linear layers of all blocks that get LoRA matrices where the settings name these."""
+        named = target_modules(modules, self.architecture)
+        return tuple(linear for linear in self.linears if linear.name in named)
+
+    def lora_parameters(self, rank: int, modules: Iterable[str]) -> int:
+        """Numbers in the LoRA matrices: rank · (inputs + outputs) for each adapted layer (Hu et al. 2021, §4.1)."""
+        return sum(rank * (linear.inputs + linear.outputs) for linear in self.adapted(modules))
+
+
+def read_shape(path: Path) -> ModelShape:
+    """Read a model's sizes.
+
+    Raises:
+        ModelFileError: it is no GGUF, does not say what is needed, or cannot be fine-tuned.
+    """
+    base = open_base(path)
+    if "token_embd.weight" not in base.tensors:
+        raise base.refusal("it has no embedding")
+    parts = family_of(base).parts
+    linears = tuple(_linears(base))
+    hidden = base.whole("embedding_length")
+    return ModelShape(
+        architecture=base.architecture,
+        layers=base.layers,
+        hidden=hidden,
+        feed_forward=max((linear.inputs for linear in linears if linear.name == "down_proj"), default=4 * hidden),
+        heads=base.whole("attention.head_count"),
+        kv_heads=base.whole("attention.head_count_kv", base.whole("attention.head_count")),
+        head_width=base.head_width,
+        vocabulary=base.shape("token_embd.weight")[0],
+        parameters=sum(tensor.elements for _, tensor in base.tensors.values()),
+        trained_context=base.whole("context_length"),
+        norms=sum(name.endswith("layernorm") for name in parts.values()),
+        head_norms="attn_q_norm" in parts,
+        holds_scores=base.number("attn_logit_softcapping", 0.0) > 0,
+        linears=linears,
+    )
+
+
+def _linears(base: GgufBase) -> Iterable[Linear]:
+    family = family_of(base)
+    for name in base.tensors:
+        part, _, kind = name.rpartition(".")
+        module = family.parts.get(part.rpartition(".")[2], "").rpartition(".")[2]
+        if kind == "weight" and module.endswith("_proj"):
+            outputs, inputs = base.shape(name)
+            yield Linear(module, outputs, inputs)

@@ -1,0 +1,108 @@
+"""The process that trains with Unsloth: `python -m engine.training.unsloth_worker RUN_DIR`, started by `unsloth_trainer`.
+
+It speaks as `worker` does: events as JSON Lines on standard output, wishes as lines on standard input. The adapter is left in
+PEFT's form where `TrainingPaths` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.child_process import claim_stdout, end_with_parent
+from engine.domain import Json
+from engine.errors import NexusError, StorageError, TrainingError
+from engine.training.config import TrainingConfig
+from engine.training.control import RunControl
+from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.run_folder import SPEC_FILE, read_run
+from engine.training.trainer import Progress, SampleQuestion, Samples, TrainingData, TrainingPaths, TrainingResult
+from engine.training.unsloth_trainer import TASK_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What `unsloth_trainer` left in the run's folder."""
+
+    data: TrainingData
+    config: TrainingConfig
+    paths: TrainingPaths
+
+
+def main(run_dir: Path) -> int:
+    """Do the task in a run's folder. Returns the exit status."""
+    events = claim_stdout()
+    control = RunControl()
+    end_with_parent(control.hear)
+
+    def emit(event: Mapping[str, Json]) -> None:
+        events.write(json.dumps(dict(event)) + "\n")
+        events.flush()
+
+    try:
+        emit({"event": "result", **_plain(_train(run_dir, emit, control))})
+    except (NexusError, OSError) as exc:
+        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
+        emit({"event": "error", "error": {**failure.info()}})  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
+        return 1
+    emit({"event": "done"})
+    return 0
+
+
+def _train(run_dir: Path, emit: Progress, control: RunControl) -> TrainingResult:
+    """Load the model with Unsloth and go through the training loop."""
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(run_dir / "unsloth"))  # in the working folder otherwise
+    from engine.training.unsloth_model import unsloth_learner  # before anything else that imports Transformers
+
+    with _task(run_dir) as task:
+        learner = unsloth_learner(task.paths.base_folder, task.config, task.data.general)
+        from engine.training.peft_trainer import train_learner
+
+        return train_learner(learner, task.data, task.config, task.paths, emit, control)
+
+
+@contextlib.contextmanager
+def _task(run_dir: Path) -> Iterator[Task]:
+    """Read the task; the base's vocabulary is open meanwhile, where the run's folder names the base."""
+    try:
+        values = json.loads((run_dir / TASK_FILE).read_text("utf-8"))
+        config = TrainingConfig.from_json(values["config"])
+        data = TrainingData(_examples(values["train"]), _examples(values["held_out"]), general=tuple(values["general"]))
+        questions = tuple(SampleQuestion(**{**row, "prompt": tuple(row["prompt"])}) for row in values["questions"])
+        paths = TrainingPaths(Path(values["base_folder"]), run_dir)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
+    if not questions or not (run_dir / SPEC_FILE).is_file():
+        yield Task(data, config, paths)
+        return
+    with open_encoder(read_run(run_dir)[0].base_gguf) as encoder:
+        samples = Samples(questions, encoder.text_of, encoder.end_tokens)
+        yield Task(replace(data, samples=samples), config, paths)
+
+
+def _examples(rows: list[tuple[list[int], int]]) -> EncodedExamples:
+    return EncodedExamples(tuple(EncodedExample(tuple(tokens), length) for tokens, length in rows))
+
+
+def _plain(result: TrainingResult) -> dict[str, Json]:
+    """A result as plain data."""
+    return {
+        "curve": [dict(row) for row in result.curve],
+        "stopped_early": result.stopped_early,
+        "ending": result.ending,
+        "best_step": result.best_step,
+        "notices": list(result.notices),
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise TrainingError(f"usage: python -m {__spec__.name} RUN_DIR")
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(status)  # the watching thread sits in a read, and libraries take seconds to take themselves apart

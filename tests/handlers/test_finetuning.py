@@ -1,0 +1,100 @@
+"""The job that trains: what it tells of each step, and how it makes room in memory. How it trains is in tests/training."""
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config import Settings
+from engine.container import Engine
+from engine.db.session import Database
+from engine.domain import Message
+from engine.errors import CancelledError
+from engine.handlers.finetuning import Relay, figures, make_room
+from engine.jobs import JobContext, JobQueue
+from engine.llm.base import GenerationParams
+from engine.machine import Gpu, Hardware
+from engine.training.config import TrainingConfig
+
+
+def test_a_step_in_words_has_the_figures_that_there_are() -> None:
+    row = {"step": 3, "loss": 1.23456, "eval_loss": None, "learning_rate": 2e-4, "memory": 1_900_000_000, "samples": []}
+    assert figures(row) == ["loss 1.235", "rate 2.0e-04", "1.9 GB"]
+    assert figures({"gpu_temperature": 61, "gpu_memory": 4e9}) == ["GPU 4.0 GB", "61 °C"]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """A disk on which no file grows."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class TestRelay:
+    @pytest.fixture
+    def context(self, tmp_path: Path) -> JobContext:
+        self.queue = JobQueue(Database(tmp_path / "nexus.db"))
+        job = self.queue.submit("finetune", {})
+        self.queue.claim("me:1:a", ["finetune"])
+        return JobContext(job, self.queue, "me:1:a")
+
+    def test_steps_become_progress_and_events(self, context: JobContext) -> None:
+        Relay(context)({"event": "progress", "step": 5, "steps": 10, "loss": 0.5, "eta_s": 12.0})
+        stored = self.queue.get(context.job.id)
+        assert stored.message == "Step 5 of 10, loss 0.500"
+        assert (stored.progress, stored.eta_s) == (0.45, 12.0)
+        assert self.queue.events(context.job.id) == [{"step": 5, "steps": 10, "loss": 0.5, "eta_s": 12.0}]
+
+    def test_a_full_disk_costs_reports_but_not_the_training(self, context: JobContext) -> None:
+        relay = Relay(context)
+        with full_disk():
+            relay({"event": "progress", "step": 1, "steps": 10, "loss": 0.5})
+            relay({"event": "message", "text": "There is no checkpoint.", "notice": True})
+        relay({"event": "progress", "step": 2, "steps": 10, "loss": 0.4})
+        assert [event["step"] for event in self.queue.events(context.job.id)] == [2]
+
+    def test_a_cancelled_job_hears_of_it_at_the_next_event(self, context: JobContext) -> None:
+        context.cancel.cancel()
+        with pytest.raises(CancelledError):
+            Relay(context)({"event": "progress", "step": 1, "steps": 10, "loss": 0.5})
+
+
+@pytest.mark.models
+class TestRoom:
+    @pytest.fixture
+    def on_machine(self, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Engine]:
+        """An engine on a machine of another kind."""
+
+        def make(**changes: object) -> Engine:
+            engine = Engine(Settings(home=tmp_path / "home", models_dir=models_dir))
+            real = engine.machine()
+            engine.made["machine"] = lambda: replace(real, **changes)
+            return engine
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("changes", "makes_room"),
+        [
+            ({"memory_available": 64 << 30, "gpus": ()}, False),
+            ({"memory_available": 1 << 30, "gpus": ()}, True),
+            ({"memory_available": 64 << 30, "gpus": (Gpu("x", 8 << 30, 8 << 30, "1"),)}, True),
+        ],
+    )
+    def test_models_rest_where_memory_is_short_and_answer_again(
+        self, on_machine: Callable[..., Engine], chat_gguf: Path, changes: dict[str, object], makes_room: bool
+    ) -> None:
+        ask = (Message("user", "Say hello."),), GenerationParams(max_tokens=3)
+        with on_machine(memory_available=64 << 30, gpus=()) as engine:
+            before = engine.model().complete(*ask).text
+            roomy: Hardware = engine.machine()
+            engine.made["machine"] = lambda: replace(roomy, **changes)
+            assert make_room(engine, chat_gguf, TrainingConfig()) is makes_room
+            assert engine.model().complete(*ask).text == before
