@@ -1,20 +1,26 @@
 """What every child process of the engine has in common, on both sides.
 
-Lives here: the environment in which a child finds the engine, its standard output kept for results, and its end when its parent
-is gone. Not here: what a child does (`engine.training.worker`, `engine.llm.llamacpp`). The process for chat templates shares
-nothing with these: it is isolated from the engine.
+Lives here: the environment in which a child finds the engine, its standard output kept for results, what it tells of its work
+there, and its end when its parent is gone. Not here: what a child does (`engine.training.worker`, `engine.llm.llamacpp`). The
+process for chat templates shares nothing with these: it is isolated from the engine.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from engine.config import PROJECT_ROOT
+from engine.domain import Json
+from engine.errors import NexusError, StorageError
+
+Emit = Callable[[Mapping[str, Json]], None]
+"""Tells the parent of an event."""
 
 ORPHANED = 3
 """Exit status of a child whose parent went away."""
@@ -38,6 +44,34 @@ def claim_stdout() -> TextIO:
     results = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return results
+
+
+def tell_of(work: Callable[[Emit], None], hear: Callable[[bytes], None] = lambda line: None) -> int:
+    """Do a child's work, without a network, and tell of it as JSON Lines on standard output. Returns the exit status.
+
+    The events are those of the work, then `done`; or `error`, with what a NexusError or a refusing disk says.
+
+    Args:
+        work: given what tells the parent of an event.
+        hear: as for `end_with_parent`.
+    """
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
+    events = claim_stdout()
+    end_with_parent(hear)
+
+    def emit(event: Mapping[str, Json]) -> None:
+        events.write(json.dumps(dict(event)) + "\n")
+        events.flush()
+
+    try:
+        work(emit)
+    except (NexusError, OSError) as exc:
+        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
+        error: dict[str, Json] = {**failure.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
+        emit({"event": "error", "error": error})
+        return 1
+    emit({"event": "done"})
+    return 0
 
 
 def end_with_parent(hear: Callable[[bytes], None] = lambda line: None) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from engine import requests
 from engine.domain import Job, Json
-from engine.requests import DataOptions, checked
-from engine.submission import Preset, Strategy, Submission
+from engine.requests import DataOptions, Preset, Strategy, checked
+from engine.submission import Submission
 from engine.training.settings import preset_with
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class Planning(Submission):
             NotFoundError: no such model.
             ModelFileError: the base cannot be fine-tuned.
         """
-        from engine.handlers.rehearsing import hash_of, task_for
+        from engine.handlers.rehearsing import task_for
         from engine.training.model_shape import read_shape
         from engine.training.plan import expected_strategy, plan_training
         from engine.training.rehearsals import Rehearsals
 
         path = self.registry.path(base or self.settings.default_model)
-        config, digest, machine = preset_with(preset, settings or {}), hash_of(self, path), self.machine()
+        config, digest, machine = preset_with(preset, settings or {}), self.registry.sha256(path.stem), self.machine()
         task = task_for(self, path, config, strategy, workload)
         return plan_training(
             read_shape(path),

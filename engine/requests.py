@@ -65,6 +65,10 @@ class ExtractionRequest(ExtractionOptions):
     files: tuple[StagedFile, ...] = Field(min_length=1)
 
 
+Preset = Literal["quick", "balanced", "thorough"]
+"""Named settings of a fine-tune."""
+Strategy = Literal["auto", "peft", "unsloth"]
+"""What trains; `auto` chooses by the hardware."""
 ColumnRole = Literal["question", "answer", "system", "context", "group"]
 """What a column of a dataset file can be; see `engine.training.columns`."""
 
@@ -87,10 +91,10 @@ class FinetuneRequest(DataOptions):
     collection: Name | None = None
     dataset: StagedFile | None = None
     base: str | None = None
-    preset: Literal["quick", "balanced", "thorough"] = "quick"
+    preset: Preset = "quick"
     settings: dict[str, JsonValue] = {}
     """Changes over the preset, by their names on `TrainingConfig`."""
-    strategy: Literal["auto", "peft", "unsloth"] = "auto"
+    strategy: Strategy = "auto"
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

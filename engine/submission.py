@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import BaseModel
 
@@ -14,15 +14,12 @@ from engine import requests
 from engine.domain import Job, JobState, Json
 from engine.errors import ConflictError, NexusError
 from engine.model_registry.describe import plain_name
-from engine.requests import DataOptions, StagedFile, checked
+from engine.requests import DataOptions, Preset, StagedFile, Strategy, checked
 from engine.training.settings import preset_with
 from engine.wiring import Wiring
 
 if TYPE_CHECKING:
     from engine.training.preview import DatasetPreview
-
-Preset = Literal["quick", "balanced", "thorough"]
-Strategy = Literal["auto", "peft", "unsloth"]
 
 LOOK_EVERY_S = 0.2
 """How often somebody who watches a job looks at its row."""

@@ -10,7 +10,7 @@ from app.components.adapter_files import export_form, import_form
 from app.components.empty import empty_state
 from app.components.jobs import job_cards
 from app.components.loss_chart import loss_chart
-from app.components.text import ago, clock, duration, mapping, number, plain, string
+from app.components.text import ago, clock, duration, mapping, number, plain, shown_value, string
 from app.resources import shared_engine
 from engine.domain import Adapter, Job, Json
 from engine.training.offering import Standing
@@ -82,16 +82,12 @@ def adapter_figures(adapter: Adapter) -> dict[str, str]:
     """What tells an adapter's quality at a glance; only what its card holds."""
     evaluation, parity = mapping(adapter.card, "evaluation"), mapping(adapter.card, "parity")
     found = {
-        "Final loss": _shown(number(evaluation, "loss"), "{:.3f}"),
-        "Steps": _shown(number(evaluation, "steps"), "{:.0f}"),
-        "Served as trained": _shown(number(parity, "top1_agreement"), "{:.1%}"),
+        "Final loss": shown_value(number(evaluation, "loss"), "{:.3f}"),
+        "Steps": shown_value(number(evaluation, "steps"), "{:.0f}"),
+        "Served as trained": shown_value(number(parity, "top1_agreement"), "{:.1%}"),
         "Took": _took(mapping(adapter.card, "durations")),
     }
     return {label: text for label, text in found.items() if text}
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
 
 
 def _took(durations: Mapping[str, Json]) -> str:

@@ -11,7 +11,7 @@ from app.components.text import counted, plain
 from app.components.training_data import TrainingSource
 from app.resources import shared_engine
 from engine.domain import Json
-from engine.submission import Preset
+from engine.requests import Preset
 from engine.training.encoding import Piece
 from engine.training.preview import DatasetPreview, ShownExample
 

@@ -10,7 +10,7 @@ from app.components.training_data import training_source
 from app.components.training_estimate import Wanted, training_estimate
 from app.components.training_settings import training_settings
 from app.resources import shared_engine
-from engine.submission import Preset
+from engine.requests import Preset
 
 PRESETS: dict[Preset, str] = {
     "quick": "Stops as soon as the pairs are learnt. For a first look, and for small collections.",

@@ -47,6 +47,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def shown_value(value: float | None, form: str) -> str:
+    """A figure in a form such as `{:.3f}`; empty where there is none."""
+    return "" if value is None else form.format(value)
+
+
 def size(count: float) -> str:
     """Bytes for people, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -13,7 +13,7 @@ from app.components.training_settings import apply_settings
 from app.resources import shared_engine
 from engine.domain import Json
 from engine.errors import NexusError
-from engine.submission import Preset, Strategy
+from engine.requests import Preset, Strategy
 from engine.training.config import PRESETS
 from engine.training.fit import Advice, Fit
 from engine.training.plan import TrainingPlan

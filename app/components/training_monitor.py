@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import streamlit as st
 
 from app.components.loss_chart import loss_chart
-from app.components.text import duration, number, plain, size, string
+from app.components.text import duration, number, plain, shown_value, size, string
 from app.resources import shared_engine
 from engine.domain import Job, JobState, Json
 
@@ -56,14 +56,14 @@ def figures(rows: Sequence[Row]) -> dict[str, str]:
     held_out = next((value for row in reversed(rows) if (value := number(row, "eval_loss")) is not None), None)
     found = {
         "Step": f"{number(last, 'step') or 0:.0f} of {number(last, 'steps') or 0:.0f}",
-        "Loss": _shown(number(last, "loss"), "{:.3f}"),
-        "Held-out loss": _shown(held_out, "{:.3f}"),
-        "Learning rate": _shown(number(last, "learning_rate"), "{:.1e}"),
-        "Gradient norm": _shown(number(last, "grad_norm"), "{:.2f}"),
-        "Tokens a second": _shown(number(last, "tokens_per_s"), "{:,.0f}"),
+        "Loss": shown_value(number(last, "loss"), "{:.3f}"),
+        "Held-out loss": shown_value(held_out, "{:.3f}"),
+        "Learning rate": shown_value(number(last, "learning_rate"), "{:.1e}"),
+        "Gradient norm": shown_value(number(last, "grad_norm"), "{:.2f}"),
+        "Tokens a second": shown_value(number(last, "tokens_per_s"), "{:,.0f}"),
         "Memory (most)": _memory(last, "memory", "memory_peak"),
         "GPU memory (most)": _memory(last, "gpu_memory", "gpu_memory_peak"),
-        "GPU temperature": _shown(number(last, "gpu_temperature"), "{:.0f} °C"),
+        "GPU temperature": shown_value(number(last, "gpu_temperature"), "{:.0f} °C"),
     }
     return {label: text for label, text in found.items() if text}
 
@@ -112,7 +112,3 @@ def _with_looks(shown: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
 def _memory(row: Row, now: str, most: str) -> str:
     used, peak = number(row, now), number(row, most)
     return "" if used is None else size(used) if peak is None else f"{size(used)} ({size(peak)})"
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.text import plain
 from engine.domain import Json
-from engine.submission import Preset, Strategy
+from engine.requests import Preset, Strategy
 from engine.training.config import LINEAR_LAYERS, PRESETS
 from engine.training.settings import Setting, settings
 

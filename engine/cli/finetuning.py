@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from engine.cli.command import Run, command
 from engine.cli.finetuning_data import DataFlags, show_preview
 from engine.cli.following import work_on
 from engine.cli.planning import PlanFlags, Wanted, show_plan
+from engine.requests import Preset, Strategy
 from engine.training.settings import parse_changes
 
 
@@ -25,14 +26,12 @@ def finetune(
     collection: Annotated[str | None, typer.Option(metavar="C", help="Train on this collection's FAQ pairs.")] = None,
     dataset: Annotated[Path | None, typer.Option(metavar="FILE", help="Train on this JSON or CSV file instead.")] = None,
     base: Annotated[str | None, typer.Option(metavar="M", help="Base model; default: the default model.")] = None,
-    preset: Annotated[Literal["quick", "balanced", "thorough"], typer.Option(help="How long to train.")] = "quick",
+    preset: Annotated[Preset, typer.Option(help="How long to train.")] = "quick",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the preset, such as rank=32; may be repeated."),
     ] = None,
-    strategy: Annotated[
-        Literal["auto", "peft", "unsloth"], typer.Option(help="What trains; auto chooses by the hardware.")
-    ] = "auto",
+    strategy: Annotated[Strategy, typer.Option(help="What trains; auto chooses by the hardware.")] = "auto",
     data: DataFlags = DataFlags(),
     plan: PlanFlags = PlanFlags(),
 ) -> None:

@@ -14,8 +14,7 @@ from engine.cli.following import work_on
 if TYPE_CHECKING:
     from engine.cli.command import Run
     from engine.domain import Json
-    from engine.requests import DataOptions
-    from engine.submission import Preset, Strategy
+    from engine.requests import DataOptions, Preset, Strategy
     from engine.training.plan import TrainingPlan
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,10 +19,9 @@ from engine.training.base_model import file_sha256
 from engine.training.child_work import run_in_child
 from engine.training.export import Export, ExportPlan, export
 from engine.training.foreign import Foreign, take_over
-from engine.training.model_card import card_markdown, licence_of
+from engine.training.model_card import card_markdown, library_versions, licence_of
 from engine.training.offering import mismatch, status_of
 
-_LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
 _SCORES = ("examples", "exact_match", "token_f1", "similarity", "latency_p50_s")
 
 
@@ -109,7 +107,8 @@ def _taken(parts: Parts, context: JobContext, name: str, source: Path, base: Pat
             context.progress(0.0, "Reading the adapter")
             foreign = take_over(source, unfinished)
             found = _checked(parts, context, foreign, unfinished, base)
-            card = _card(name, source, foreign, base, found) | {"id": context.job.id}
+            base_sha256 = parts.registry.sha256(base.stem)
+            card = _card(name, source, foreign, base, base_sha256, found) | {"id": context.job.id}
             (unfinished / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
             (unfinished / "README.md").write_text(card_markdown(name, card), "utf-8")
             shutil.rmtree(target, ignore_errors=True)  # of a run whose process went away before its row was stored
@@ -144,16 +143,18 @@ def _checked(parts: Parts, context: JobContext, foreign: Foreign, folder: Path, 
         raise AdapterError(f"{exc.message.rstrip('.')}.{made_for}", hint=exc.hint) from exc
 
 
-def _card(name: str, source: Path, foreign: Foreign, base: Path, found: Mapping[str, Json]) -> dict[str, Json]:
+def _card(
+    name: str, source: Path, foreign: Foreign, base: Path, base_sha256: str, found: Mapping[str, Json]
+) -> dict[str, Json]:
     return {
         "name": name,
         "created_at": utc_now().isoformat(),
-        "base": {"file": base.name, "sha256": file_sha256(base), "architecture": read_gguf(base).architecture},
+        "base": {"file": base.name, "sha256": base_sha256, "architecture": read_gguf(base).architecture},
         "imported": {"from": source.name, "form": foreign.form, "made_for": foreign.made_for or None, **found},
         "adapter_sha256": file_sha256(foreign.weights),
         "licence": licence_of(base),
         "parity": found.get("parity"),
-        "versions": {library: importlib.metadata.version(library) for library in _LIBRARIES},
+        "versions": library_versions(),
     }
 
 

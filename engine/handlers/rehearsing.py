@@ -12,16 +12,14 @@ from engine.handlers.finetuning import make_room
 from engine.handlers.finetuning_data import chosen_data, frozen_data
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
-from engine.model_registry.file_hashes import HASHES, FileHashes
 from engine.observability.tracing import traced
-from engine.requests import DataOptions, RehearsalRequest
+from engine.requests import DataOptions, RehearsalRequest, Strategy
 from engine.training.config import TrainingConfig
 from engine.training.data import TrainingExample, make_dataset
 from engine.training.settings import preset_with
 
 if TYPE_CHECKING:
     from engine.training.rehearsal import Task
-    from engine.training.trainer import Strategy
     from engine.training.workload import Workload
 
 MOST_ENCODED = 2_000
@@ -66,11 +64,6 @@ def task_for(parts: Parts, base: Path, config: TrainingConfig, strategy: Strateg
     return Task(base, parts.settings.cache_dir, expected_strategy(strategy, machine), config, cut.items)
 
 
-def hash_of(parts: Parts, base: Path) -> str:
-    """The SHA-256 of a model file; quick when it was asked for before."""
-    return FileHashes(parts.settings.cache_dir / HASHES).sha256(base)
-
-
 @traced("finetune.rehearse", capture_input=False)
 def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     """Take three steps of a fine-tune, and remember what they took.
@@ -92,7 +85,7 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     context.progress(0.2, "Loading the model")
     taken = Rehearsals(parts.settings.cache_dir, parts.machine()).take(
         task,
-        hash_of(parts, base),
+        parts.registry.sha256(base.stem),
         on_event=lambda event: context.progress(0.5, str(event.get("text", ""))),
         cancel=context.cancel,
     )

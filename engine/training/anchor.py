@@ -17,12 +17,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from engine.training.packing import ANCHOR_WINDOW, LOGITS_AT_ONCE
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-WINDOW = 64
-"""Tokens of a window; each pass of a training has one."""
-_CHUNK = 128
 
 
 class Anchor:
@@ -36,8 +34,8 @@ class Anchor:
             text: tokens of general text; what fills no window is left out.
         """
         self._base = base
-        count = len(text) // WINDOW
-        self._windows = torch.tensor(text[: count * WINDOW], device=base.device).view(count, WINDOW)
+        count = len(text) // ANCHOR_WINDOW
+        self._windows = torch.tensor(text[: count * ANCHOR_WINDOW], device=base.device).view(count, ANCHOR_WINDOW)
         with torch.no_grad():
             self._reference = torch.cat([self._hidden(window) for window in torch.split(self._windows, 4)])
 
@@ -48,7 +46,7 @@ class Anchor:
         cap: float | None = getattr(self._base.config, "final_logit_softcapping", None)
         now, before = self._hidden(self._windows[index : index + 1])[0], self._reference[index]
         total: Tensor = _Divergence.apply(now, before, head.weight, head.bias, cap)  # type: ignore[no-untyped-call]
-        return total / WINDOW
+        return total / ANCHOR_WINDOW
 
     def _hidden(self, windows: Tensor) -> Tensor:
         states: Tensor = self._base.base_model(input_ids=windows, use_cache=False).last_hidden_state
@@ -62,8 +60,8 @@ class _Divergence(torch.autograd.Function):
     def forward(ctx: FunctionCtx, now: Tensor, before: Tensor, head: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:
         total = torch.zeros((), device=now.device)
         gradient = torch.empty_like(now)
-        for start in range(0, len(now), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, len(now), LOGITS_AT_ONCE):
+            part = slice(start, start + LOGITS_AT_ONCE)
             expected, _ = _log_softmax(before[part], head, bias, cap)
             found, bend = _log_softmax(now[part], head, bias, cap)
             p = expected.exp()

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-_CHUNK = 128
-"""Tokens whose logits are held at once: 25 MB with a vocabulary of 49,000."""
+from engine.training.packing import LOGITS_AT_ONCE
 
 
 def summed_loss(hidden: Tensor, head: Tensor, bias: Tensor | None, targets: Tensor, cap: float | None) -> Tensor:
@@ -39,8 +38,8 @@ class _SummedLoss(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]  # type: ignore[attr-defined]  # PyTorch's stubs leave it out
         gradient = torch.empty_like(hidden) if wanted else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(targets), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, len(targets), LOGITS_AT_ONCE):
+            part = slice(start, start + LOGITS_AT_ONCE)
             loss, slope = _chunk(torch.nn.functional.linear(hidden[part], head, bias).float(), targets[part], cap)
             total += loss
             if gradient is not None:

@@ -28,6 +28,7 @@ from typing import Literal
 
 from engine.training.config import TrainingConfig
 from engine.training.model_shape import ModelShape
+from engine.training.packing import ANCHOR_WINDOW, LOGITS_AT_ONCE
 from engine.training.workload import Pass, Workload
 
 Device = Literal["cpu", "cuda"]
@@ -41,11 +42,7 @@ _BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
 _AROUND: dict[Device, int] = {"cpu": 620_000_000, "cuda": 600_000_000}
 _NOT_GIVEN_BACK: dict[Device, float] = {"cpu": 1.25, "cuda": 1.1}
 """What comes and goes takes more than its size: memory that was freed in pieces is not all of use for the next pass."""
-_ANSWERS_AT_ONCE = 128
-"""Answer tokens whose logits are held at once; see `engine.training.answer_loss`."""
 _COPIES_OF_LOGITS = 2
-ANCHOR_TOKENS = 64
-"""Tokens of general text that each pass has besides, where `anchor_weight` is not 0; see `engine.training.anchor`."""
 _FOUR_BITS = 4.127 / 8
 """Bytes of a weight in NF4 with its doubly quantised scales (Dettmers et al. 2023, §3)."""
 _CORE_RATE = 6e10
@@ -107,7 +104,7 @@ def memory(
     """
     size = _BYTES[config.dtype]
     widest = workload.cut(config.max_sequence_length).heaviest(config)
-    anchor = ANCHOR_TOKENS if config.anchor_weight else 0
+    anchor = ANCHOR_WINDOW if config.anchor_weight else 0
     tokens = widest.tokens + anchor
     lora = shape.lora_parameters(config.rank, config.target_modules) * FLOAT
     in_a_block = kept_for_a_token(shape, config, widest)
@@ -118,7 +115,7 @@ def memory(
         gradients=lora,
         optimiser=2 * lora,
         activations=round(tokens * of_a_token * _NOT_GIVEN_BACK[device]),
-        answers=min(max(widest.answers, anchor), _ANSWERS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
+        answers=min(max(widest.answers, anchor), LOGITS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
         around=_AROUND[device],
     )
     always_again = strategy == "unsloth" and device == "cuda"
@@ -144,7 +141,7 @@ def seconds(
     (Kaplan et al. 2020, §2.1, whose other two are for the gradients of weights, which are frozen here); those of the LoRA
     matrices take all six. `twice`: the forward pass is computed again.
     """
-    tokens = workload.tokens(config) + (workload.passes(config) * ANCHOR_TOKENS if config.anchor_weight else 0)
+    tokens = workload.tokens(config) + (workload.passes(config) * ANCHOR_WINDOW if config.anchor_weight else 0)
     answers = workload.examples and sum(item.answer_length for item in workload.items) / len(workload.items)
     taught = answers * workload.example_tokens(config) / max(1.0, workload.mean_length)
     linear = (6 if twice else 4) * shape.linear_parameters

@@ -22,6 +22,7 @@ from engine.domain import Json
 from engine.errors import AdapterError, InputError, ModelFileError, NotFoundError
 from engine.model_registry.files import require_space
 from engine.model_registry.gguf_file import MAGIC, read_gguf
+from engine.training.gguf_adapter import INEXPRESSIBLE, PEFT_PREFIX
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MAX_SETTINGS = 1 << 20
@@ -31,9 +32,7 @@ MAX_WEIGHTS = 8 << 30
 MAX_ENTRIES = 10_000
 """Most entries of an archive."""
 
-_PREFIX = "base_model.model."
-_REFUSED = ("use_dora", "modules_to_save", "alpha_pattern", "fan_in_fan_out", "lora_bias", "trainable_token_indices")
-_KEPT = ("peft_type", "lora_alpha", "use_rslora", "init_lora_weights", *_REFUSED)
+_KEPT = ("peft_type", "lora_alpha", "use_rslora", "init_lora_weights", *INEXPRESSIBLE)
 """What is taken over of the settings; the converter refuses those that it cannot express."""
 _BLOCK = 1 << 20
 
@@ -183,7 +182,7 @@ def _ranks(weights: Path) -> dict[str, int]:
     try:
         with safe_open(weights, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118  (no mapping)
-                module, part, _ = name.removeprefix(_PREFIX).rpartition(".lora_A.weight")
+                module, part, _ = name.removeprefix(PEFT_PREFIX).rpartition(".lora_A.weight")
                 if part:
                     ranks[module] = file.get_slice(name).get_shape()[0]
     except (OSError, SafetensorError, IndexError) as exc:

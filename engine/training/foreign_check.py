@@ -23,7 +23,7 @@ from engine.training.bases.gguf_base import Array, GgufBase, open_base
 from engine.training.encoding import open_encoder
 from engine.training.foreign import SETTINGS, WEIGHTS
 from engine.training.gate import Subject, run_gate
-from engine.training.gguf_adapter import write_gguf_adapter
+from engine.training.gguf_adapter import PEFT_PREFIX, write_gguf_adapter
 from engine.training.parity import ServedPredictor, check_parity
 from engine.training.probes import probe_examples
 
@@ -99,7 +99,7 @@ def write_peft(adapter_gguf: Path, base_gguf: Path, out: Path) -> None:
             module = family.tensor_to_module(name)
             if module is None or not name.startswith("blk."):
                 return
-            key = f"base_model.model.{module.removesuffix('.weight')}"
+            key = f"{PEFT_PREFIX}{module.removesuffix('.weight')}"
             tensors[f"{key}.lora_A.weight"] = adapter.array(f"{name}.lora_a")
             tensors[f"{key}.lora_B.weight"] = family.to_transformers(name, adapter.array(f"{name}.lora_b"), base)
     except (ModelFileError, KeyError):
@@ -116,7 +116,7 @@ def _settings(adapter: GgufBase, tensors: Mapping[str, Array]) -> dict[str, Json
     """PEFT's settings for matrices; None where their scales differ, which only llama.cpp can express."""
     suffix = ".lora_A.weight"
     ranks = {
-        name.removeprefix("base_model.model.").removesuffix(suffix): values.shape[0]
+        name.removeprefix(PEFT_PREFIX).removesuffix(suffix): values.shape[0]
         for name, values in tensors.items()
         if name.endswith(suffix)
     }

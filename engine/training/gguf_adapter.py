@@ -16,8 +16,10 @@ from engine.errors import AdapterError, StorageError
 from engine.training.bases.families import Family, family_of
 from engine.training.bases.gguf_base import Array, GgufBase, open_base
 
-_PREFIX = "base_model.model."
-_INEXPRESSIBLE = ("use_dora", "modules_to_save", "alpha_pattern", "fan_in_fan_out", "lora_bias", "trainable_token_indices")
+PEFT_PREFIX = "base_model.model."
+"""Before the names of modules in a PEFT file."""
+INEXPRESSIBLE = ("use_dora", "modules_to_save", "alpha_pattern", "fan_in_fan_out", "lora_bias", "trainable_token_indices")
+"""Settings of PEFT that a GGUF adapter has no words for."""
 _CHANGED_BASE = ("pissa", "olora", "loftq", "corda", "lora_ga")
 """Ways to start a training that change the base's weights: the adapter does not fit the base as it was."""
 
@@ -53,7 +55,7 @@ def _read_settings(peft_dir: Path) -> dict[str, object]:
         raise AdapterError(f"{peft_dir.name} holds no readable adapter_config.json: {exc}") from exc
     if settings.get("peft_type") != "LORA":
         raise AdapterError("Only LoRA adapters can be converted.")
-    for name in _INEXPRESSIBLE:
+    for name in INEXPRESSIBLE:
         if settings.get(name):
             raise AdapterError(f"An adapter with `{name}` cannot be written as GGUF.", hint=f"Train without `{name}`.")
     if settings.get("use_rslora") and settings.get("rank_pattern"):
@@ -89,7 +91,7 @@ def _read_matrices(peft_dir: Path) -> dict[str, dict[str, Array]]:
         raise AdapterError(f"{peft_dir.name} holds no readable adapter: {exc}") from exc
     pairs: dict[str, dict[str, Array]] = {}
     for name, tensor in tensors.items():
-        module, _, rest = name.removeprefix(_PREFIX).rpartition(".lora_")
+        module, _, rest = name.removeprefix(PEFT_PREFIX).rpartition(".lora_")
         if not module or rest not in ("A.weight", "B.weight"):
             raise AdapterError(
                 f"The adapter's tensor {name!r} is not a LoRA matrix of a linear layer.",

@@ -11,7 +11,7 @@ from engine.training.base_model import load_base
 from engine.training.bases.families import target_modules
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample
-from engine.training.packing import ROW_TOKENS, PackedBatch, pack
+from engine.training.packing import ANCHOR_WINDOW, ROW_TOKENS, PackedBatch, pack
 from engine.training.trainer import TrainingPaths
 from engine.training.weight_type import weight_type
 
@@ -146,9 +146,9 @@ def training_loss(
     """
     import torch
 
-    from engine.training.anchor import WINDOW, Anchor
+    from engine.training.anchor import Anchor
 
-    if weight <= 0 or len(general) < WINDOW:
+    if weight <= 0 or len(general) < ANCHOR_WINDOW:
         return lambda batch: answer_loss(model, batch)
     anchor = Anchor(model.get_base_model(), general)
 

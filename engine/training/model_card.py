@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from engine.domain import Json
 from engine.model_registry.gguf_file import read_gguf
 
 UNKNOWN_LICENCE = "unknown"
+_LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
 _TEXT = 200
 """Longest value that a card shows; what a model file says of itself may be of any length."""
 
@@ -23,6 +25,11 @@ def licence_of(base_gguf: Path) -> dict[str, Json]:
     name = header.text("general.license").strip()[:_TEXT] or UNKNOWN_LICENCE
     link = header.text("general.license.link").strip()[:_TEXT]
     return {"name": name, "link": link or None, "from": "the base model, which the adapter is derived from"}
+
+
+def library_versions() -> dict[str, Json]:
+    """The versions of the libraries that have a part in every adapter."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def card_markdown(name: str, card: Mapping[str, Json], scores: Sequence[Mapping[str, Json]] = ()) -> str:

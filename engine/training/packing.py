@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+LOGITS_AT_ONCE = 128
+"""Tokens whose logits are held at once: 25 MB with a vocabulary of 49,000."""
+ANCHOR_WINDOW = 64
+"""Tokens of general text that each pass of a training has besides; see `engine.training.anchor`."""
 ROW_TOKENS = 512
 """Tokens of a row that several examples share. Longer rows repeat the beginning less, and attention costs more in them."""
 

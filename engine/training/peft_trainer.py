@@ -28,7 +28,7 @@ from engine.training.memory import free_memory, memory_ran_out
 from engine.training.packing import in_rows
 from engine.training.run_folder import memory_kills
 from engine.training.run_state import RunState
-from engine.training.schedule import learning_rate, step_batches, steps_per_epoch, total_steps
+from engine.training.schedule import StepBatches, learning_rate, steps_per_epoch, total_steps
 from engine.training.stopping import judged, look_interval, low_enough, out_of_patience, window
 from engine.training.trainer import Ending, Progress, TrainingData, TrainingPaths, TrainingResult
 
@@ -96,7 +96,7 @@ class _Run:
         self.steps = total_steps(len(self.train), config)
         self.per_epoch = steps_per_epoch(len(self.train), config)
         self.interval = look_interval(self.steps, config)
-        self.lengths = [len(item.tokens) for item in self.train]
+        self.batches = StepBatches([len(item.tokens) for item in self.train], config)
         self.position = Position(0, _fingerprint(self.train, data.held_out.items, config))
 
     def resume(self) -> None:
@@ -112,7 +112,7 @@ class _Run:
 
     def _heed_kills(self, times: int) -> None:
         """Compute less at once where the system has ended this training before because memory ran out."""
-        rows = in_rows([self.train[index] for batch in step_batches(self.lengths, self.config, 0) for index in batch])
+        rows = in_rows([self.train[index] for batch in self.batches.of(0) for index in batch])
         allowed = max(1, max(map(len, rows)) >> times)
         if times and (self.step.at_once is None or allowed < self.step.at_once):
             self.step.at_once = allowed
@@ -169,7 +169,7 @@ class _Run:
         started = time.monotonic()
         step = self.position.step
         rate = learning_rate(step, self.steps, self.config)
-        examples = [self.train[index] for batch in step_batches(self.lengths, self.config, step) for index in batch]
+        examples = [self.train[index] for batch in self.batches.of(step) for index in batch]
         loss, norm = self.step.take(examples, rate)
         tokens = sum(len(item.tokens) for item in examples)
         speed = tokens / (time.monotonic() - started)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from engine.domain import Json
 from engine.machine import Hardware
+from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.estimate import Device, Memory, Trains, memory, seconds
 from engine.training.fit import Advice, Fit, advise, fit_of
 from engine.training.model_shape import ModelShape
 from engine.training.rehearsal import Rehearsal
-from engine.training.trainer import Strategy
+from engine.training.weight_type import processor_type
 from engine.training.workload import Workload
 
 MEASURED_MARGIN = 0.1
@@ -142,9 +143,8 @@ def settled(config: TrainingConfig, machine: Hardware) -> TrainingConfig:
     """The settings with the type of the weights that `auto` stands for here; see `engine.training.weight_type`."""
     if config.dtype != "auto":
         return config
-    return replace(
-        config, dtype="bfloat16" if expected_device(machine) == "cuda" or "amx_bf16" in machine.cpu_flags else "float32"
-    )
+    on_gpu = expected_device(machine) == "cuda"
+    return replace(config, dtype="bfloat16" if on_gpu else processor_type(machine.cpu_flags))
 
 
 def limited(shape: ModelShape, config: TrainingConfig, workload: Workload) -> tuple[TrainingConfig, Workload, list[str]]:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,24 @@ _POLL_S = 0.2
 """How soon a cancelled token is noticed."""
 _LOG_LINES = 8
 """Lines of the child's log that go into an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a child process does, in the words of its errors. `retryable`: whether it goes on where it was, if it was killed."""
+
+    name: str
+    cancelled_hint: str
+    killed_hint: str
+    retryable: bool = False
+
+
+FINE_TUNE = Work(
+    "fine-tune",
+    cancelled_hint="It can be resumed from its last checkpoint.",
+    killed_hint="Close other programs, or choose a smaller batch, shorter examples or a smaller model; then resume.",
+    retryable=True,
+)
 
 
 def run_training(
@@ -64,6 +83,7 @@ def follow_child(
     cancel: CancelToken,
     wish: Callable[[], JobWish | None] = lambda: None,
     environment: Mapping[str, str] | None = None,
+    work: Work = FINE_TUNE,
 ) -> None:
     """Run a module in a child process with a run's folder as its argument, and wait for it; see `run_training`.
 
@@ -75,13 +95,14 @@ def follow_child(
         cancel: stops the child.
         wish: what someone asks of the child.
         environment: variables that the child has besides.
+        work: what it does.
     """
     failure: NexusError | None = None
     kills = _kernel_kills()
     with _child(run_dir, module, log_file, environment or {}) as process:
-        for event in _events(process, cancel, wish):
+        for event in _events(process, cancel, wish, work):
             if event.get("event") == "error":
-                failure = error_from(event.get("error"))
+                failure = _error_from(event.get("error"))
             elif event.get("event") != "done":
                 on_event(event)
         status = process.wait()
@@ -90,7 +111,7 @@ def follow_child(
     if status == -signal.SIGKILL and _kernel_kills() > kills:
         note_memory_kill(run_dir)  # the next start computes less at once
     if status != 0:
-        raise _unexplained_end(run_dir / log_file, status)
+        raise _unexplained_end(run_dir / log_file, status, work)
 
 
 @contextmanager
@@ -102,7 +123,7 @@ def _child(run_dir: Path, module: str, log_file: str, environment: Mapping[str, 
         raise StorageError(f"The run's log could not be written: {exc}", hint="Free some disk space.") from exc
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(run_dir.absolute())],
+            [sys.executable, "-P", "-m", module, str(run_dir.absolute())],  # nothing of the working folder is imported
             stdin=subprocess.PIPE,  # wishes; its end tells the child that this process is gone
             stdout=subprocess.PIPE,
             stderr=log,
@@ -123,7 +144,9 @@ def _environment(added: Mapping[str, str]) -> dict[str, str]:
     return {**plain, **added, "PYTHONPATH": path}
 
 
-def _events(process: subprocess.Popen[str], cancel: CancelToken, wish: Callable[[], JobWish | None]) -> Iterator[Event]:
+def _events(
+    process: subprocess.Popen[str], cancel: CancelToken, wish: Callable[[], JobWish | None], work: Work
+) -> Iterator[Event]:
     """The child's events until its output ends; meanwhile it is told of each new wish."""
     assert process.stdout is not None  # noqa: S101  # opened as a pipe
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -131,7 +154,7 @@ def _events(process: subprocess.Popen[str], cancel: CancelToken, wish: Callable[
     told: JobWish | None = None
     while True:
         if cancel.cancelled:
-            raise CancelledError("The fine-tune was cancelled.", hint="It can be resumed from its last checkpoint.")
+            raise CancelledError(f"The {work.name} was cancelled.", hint=work.cancelled_hint)
         if (wanted := wish()) is not None and wanted is not told:
             _tell(process, wanted)
             told = wanted
@@ -184,7 +207,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
                 stream.close()
 
 
-def error_from(value: Json) -> NexusError:
+def _error_from(value: Json) -> NexusError:
     """The child's error, as the class it had there."""
     info = value if isinstance(value, dict) else {}
     kind = _error_classes().get(str(info.get("code")), TrainingError)
@@ -216,14 +239,14 @@ def _kernel_kills() -> int:
     return int(counts.get("oom_kill", 0))
 
 
-def _unexplained_end(log_file: Path, status: int) -> TrainingError:
+def _unexplained_end(log_file: Path, status: int, work: Work) -> TrainingError:
     """The error for a child that ended without an `error` event."""
     if status == -signal.SIGKILL:
         return TrainingError(
-            "The training process was killed, most likely because memory ran out.",
-            hint="Close other programs, or choose a smaller batch, shorter examples or a smaller model; then resume.",
-            retryable=True,
+            f"The process of the {work.name} was killed, most likely because memory ran out.",
+            hint=work.killed_hint,
+            retryable=work.retryable,
         )
     lines = log_file.read_text("utf-8", "replace").splitlines()
     tail = "\n".join(line for line in lines if line.strip()).splitlines()[-_LOG_LINES:]
-    return TrainingError(f"The training process ended with status {status}.", hint="\n".join(tail) or None)
+    return TrainingError(f"The process of the {work.name} ended with status {status}.", hint="\n".join(tail) or None)

@@ -16,15 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from engine.child_process import claim_stdout, end_with_parent
+from engine.child_process import Emit, tell_of
 from engine.domain import Json
-from engine.errors import NexusError, StorageError, TrainingError
+from engine.errors import TrainingError
 from engine.machine import peak_memory
+from engine.requests import Strategy
 from engine.training.base_model import training_copy
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
 from engine.training.general_text import GENERAL_TEXT
-from engine.training.trainer import Strategy, TrainingData, TrainingPaths, choose_trainer
+from engine.training.trainer import TrainingData, TrainingPaths, choose_trainer
 
 STEPS = 3
 """Steps that are taken. The first one is slower than all others, so that its time does not count."""
@@ -193,26 +194,14 @@ def _peak_memory() -> int:
 
 def main(arguments: list[str]) -> int:
     """Rehearse what the folder named by the only argument holds; the exit status."""
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
-    events = claim_stdout()
-    end_with_parent()
 
-    def emit(event: Mapping[str, Json]) -> None:
-        events.write(json.dumps(dict(event)) + "\n")
-        events.flush()
-
-    try:
+    def work(emit: Emit) -> None:
         folder = Path(arguments[0])
         task = Task.from_json(json.loads((folder / TASK_FILE).read_text("utf-8")))
         emit({"event": "message", "text": f"Taking {STEPS} steps."})
         emit({"event": "rehearsal", **rehearse(task, folder).to_json()})
-    except (NexusError, OSError) as exc:
-        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
-        error: dict[str, Json] = {**failure.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
-        emit({"event": "error", "error": error})
-        return 1
-    emit({"event": "done"})
-    return 0
+
+    return tell_of(work)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from engine.cancellation import CancelToken
 from engine.domain import Json
 from engine.errors import StorageError, TrainingError
 from engine.machine import Hardware
-from engine.training.process import Event, OnEvent, follow_child
+from engine.training.process import Event, OnEvent, Work, follow_child
 from engine.training.rehearsal import TASK_FILE, Rehearsal, Task
 from engine.training.run_folder import write_whole
 
@@ -22,6 +22,11 @@ FOLDER = "rehearsals"
 """In the cache folder."""
 WORKER = "engine.training.rehearsal"
 _LOG_FILE = "rehearsal.log"
+_WORK = Work(
+    "measurement",
+    cancelled_hint="Nothing was kept; start it again.",
+    killed_hint="Close other programs, or choose a smaller batch, shorter examples or a smaller model.",
+)
 _WITHOUT_EFFECT = (
     "alpha",
     "best_by",
@@ -84,7 +89,7 @@ class Rehearsals:
             folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=self._folder))
             try:
                 write_whole(folder / TASK_FILE, json.dumps(task.short().to_json()))
-                follow_child(folder, WORKER, _LOG_FILE, on_event=receive, cancel=cancel)
+                follow_child(folder, WORKER, _LOG_FILE, on_event=receive, cancel=cancel, work=_WORK)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             if not found:

@@ -23,19 +23,23 @@ def total_steps(examples: int, config: TrainingConfig) -> int:
     return steps if config.max_steps is None else min(steps, config.max_steps)
 
 
-def step_batches(lengths: Sequence[int], config: TrainingConfig, step: int) -> list[list[int]]:
-    """The batches, as indices of examples, of one optimiser step (counted from 0).
+class StepBatches:
+    """The batches of each optimiser step. The order of an epoch is worked out once, at the first of its steps."""
 
-    Args:
-        lengths: tokens of each example.
-        config: batch size, accumulation and seed.
-        step: the step since the start of the training, not of the epoch.
-    """
-    per_epoch = steps_per_epoch(len(lengths), config)
-    epoch, index = divmod(step, per_epoch)
-    batches = epoch_batches(lengths, config, epoch)
-    size = config.gradient_accumulation
-    return batches[index * size : (index + 1) * size]
+    def __init__(self, lengths: Sequence[int], config: TrainingConfig) -> None:
+        """Args: `lengths` are the tokens of each example; of the settings batch size, accumulation and seed count."""
+        self._lengths, self._config = lengths, config
+        self._per_epoch = steps_per_epoch(len(lengths), config)
+        self._epoch = -1
+        self._batches: list[list[int]] = []
+
+    def of(self, step: int) -> list[list[int]]:
+        """The batches, as indices of examples, of a step, counted from 0 at the start of the training."""
+        epoch, index = divmod(step, self._per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, epoch_batches(self._lengths, self._config, epoch)
+        size = self._config.gradient_accumulation
+        return self._batches[index * size : (index + 1) * size]
 
 
 def epoch_batches(lengths: Sequence[int], config: TrainingConfig, epoch: int) -> list[list[int]]:

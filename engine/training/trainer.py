@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from engine.domain import Json
 from engine.errors import InputError
+from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.control import RunControl
 from engine.training.encoding import EncodedExamples
-
-Strategy = Literal["auto", "peft", "unsloth"]
 
 Progress = Callable[[Mapping[str, Json]], None]
 """Receives the event `progress` after each step, and `message` in between.

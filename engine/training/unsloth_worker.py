@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.child_process import claim_stdout, end_with_parent
+from engine.child_process import tell_of
 from engine.domain import Json
-from engine.errors import NexusError, StorageError, TrainingError
+from engine.errors import TrainingError
 from engine.training.config import TrainingConfig
 from engine.training.control import RunControl
 from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
@@ -36,22 +36,8 @@ class Task:
 
 def main(run_dir: Path) -> int:
     """Do the task in a run's folder. Returns the exit status."""
-    events = claim_stdout()
     control = RunControl()
-    end_with_parent(control.hear)
-
-    def emit(event: Mapping[str, Json]) -> None:
-        events.write(json.dumps(dict(event)) + "\n")
-        events.flush()
-
-    try:
-        emit({"event": "result", **_plain(_train(run_dir, emit, control))})
-    except (NexusError, OSError) as exc:
-        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
-        emit({"event": "error", "error": {**failure.info()}})  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
-        return 1
-    emit({"event": "done"})
-    return 0
+    return tell_of(lambda emit: emit({"event": "result", **_plain(_train(run_dir, emit, control))}), control.hear)
 
 
 def _train(run_dir: Path, emit: Progress, control: RunControl) -> TrainingResult:

@@ -7,19 +7,18 @@ its log to standard error, and goes away when its standard input ends: that is w
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from engine.child_process import claim_stdout, end_with_parent
+from engine.child_process import tell_of
 from engine.domain import Json, utc_now
-from engine.errors import NexusError, StorageError, TrainingError
+from engine.errors import TrainingError
 from engine.training.base_model import base_notices, copy_source, require_trainable, training_copy
 from engine.training.control import RunControl
 from engine.training.data import Dataset, make_dataset
@@ -27,35 +26,17 @@ from engine.training.encoding import EncodedExamples, open_encoder
 from engine.training.gate import Subject, reference_folder, run_gate
 from engine.training.general_text import GENERAL_TEXT
 from engine.training.gguf_adapter import write_gguf_adapter
-from engine.training.model_card import card_markdown, licence_of
+from engine.training.model_card import card_markdown, library_versions, licence_of
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.samples import sample_questions
 from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
 from engine.training.unsloth_trainer import unsloth_versions
 
-_LIBRARIES = ("torch", "transformers", "peft", "gguf", "llama_cpp_python", "safetensors")
-
 
 def main(arguments: list[str]) -> int:
     """Run the fine-tune in the folder named by the only argument. Returns the exit status."""
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
-    events = claim_stdout()
     control = RunControl()
-    end_with_parent(control.hear)  # checkpoints are written whole, so nothing can be torn
-
-    def emit(event: Mapping[str, Json]) -> None:
-        events.write(json.dumps(dict(event)) + "\n")
-        events.flush()
-
-    try:
-        run(Path(arguments[0]), emit, control)
-    except (NexusError, OSError) as exc:
-        failure = exc if isinstance(exc, NexusError) else StorageError(f"The disk refused: {exc}", hint="Free some space.")
-        error: dict[str, Json] = {**failure.info()}  # type: ignore[dict-item]  # mypy reads a TypedDict's values as objects
-        emit({"event": "error", "error": error})
-        return 1
-    emit({"event": "done"})
-    return 0
+    return tell_of(lambda emit: run(Path(arguments[0]), emit, control), control.hear)  # checkpoints are written whole
 
 
 def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> None:
@@ -165,8 +146,7 @@ def _card(
 
 def _versions(strategy: str) -> dict[str, Json]:
     """The versions of the libraries that had a part in it."""
-    found: dict[str, Json] = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return found | unsloth_versions() if strategy == "unsloth" else found
+    return library_versions() | (unsloth_versions() if strategy == "unsloth" else {})
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.domain import Json
+from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.encoding import EncodedExamples
-from engine.training.trainer import Strategy, TrainingData, TrainingPaths, choose_trainer
+from engine.training.trainer import TrainingData, TrainingPaths, choose_trainer
 from scripts.finetune_bench import workload
 
 

@@ -17,7 +17,7 @@ from engine.machine import peak_memory
 from engine.training.config import TrainingConfig
 from engine.training.data import examples_from_pairs
 from engine.training.encoding import ChatEncoder, EncodedExample, open_encoder
-from engine.training.schedule import step_batches
+from engine.training.schedule import StepBatches
 
 LENGTH = 512
 """Tokens of an example at most, and of each one in `full`."""
@@ -110,7 +110,8 @@ def read_rows(path: Path) -> list[EncodedExample]:
 def batches(rows: Sequence[EncodedExample], config: TrainingConfig, steps: int) -> list[list[list[int]]]:
     """The batches of each step, as our strategy takes them: rows of like length together, which spares both sides padding."""
     lengths = [len(item.tokens) for item in rows]
-    return [step_batches(lengths, config, step) for step in range(steps)]
+    each = StepBatches(lengths, config)
+    return [each.of(step) for step in range(steps)]
 
 
 def rates(rows: Sequence[EncodedExample], config: TrainingConfig, seconds: Sequence[float]) -> list[float]:

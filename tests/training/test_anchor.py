@@ -7,11 +7,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from engine.training.anchor import WINDOW, Anchor
+from engine.training.anchor import Anchor
 from engine.training.encoding import EncodedExample
 from engine.training.fused_layers import fuse
 from engine.training.general_text import GENERAL_TEXT
 from engine.training.lora_model import answer_loss, training_loss
+from engine.training.packing import ANCHOR_WINDOW
 
 SHAPE = {
     "vocab_size": 60,
@@ -42,7 +43,7 @@ def changed(model: PeftModel) -> None:
 
 @pytest.fixture(scope="module")
 def text() -> list[int]:
-    return torch.randint(60, (WINDOW + 9,), generator=torch.Generator().manual_seed(2)).tolist()
+    return torch.randint(60, (ANCHOR_WINDOW + 9,), generator=torch.Generator().manual_seed(2)).tolist()
 
 
 class TestDivergence:
@@ -51,7 +52,7 @@ class TestDivergence:
         model = fresh(family)
         anchor = Anchor(model.get_base_model(), text)
         assert anchor.divergence().item() == pytest.approx(0, abs=1e-6)
-        window = torch.tensor([text[:WINDOW]])
+        window = torch.tensor([text[:ANCHOR_WINDOW]])
         with torch.no_grad():
             before = model(input_ids=window).logits[0].log_softmax(1)
         changed(model)
@@ -60,7 +61,7 @@ class TestDivergence:
         mine = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
         model.zero_grad()
         now = model(input_ids=window).logits[0].log_softmax(1)
-        expected = torch.nn.functional.kl_div(now, before, log_target=True, reduction="sum") / WINDOW
+        expected = torch.nn.functional.kl_div(now, before, log_target=True, reduction="sum") / ANCHOR_WINDOW
         torch.autograd.backward(expected)
         assert found.item() == pytest.approx(expected.item(), rel=1e-4)
         for name, weight in model.named_parameters():

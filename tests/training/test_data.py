@@ -16,7 +16,7 @@ from engine.training.config import PRESETS, TrainingConfig, preset
 from engine.training.data import TrainingExample, examples_from_pairs, make_dataset
 from engine.training.dataset_files import read_examples
 from engine.training.run_folder import RunSpec, read_run, write_run
-from engine.training.schedule import epoch_batches, learning_rate, step_batches, steps_per_epoch, total_steps
+from engine.training.schedule import StepBatches, epoch_batches, learning_rate, steps_per_epoch, total_steps
 
 PAIR = TrainingExample((Message("user", "When do you open?"),), "At 8:30.")
 
@@ -247,7 +247,9 @@ class TestSchedule:
     def test_each_epoch_takes_every_example_once(self, lengths: list[int], size: int, accumulate: int, epoch: int) -> None:
         config = TrainingConfig(batch_size=size, gradient_accumulation=accumulate)
         per_epoch = steps_per_epoch(len(lengths), config)
-        steps = [step_batches(lengths, config, epoch * per_epoch + index) for index in range(per_epoch)]
+        batches = StepBatches(lengths, config)
+        steps = [batches.of(epoch * per_epoch + index) for index in range(per_epoch)]
+        assert steps[-1] == StepBatches(lengths, config).of((epoch + 1) * per_epoch - 1)  # as after a restart
         seen = [example for step in steps for batch in step for example in batch]
         assert sorted(seen) == list(range(len(lengths)))
         assert all(0 < len(step) <= accumulate and all(len(batch) <= size for batch in step) for step in steps)
