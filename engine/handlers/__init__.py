@@ -8,13 +8,28 @@ Does not live here: the queue and the worker (`engine.jobs`), and the capabiliti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import cast
 
 from engine.domain import Json
 from engine.handlers.parts import Parts
 from engine.jobs import Handler, JobContext
 
-__all__ = ["Parts", "handlers"]
+__all__ = ["Parts", "handler_of", "handlers"]
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "extract": ("extraction", "extract"),
+    "ingest": ("ingestion", "ingest"),
+    "finetune": ("finetuning", "finetune"),
+    "rehearse": ("rehearsing", "rehearse"),
+    "evaluate": ("evaluation", "evaluate"),
+    "optimise": ("models", "optimise"),
+    "add-model": ("models", "add_model"),
+    "export-adapter": ("adapters", "export_adapter"),
+    "import-adapter": ("adapters", "import_adapter"),
+}
+"""The handler of each kind of job: its module in this package, and its function there."""
 
 
 def handlers(parts: Parts) -> Mapping[str, Handler]:
@@ -23,59 +38,13 @@ def handlers(parts: Parts) -> Mapping[str, Handler]:
     A handler is imported when its first job runs: they bring heavy libraries, and a process that only looks needs none.
     """
 
-    def extract(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.extraction import extract
+    def over(kind: str) -> Handler:
+        return lambda context: handler_of(kind)(parts, context)
 
-        return extract(parts, context)
+    return {kind: over(kind) for kind in KINDS}
 
-    def ingest(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.ingestion import ingest
 
-        return ingest(parts, context)
-
-    def finetune(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.finetuning import finetune
-
-        return finetune(parts, context)
-
-    def rehearse(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.rehearsing import rehearse
-
-        return rehearse(parts, context)
-
-    def evaluate(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.evaluation import evaluate
-
-        return evaluate(parts, context)
-
-    def optimise(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.models import optimise
-
-        return optimise(parts, context)
-
-    def add_model(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.models import add_model
-
-        return add_model(parts, context)
-
-    def export_adapter(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.adapters import export_adapter
-
-        return export_adapter(parts, context)
-
-    def import_adapter(context: JobContext) -> Mapping[str, Json]:
-        from engine.handlers.adapters import import_adapter
-
-        return import_adapter(parts, context)
-
-    return {
-        "extract": extract,
-        "ingest": ingest,
-        "finetune": finetune,
-        "evaluate": evaluate,
-        "optimise": optimise,
-        "add-model": add_model,
-        "rehearse": rehearse,
-        "export-adapter": export_adapter,
-        "import-adapter": import_adapter,
-    }
+def handler_of(kind: str) -> Callable[[Parts, JobContext], Mapping[str, Json]]:
+    """The function that does jobs of a kind; imports its module."""
+    module, name = KINDS[kind]
+    return cast(Callable[[Parts, JobContext], Mapping[str, Json]], getattr(import_module(f"{__name__}.{module}"), name))
