@@ -23,7 +23,7 @@ class AdapterFiles(Submission):
             NotFoundError: there is no such adapter.
         """
         from engine.handlers.adapters import scores_of
-        from engine.training.model_card import card_markdown
+        from engine.training.adapters.model_card import card_markdown
 
         adapter = self.repositories.adapters.by_name(name)
         return card_markdown(adapter.name, adapter.card, scores_of(self, adapter))
@@ -37,7 +37,7 @@ class AdapterFiles(Submission):
         out: Path | None = None,
         to_models: bool = False,
     ) -> Job:
-        """Submit a job that writes an adapter as files for other programs; see `engine.training.export`.
+        """Submit a job that writes an adapter as files for other programs; see `engine.training.adapters.export`.
 
         Args:
             name: the adapter's name.
@@ -50,7 +50,7 @@ class AdapterFiles(Submission):
             InputError: a value is not allowed.
             NotFoundError: no such adapter, or its base is gone.
         """
-        from engine.training.export import ExportPlan
+        from engine.training.adapters.export import ExportPlan
 
         adapter = self.repositories.adapters.by_name(name)
         ExportPlan(adapter, self.registry.path(adapter.base_model), form, quantisation)  # refuses what cannot be
@@ -61,7 +61,7 @@ class AdapterFiles(Submission):
         return self._submit("export-adapter", request)
 
     def import_adapter(self, source: Path | tuple[str, BinaryIO], name: str, *, base: str | None = None) -> Job:
-        """Submit a job that takes in an adapter that was made elsewhere; see `engine.training.foreign`.
+        """Submit a job that takes in an adapter that was made elsewhere; see `engine.training.adapters.foreign`.
 
         Args:
             source: a PEFT folder, a ZIP archive of one or a GGUF adapter; or an upload as (name, open binary file).

@@ -18,7 +18,7 @@ from engine.llm.fallback import REPLACEABLE, fallen_back, must_raise
 from engine.llm.trimming import fit
 from engine.observability.tracing import span, traced
 from engine.requests import ChatRequest
-from engine.training.offering import Offering, mismatch
+from engine.training.adapters.offering import Offering, mismatch
 
 ANSWER_TOKENS = 512
 """Longest answer of a chat turn, in tokens."""

@@ -33,7 +33,7 @@ from engine.observability.metrics import Target
 from engine.observability.tracing import span, traced
 from engine.planning import Planning
 from engine.requests import checked
-from engine.training.offering import mismatch
+from engine.training.adapters.offering import mismatch
 
 if TYPE_CHECKING:
     from engine.agents import AgentDelta

@@ -13,8 +13,8 @@ from engine.submission import Submission
 from engine.training.settings import preset_with
 
 if TYPE_CHECKING:
-    from engine.training.plan import TrainingPlan
-    from engine.training.workload import Workload
+    from engine.training.planning.plan import TrainingPlan
+    from engine.training.planning.workload import Workload
 
 
 class Planning(Submission):
@@ -65,9 +65,9 @@ class Planning(Submission):
             ModelFileError: the base cannot be fine-tuned.
         """
         from engine.handlers.rehearsing import task_for
-        from engine.training.model_shape import read_shape
-        from engine.training.plan import expected_strategy, plan_training
-        from engine.training.rehearsals import Rehearsals
+        from engine.training.bases.model_shape import read_shape
+        from engine.training.planning.plan import expected_strategy, plan_training
+        from engine.training.planning.rehearsals import Rehearsals
 
         path = self.registry.path(base or self.settings.default_model)
         config, digest, machine = preset_with(preset, settings or {}), self.registry.sha256(path.stem), self.machine()

@@ -70,7 +70,7 @@ Preset = Literal["quick", "balanced", "thorough"]
 Strategy = Literal["auto", "peft", "unsloth"]
 """What trains; `auto` chooses by the hardware."""
 ColumnRole = Literal["question", "answer", "system", "context", "group"]
-"""What a column of a dataset file can be; see `engine.training.columns`."""
+"""What a column of a dataset file can be; see `engine.training.datasets.columns`."""
 
 
 class DataOptions(_Request):

@@ -19,7 +19,7 @@ from engine.training.settings import preset_with
 from engine.wiring import Wiring
 
 if TYPE_CHECKING:
-    from engine.training.preview import DatasetPreview
+    from engine.training.datasets.preview import DatasetPreview
 
 LOOK_EVERY_S = 0.2
 """How often somebody who watches a job looks at its row."""

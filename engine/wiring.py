@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from engine.model_registry.registry import ModelRegistry
     from engine.observability.traces import TraceLog
     from engine.rag import RagPipeline
-    from engine.training.offering import Offering
+    from engine.training.adapters.offering import Offering
 
 
 T = TypeVar("T")
@@ -193,7 +193,7 @@ class Wiring:
     @part
     def offering(self) -> Offering:
         """Which adapters may answer."""
-        from engine.training.offering import Offering
+        from engine.training.adapters.offering import Offering
 
         return Offering(self.registry.sha256)
 

@@ -29,9 +29,9 @@ sys.path.insert(0, str(ROOT))
 from engine.config import PROJECT_ROOT, load_settings  # noqa: E402
 from engine.domain import Json  # noqa: E402
 from engine.hardware import inspect_hardware  # noqa: E402
-from engine.training.base_model import training_copy  # noqa: E402
+from engine.training.bases.base_model import training_copy  # noqa: E402
 from engine.training.config import PRESETS, TrainingConfig  # noqa: E402
-from engine.training.encoding import EncodedExample  # noqa: E402
+from engine.training.datasets.encoding import EncodedExample  # noqa: E402
 from scripts.finetune_bench import knowledge, workload  # noqa: E402
 
 Figures = dict[str, float]

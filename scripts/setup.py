@@ -31,7 +31,7 @@ DISK_GB = 6
 HEARTBEAT_S = 30
 
 UNSLOTH = VENV / "unsloth"
-"""Unsloth's own folder: on the path of the process that trains with it, and of no other (`engine.training.unsloth_trainer`).
+"""Unsloth's own folder: on the path of the process that trains with it, and of no other (`strategies.unsloth_trainer`).
 
 In the environment itself it would slow all others down: PEFT imports bitsandbytes wherever it finds it, which takes 1.3 s.
 """

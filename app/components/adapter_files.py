@@ -10,8 +10,8 @@ import streamlit as st
 from app.components.pickers import model_picker
 from app.resources import shared_engine
 from engine.domain import Adapter
-from engine.training.export import DEFAULT_QUANTISATION
-from engine.training.merged_model import QUANTISATIONS
+from engine.training.adapters.export import DEFAULT_QUANTISATION
+from engine.training.adapters.merged_model import QUANTISATIONS
 
 Choice = Literal["gguf", "peft", "merged", "models"]
 CHOICES: dict[Choice, str] = {

@@ -13,7 +13,7 @@ from app.components.loss_chart import loss_chart
 from app.components.text import ago, clock, duration, mapping, number, plain, shown_value, string
 from app.resources import shared_engine
 from engine.domain import Adapter, Job, Json
-from engine.training.offering import Standing
+from engine.training.adapters.offering import Standing
 
 ICONS: dict[Standing, str] = {
     "ready": ":material/extension:",

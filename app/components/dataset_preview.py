@@ -12,8 +12,8 @@ from app.components.training_data import TrainingSource
 from app.resources import shared_engine
 from engine.domain import Json
 from engine.requests import Preset
-from engine.training.encoding import Piece
-from engine.training.preview import DatasetPreview, ShownExample
+from engine.training.datasets.encoding import Piece
+from engine.training.datasets.preview import DatasetPreview, ShownExample
 
 KINDS = {
     "pair": "as it stands",

@@ -18,8 +18,8 @@ from engine.domain import Collection
 from engine.errors import InputError
 from engine.ingest import safe_name
 from engine.requests import ColumnRole, DataOptions
-from engine.training.columns import REQUIRED, guessed_columns
-from engine.training.dataset_files import read_columns
+from engine.training.datasets.columns import REQUIRED, guessed_columns
+from engine.training.datasets.dataset_files import read_columns
 
 FROM_COLLECTION, FROM_FILE = "A collection", "A dataset file"
 FILE_HELP = (

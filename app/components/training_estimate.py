@@ -15,9 +15,9 @@ from engine.domain import Json
 from engine.errors import NexusError
 from engine.requests import Preset, Strategy
 from engine.training.config import PRESETS
-from engine.training.fit import Advice, Fit
-from engine.training.plan import TrainingPlan
-from engine.training.workload import Workload
+from engine.training.planning.fit import Advice, Fit
+from engine.training.planning.plan import TrainingPlan
+from engine.training.planning.workload import Workload
 
 COLOURS = {Fit.FITS: "green", Fit.TIGHT: "orange", Fit.DOES_NOT_FIT: "red"}
 SAYS = {Fit.FITS: "It fits", Fit.TIGHT: "It is tight", Fit.DOES_NOT_FIT: "It does not fit"}

@@ -15,7 +15,7 @@ from engine.errors import AdapterError
 from engine.llm.base import ChatModel
 from engine.llm.cloud.access import Endpoint
 from engine.llm.fallback import REPLACEABLE, FallbackChatModel, fallen_back, must_raise
-from engine.training.offering import Offering
+from engine.training.adapters.offering import Offering
 
 ModelFor = Callable[[str | None], ChatModel]
 """Gives the chat model of a name; the default local one for None."""

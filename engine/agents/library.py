@@ -14,7 +14,7 @@ from engine.errors import ConflictError
 from engine.knowledge.index import KnowledgeIndex
 from engine.observability.tracing import span, traced
 from engine.requests import AgentRequest
-from engine.training.offering import Offering
+from engine.training.adapters.offering import Offering
 
 
 def _nobody() -> None:

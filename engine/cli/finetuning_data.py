@@ -12,8 +12,8 @@ import typer
 if TYPE_CHECKING:
     from engine.cli.output import Output
     from engine.requests import DataOptions
-    from engine.training.encoding import Piece
-    from engine.training.preview import DatasetPreview, ShownExample
+    from engine.training.datasets.encoding import Piece
+    from engine.training.datasets.preview import DatasetPreview, ShownExample
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that a terminal may act on."""
@@ -56,7 +56,7 @@ class DataFlags:
             InputError: a column is named in a way that makes no sense.
         """
         from engine import requests
-        from engine.training.columns import parse_columns
+        from engine.training.datasets.columns import parse_columns
 
         return requests.checked(
             requests.DataOptions,

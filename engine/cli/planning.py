@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.cli.command import Run
     from engine.domain import Json
     from engine.requests import DataOptions, Preset, Strategy
-    from engine.training.plan import TrainingPlan
+    from engine.training.planning.plan import TrainingPlan
 
 
 @dataclass(frozen=True, slots=True)

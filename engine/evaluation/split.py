@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain import FaqPair
-from engine.training.split import Row, groups_of, held_out_groups, source_of
+from engine.training.datasets.split import Row, groups_of, held_out_groups, source_of
 
 
 def held_out(pairs: Sequence[FaqPair], fraction: float, seed: int = 0) -> list[FaqPair]:
-    """About `fraction` of the pairs, the same ones each time; the rule is that of fine-tuning (`engine.training.split`).
+    """About `fraction` of the pairs, the same ones each time, by fine-tuning's rule (`engine.training.datasets.split`).
 
     Pairs of one passage stay together, and so do two wordings of one question. At least one passage's pairs are held out, and
     never all; none when there are too few pairs.

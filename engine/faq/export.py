@@ -81,7 +81,7 @@ def to_jsonl(pairs: Iterable[FaqPair]) -> str:
 
 def to_chat(pairs: Iterable[FaqPair]) -> str:
     """Chat messages to fine-tune on, one conversation a line, as Chat sends them; `source` has the other fields."""
-    from engine.training.data import TrainingExample
+    from engine.training.datasets.examples import TrainingExample
 
     lines = []
     for pair in pairs:

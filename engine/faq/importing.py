@@ -16,7 +16,7 @@ from engine.faq.dedupe import DuplicateIndex, put_aside
 from engine.faq.review import MAX_ANSWER, MAX_QUESTION, problem_of
 from engine.faq.versions import comparable
 from engine.ingest import place_of
-from engine.training.dataset_files import MAX_ROWS, read_rows
+from engine.training.datasets.dataset_files import MAX_ROWS, read_rows
 
 IMPORTED = "imported"
 """The origin of these pairs, and what they have for a model."""

@@ -15,12 +15,12 @@ from engine.model_registry.files import disk_errors, incoming, prepare
 from engine.model_registry.gguf_file import read_gguf
 from engine.observability.tracing import traced
 from engine.requests import ExportAdapterRequest, ImportAdapterRequest
-from engine.training.base_model import file_sha256
-from engine.training.child_work import run_in_child
-from engine.training.export import Export, ExportPlan, export
-from engine.training.foreign import Foreign, take_over
-from engine.training.model_card import card_markdown, library_versions, licence_of
-from engine.training.offering import mismatch, status_of
+from engine.training.adapters.child_work import run_in_child
+from engine.training.adapters.export import Export, ExportPlan, export
+from engine.training.adapters.foreign import Foreign, take_over
+from engine.training.adapters.model_card import card_markdown, library_versions, licence_of
+from engine.training.adapters.offering import mismatch, status_of
+from engine.training.bases.base_model import file_sha256
 
 _SCORES = ("examples", "exact_match", "token_f1", "similarity", "latency_p50_s")
 
@@ -32,7 +32,7 @@ def export_adapter(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     Raises:
         NotFoundError: the adapter or its base is gone.
         CancelledError: someone stopped the job.
-        NexusError: as `engine.training.export.export` raises.
+        NexusError: as `engine.training.adapters.export.export` raises.
     """
     request = ExportAdapterRequest.model_validate(context.job.payload)
     adapter = parts.repositories.adapters.by_name(request.name)

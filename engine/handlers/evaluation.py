@@ -18,8 +18,8 @@ from engine.jobs import JobContext
 from engine.llm.base import GenerationParams
 from engine.observability.tracing import span, traced
 from engine.requests import EvaluationRequest
-from engine.training import dataset_files
-from engine.training.offering import mismatch
+from engine.training.adapters.offering import mismatch
+from engine.training.datasets import dataset_files
 
 ANSWER_TOKENS = 160
 """Longest answer of a model, in tokens; FAQ answers are a sentence or two."""

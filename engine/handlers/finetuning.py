@@ -19,10 +19,10 @@ from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.model_registry.gguf_file import read_gguf
 from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
+from engine.training.adapters.offering import mismatch, status_of
 from engine.training.config import TrainingConfig
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
-from engine.training.offering import mismatch, status_of
 from engine.training.settings import preset_with
 from engine.training.trainer import AdapterArtifact
 

@@ -15,13 +15,13 @@ from engine.handlers.finetuning_extras import Material, more_examples
 from engine.handlers.parts import Parts
 from engine.observability.tracing import span
 from engine.requests import DataOptions, FinetuneRequest
-from engine.training import dataset_files
-from engine.training.augmentation import Fact
 from engine.training.config import TrainingConfig
-from engine.training.data import TrainingExample, make_dataset, with_held_out
-from engine.training.preview import DatasetPreview, few_note, preview_dataset
+from engine.training.datasets import dataset_files
+from engine.training.datasets.augmentation import Fact
+from engine.training.datasets.examples import TrainingExample, make_dataset, with_held_out
+from engine.training.datasets.preview import DatasetPreview, few_note, preview_dataset
+from engine.training.datasets.split import source_of
 from engine.training.run_folder import write_whole
-from engine.training.split import source_of
 
 SELECTION_FILE = "selection.json"
 """In the run's folder: what the job learns and what it keeps back."""
@@ -110,12 +110,12 @@ def preview_data(
     config: TrainingConfig,
     shown: int,
 ) -> DatasetPreview:
-    """What a fine-tune of `base` would learn, as the model sees it; see `engine.training.preview`.
+    """What a fine-tune of `base` would learn, as the model sees it; see `engine.training.datasets.preview`.
 
     Raises:
         NexusError: as `chosen_data`, or the base has no usable vocabulary or template.
     """
-    from engine.training.encoding import open_encoder
+    from engine.training.datasets.encoding import open_encoder
 
     data = chosen_data(parts, options, collection, dataset)
     made = make_dataset(data.examples, config.eval_fraction)

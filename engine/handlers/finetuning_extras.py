@@ -1,4 +1,4 @@
-"""What a fine-tune learns beside the pairs as they stand, where it is asked for: see `engine.training.augmentation`."""
+"""What a fine-tune learns beside the pairs as they stand, if asked for: see `engine.training.datasets.augmentation`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import compress
 from engine.domain import FaqStatus
 from engine.handlers.parts import Parts
 from engine.requests import DataOptions
-from engine.training.augmentation import Fact, follow_ups, nearness_to, reworded, unanswerable
-from engine.training.data import TrainingExample
-from engine.training.split import LEAST_EXAMPLES
+from engine.training.datasets.augmentation import Fact, follow_ups, nearness_to, reworded, unanswerable
+from engine.training.datasets.examples import TrainingExample
+from engine.training.datasets.split import LEAST_EXAMPLES
 
 MOST_ELSEWHERE = 1_000
 """Questions of other collections that are looked at."""
@@ -67,7 +67,7 @@ def more_examples(
 def _without_answer(parts: Parts, material: Material, count: int) -> list[TrainingExample]:
     """Questions of other collections, and general ones for the other half and for what is missing."""
     from engine.rag import NOT_FOUND
-    from engine.training.off_topic import OFF_TOPIC
+    from engine.training.datasets.off_topic import OFF_TOPIC
 
     nearness = _nearness(parts, material)
     elsewhere = unanswerable(_asked_elsewhere(parts, material), count // 2, NOT_FOUND, nearness)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.llm.registry import ChatModels
     from engine.model_registry.registry import ModelRegistry
     from engine.rag import RagPipeline
-    from engine.training.offering import Offering
+    from engine.training.adapters.offering import Offering
 
 
 class Parts(Protocol):

@@ -15,12 +15,12 @@ from engine.jobs import JobContext
 from engine.observability.tracing import traced
 from engine.requests import DataOptions, RehearsalRequest, Strategy
 from engine.training.config import TrainingConfig
-from engine.training.data import TrainingExample, make_dataset
+from engine.training.datasets.examples import TrainingExample, make_dataset
 from engine.training.settings import preset_with
 
 if TYPE_CHECKING:
-    from engine.training.rehearsal import Task
-    from engine.training.workload import Workload
+    from engine.training.planning.rehearsal import Task
+    from engine.training.planning.workload import Workload
 
 MOST_ENCODED = 2_000
 """Examples whose tokens are counted; of more, some at equal distances, and the longest."""
@@ -45,8 +45,8 @@ def encoded(examples: Sequence[TrainingExample], base: Path, config: TrainingCon
         InputError: nothing is left to learn.
         ModelError: the base has no usable vocabulary or template.
     """
-    from engine.training.encoding import open_encoder
-    from engine.training.workload import Workload
+    from engine.training.datasets.encoding import open_encoder
+    from engine.training.planning.workload import Workload
 
     learnt = make_dataset(examples, config.eval_fraction).train
     with open_encoder(base) as encoder:
@@ -55,9 +55,9 @@ def encoded(examples: Sequence[TrainingExample], base: Path, config: TrainingCon
 
 def task_for(parts: Parts, base: Path, config: TrainingConfig, strategy: Strategy, work: Workload) -> Task:
     """What to rehearse of a training: its settings and examples, within what the base was made for."""
-    from engine.training.model_shape import read_shape
-    from engine.training.plan import expected_strategy, limited, settled
-    from engine.training.rehearsal import Task
+    from engine.training.bases.model_shape import read_shape
+    from engine.training.planning.plan import expected_strategy, limited, settled
+    from engine.training.planning.rehearsal import Task
 
     machine = parts.machine()
     config, cut, _ = limited(read_shape(base), settled(config, machine), work)
@@ -72,7 +72,7 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         CancelledError: someone stopped the job.
         NexusError: the data make no sense, or the steps failed.
     """
-    from engine.training.rehearsals import Rehearsals
+    from engine.training.planning.rehearsals import Rehearsals
 
     request = RehearsalRequest.model_validate(context.job.payload)
     base = parts.registry.path(request.base or parts.settings.default_model)

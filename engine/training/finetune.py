@@ -14,7 +14,7 @@ from engine.domain import JobWish, new_id
 from engine.errors import InputError, StorageError
 from engine.requests import Strategy
 from engine.training.config import TrainingConfig
-from engine.training.data import TrainingExample
+from engine.training.datasets.examples import TrainingExample
 from engine.training.process import OnEvent, run_training
 from engine.training.run_folder import RunSpec, read_artifact, write_run
 from engine.training.trainer import AdapterArtifact

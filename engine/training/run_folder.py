@@ -16,9 +16,9 @@ from typing import cast
 
 from engine.errors import StorageError, TrainingError
 from engine.requests import Strategy
-from engine.training.base_model import file_sha256
+from engine.training.bases.base_model import file_sha256
 from engine.training.config import TrainingConfig
-from engine.training.data import TrainingExample
+from engine.training.datasets.examples import TrainingExample
 from engine.training.trainer import AdapterArtifact
 
 SPEC_FILE = "run.json"

@@ -12,8 +12,8 @@ from engine.domain import Json
 from engine.errors import InputError
 from engine.requests import Strategy
 from engine.training.config import TrainingConfig
-from engine.training.control import RunControl
-from engine.training.encoding import EncodedExamples
+from engine.training.datasets.encoding import EncodedExamples
+from engine.training.loop.control import RunControl
 
 Progress = Callable[[Mapping[str, Json]], None]
 """Receives the event `progress` after each step, and `message` in between.
@@ -169,13 +169,13 @@ def choose_trainer(strategy: Strategy = "auto") -> Trainer:
 
 
 def _peft() -> Trainer:
-    from engine.training.peft_trainer import PeftTrainer
+    from engine.training.strategies.peft_trainer import PeftTrainer
 
     return PeftTrainer()
 
 
 def _unsloth() -> Trainer:
-    from engine.training.unsloth_trainer import UnslothTrainer
+    from engine.training.strategies.unsloth_trainer import UnslothTrainer
 
     return UnslothTrainer()
 
@@ -185,7 +185,7 @@ TRAINERS: dict[str, Callable[[], Trainer]] = {"peft": _peft, "unsloth": _unsloth
 
 def _unsloth_can_run() -> bool:
     """Whether Unsloth is installed and PyTorch sees a CUDA device."""
-    from engine.training.unsloth_trainer import unsloth_installed
+    from engine.training.strategies.unsloth_trainer import unsloth_installed
 
     if not unsloth_installed():
         return False

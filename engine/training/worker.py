@@ -19,18 +19,18 @@ from pathlib import Path
 from engine.child_process import tell_of
 from engine.domain import Json, utc_now
 from engine.errors import TrainingError
-from engine.training.base_model import base_notices, copy_source, require_trainable, training_copy
-from engine.training.control import RunControl
-from engine.training.data import Dataset, make_dataset
-from engine.training.encoding import EncodedExamples, open_encoder
-from engine.training.gate import Subject, reference_folder, run_gate
-from engine.training.general_text import GENERAL_TEXT
-from engine.training.gguf_adapter import write_gguf_adapter
-from engine.training.model_card import card_markdown, library_versions, licence_of
+from engine.training.adapters.gate import Subject, reference_folder, run_gate
+from engine.training.adapters.gguf_adapter import write_gguf_adapter
+from engine.training.adapters.model_card import card_markdown, library_versions, licence_of
+from engine.training.bases.base_model import base_notices, copy_source, require_trainable, training_copy
+from engine.training.datasets.encoding import EncodedExamples, open_encoder
+from engine.training.datasets.examples import Dataset, make_dataset
+from engine.training.datasets.general_text import GENERAL_TEXT
+from engine.training.loop.control import RunControl
+from engine.training.loop.samples import sample_questions
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
-from engine.training.samples import sample_questions
+from engine.training.strategies.unsloth_trainer import unsloth_versions
 from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
-from engine.training.unsloth_trainer import unsloth_versions
 
 
 def main(arguments: list[str]) -> int:

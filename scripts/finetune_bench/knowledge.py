@@ -25,13 +25,13 @@ from engine.embedding.registry import create_embedder
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.tokens import Vocabulary
-from engine.training import augmentation
-from engine.training.augmentation import reworded
+from engine.training.adapters.parity import ServedPredictor
 from engine.training.config import PRESETS, TrainingConfig
-from engine.training.data import TrainingExample, examples_from_pairs
-from engine.training.encoding import EncodedExample
+from engine.training.datasets import augmentation
+from engine.training.datasets.augmentation import reworded
+from engine.training.datasets.encoding import EncodedExample
+from engine.training.datasets.examples import TrainingExample, examples_from_pairs
 from engine.training.finetune import FinetuneSpec, finetune
-from engine.training.parity import ServedPredictor
 from scripts.finetune_bench import workload
 from scripts.finetune_bench.workload import Fact
 

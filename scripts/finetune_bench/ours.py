@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.domain import Json
 from engine.requests import Strategy
 from engine.training.config import TrainingConfig
-from engine.training.encoding import EncodedExamples
+from engine.training.datasets.encoding import EncodedExamples
 from engine.training.trainer import TrainingData, TrainingPaths, choose_trainer
 from scripts.finetune_bench import workload
 

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.training.base_model import load_base
+from engine.training.bases.base_model import load_base
 from engine.training.config import TrainingConfig
-from engine.training.encoding import EncodedExample
-from engine.training.schedule import learning_rate
+from engine.training.datasets.encoding import EncodedExample
+from engine.training.loop.schedule import learning_rate
 from scripts.finetune_bench import workload
 from scripts.finetune_bench.cuda import device_memory_mb
 

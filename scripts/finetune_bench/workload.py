@@ -15,9 +15,9 @@ from engine.config import PROJECT_ROOT
 from engine.domain import Json
 from engine.machine import peak_memory
 from engine.training.config import TrainingConfig
-from engine.training.data import examples_from_pairs
-from engine.training.encoding import ChatEncoder, EncodedExample, open_encoder
-from engine.training.schedule import StepBatches
+from engine.training.datasets.encoding import ChatEncoder, EncodedExample, open_encoder
+from engine.training.datasets.examples import examples_from_pairs
+from engine.training.loop.schedule import StepBatches
 
 LENGTH = 512
 """Tokens of an example at most, and of each one in `full`."""

@@ -12,8 +12,8 @@ from app.components.dataset_preview import KINDS, example_html
 from app.resources import close_engine, shared_engine
 from engine.container import Engine
 from engine.domain import FaqPair
-from engine.training.encoding import Piece
-from engine.training.preview import ShownExample
+from engine.training.datasets.encoding import Piece
+from engine.training.datasets.preview import ShownExample
 
 OpenPage = Callable[[str], AppTest]
 

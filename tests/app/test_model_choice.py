@@ -14,7 +14,7 @@ from engine.container import Engine
 from engine.domain import AnswerDelta, FaqPair, ModelInfo, new_id
 from engine.llm.fake import FakeChatModel
 from engine.model_registry.registry import ModelRegistry
-from engine.training.offering import Offering
+from engine.training.adapters.offering import Offering
 
 OpenPage = Callable[[str], AppTest]
 

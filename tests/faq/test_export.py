@@ -20,7 +20,7 @@ from engine.errors import InputError, StorageError
 from engine.faq.export import FIELDS, FORMATS, export_pairs, pair_record, pairs_to_csv, to_chat, to_jsonl
 from engine.faq.export_pages import to_html, to_json_ld, to_markdown
 from engine.faq.words import word_set
-from engine.training.dataset_files import read_examples
+from engine.training.datasets.dataset_files import read_examples
 
 PAIR = FaqPair(
     id="id1",

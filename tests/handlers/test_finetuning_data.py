@@ -14,7 +14,7 @@ from engine.evaluation import held_out
 from engine.handlers.finetuning_data import FinetuneData, chosen_data, frozen_data, trained_questions
 from engine.rag import NOT_FOUND
 from engine.requests import ColumnRole, DataOptions, FinetuneRequest, StagedFile, checked
-from engine.training.columns import ROLES
+from engine.training.datasets.columns import ROLES
 
 Pairs = list[FaqPair]
 TOPICS = ("kettle", "toaster", "blender", "grinder", "mixer", "juicer", "steamer", "freezer", "oven", "grill", "fryer", "scale")

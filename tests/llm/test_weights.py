@@ -28,7 +28,7 @@ from engine.llm.llamacpp.weights.record import read_records
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.gguf_file import read_gguf
 from engine.model_registry.registry import ModelRegistry
-from engine.training.parity import kl_divergence
+from engine.training.adapters.parity import kl_divergence
 
 pytestmark = pytest.mark.models
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from gguf import GGUFWriter, TokenType
 
-from engine.training.base_model import load_base, training_copy
+from engine.training.bases.base_model import load_base, training_copy
 from engine.training.config import LINEAR_LAYERS
 
 WIDTH, FEED_FORWARD, BLOCKS, HEADS, KV_HEADS = 64, 96, 2, 4, 2

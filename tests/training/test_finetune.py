@@ -16,7 +16,7 @@ from engine.domain import JobWish, Message
 from engine.errors import CancelledError, InputError, JobPaused, ModelFileError, TrainingError
 from engine.training import worker
 from engine.training.config import TrainingConfig, preset
-from engine.training.data import examples_from_pairs
+from engine.training.datasets.examples import examples_from_pairs
 from engine.training.finetune import FinetuneSpec, finetune
 from engine.training.process import Event, OnEvent
 from engine.training.run_folder import RunSpec, read_artifact, read_run, write_run

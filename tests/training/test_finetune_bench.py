@@ -7,9 +7,9 @@ import pytest
 
 from engine.domain import Json
 from engine.training.config import TrainingConfig
-from engine.training.data import examples_from_pairs
-from engine.training.encoding import EncodedExamples, open_encoder
-from engine.training.peft_trainer import PeftTrainer
+from engine.training.datasets.encoding import EncodedExamples, open_encoder
+from engine.training.datasets.examples import examples_from_pairs
+from engine.training.strategies.peft_trainer import PeftTrainer
 from engine.training.trainer import TrainingData, TrainingPaths
 from scripts.finetune_bench import plain, workload
 from scripts.finetune_bench.knowledge import says

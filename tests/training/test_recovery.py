@@ -15,14 +15,14 @@ from engine.domain import Json
 from engine.errors import JobPaused, TrainingError
 from engine.training import process
 from engine.training.config import TrainingConfig
-from engine.training.control import RunControl
-from engine.training.data import examples_from_pairs, make_dataset
-from engine.training.encoding import EncodedExample, EncodedExamples, open_encoder
-from engine.training.learner import Learner
-from engine.training.lora_model import answer_loss, lora_model
-from engine.training.peft_trainer import PeftTrainer, train_learner
+from engine.training.datasets.encoding import EncodedExample, EncodedExamples, open_encoder
+from engine.training.datasets.examples import examples_from_pairs, make_dataset
+from engine.training.loop.control import RunControl
+from engine.training.loop.learner import Learner
+from engine.training.loop.samples import sample_questions
 from engine.training.run_folder import memory_kills, note_memory_kill
-from engine.training.samples import sample_questions
+from engine.training.strategies.lora_model import answer_loss, lora_model
+from engine.training.strategies.peft_trainer import PeftTrainer, train_learner
 from engine.training.trainer import Ending, TrainingData, TrainingPaths, TrainingResult
 
 CONFIG = TrainingConfig(
@@ -371,7 +371,7 @@ class TestBestWeights:
         assert len(measured) == result.best_step + 4
 
     def test_held_out_wordings_of_taught_answers_are_measured_apart(self, runs: Runs, tiny_gguf: Path) -> None:
-        from engine.training.held_out import HeldOut
+        from engine.training.loop.held_out import HeldOut
 
         with open_encoder(tiny_gguf) as encoder:
             train = encoder.encode(examples_from_pairs([("a", "blue")]), 512)

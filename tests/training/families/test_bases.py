@@ -21,10 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from engine.domain import Message
 from engine.errors import ModelFileError, StorageError
-from engine.training.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
 from engine.training.bases import copying
-from engine.training.data import TrainingExample
-from engine.training.encoding import open_encoder
+from engine.training.bases.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
+from engine.training.datasets.encoding import open_encoder
+from engine.training.datasets.examples import TrainingExample
 
 if TYPE_CHECKING:
     from conftest import TinyModel

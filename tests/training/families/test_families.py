@@ -24,13 +24,13 @@ from transformers.activations import GELUTanh
 
 from engine.errors import AdapterError
 from engine.llm.llamacpp.library import load_library
-from engine.training.base_model import load_base, training_copy
+from engine.training.adapters.gguf_adapter import write_gguf_adapter
+from engine.training.adapters.parity import Logits, ServedPredictor
+from engine.training.bases.base_model import load_base, training_copy
 from engine.training.bases.families import linear_layers, target_modules
 from engine.training.config import TrainingConfig
-from engine.training.encoding import EncodedExample
-from engine.training.gguf_adapter import write_gguf_adapter
-from engine.training.lora_model import lora_model
-from engine.training.parity import Logits, ServedPredictor
+from engine.training.datasets.encoding import EncodedExample
+from engine.training.strategies.lora_model import lora_model
 from engine.training.trainer import TrainingPaths
 
 if TYPE_CHECKING:

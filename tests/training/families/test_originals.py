@@ -14,7 +14,7 @@ import torch
 from gguf.quants import quantize
 from safetensors.torch import load_file, save_file
 
-from engine.training.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
+from engine.training.bases.base_model import base_notices, copy_source, load_base, require_trainable, training_copy
 
 if TYPE_CHECKING:
     from conftest import TinyModel

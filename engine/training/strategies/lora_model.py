@@ -1,0 +1,194 @@
+"""The model that is trained: the base with LoRA matrices, and its predictions for the tokens of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import TrainingError
+from engine.machine import memory_available
+from engine.training.bases.base_model import load_base
+from engine.training.bases.families import target_modules
+from engine.training.config import TrainingConfig
+from engine.training.datasets.encoding import EncodedExample
+from engine.training.loop.packing import ANCHOR_WINDOW, ROW_TOKENS, PackedBatch, pack
+from engine.training.strategies.weight_type import weight_type
+from engine.training.trainer import TrainingPaths
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+_MARGIN = 1.25
+"""What comes and goes in the passes is on top of what stays between them."""
+
+
+def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -> PeftModel:
+    """The base with fresh LoRA matrices, on the GPU where there is one.
+
+    Args:
+        paths: where the base is.
+        config: rank, layers and the rest.
+        longest: tokens of the longest example, where it is to be trained: if memory is short for rows of this length,
+            activations are computed again in the backward pass instead of kept.
+
+    Raises:
+        TrainingError: the base has none of the layers that the settings name.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from engine.training.strategies.fused_layers import fuse
+
+    base = load_base(paths.base_folder, weight_type(config.dtype))
+    torch.manual_seed(config.seed)
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(target_modules(config.target_modules, base.config.model_type)),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        model = get_peft_model(base, lora)  # keeps the LoRA matrices in float32 whatever the base's type
+    except ValueError as exc:
+        raise TrainingError(f"The settings do not fit this model: {exc}", hint="Change target_modules.") from exc
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    fuse(model)
+    if longest:
+        recompute_if_short(model, max(longest, ROW_TOKENS), _memory_left(model))
+    return model
+
+
+def recompute_if_short(model: PeftModel, tokens: int, available: int) -> bool:
+    """Recompute activations in the backward pass (Chen et al. 2016) if those of a row do not fit into the bytes available.
+
+    A third more work for the memory of one block instead of all. Returns whether it is done.
+    """
+    if activation_bytes(model, tokens) * _MARGIN <= available:
+        return False
+    model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return True
+
+
+def activation_bytes(model: PeftModel, tokens: int) -> int:
+    """What is kept of so many tokens for the backward pass: the inputs and outputs of the blocks' linear layers.
+
+    What norms and attention keep of other tensors is made up for by inputs that several layers share: 625 MB by this rule for a
+    row of 512 tokens on the default model, of which autograd kept 622.
+    """
+    import torch
+
+    base = model.get_base_model()
+    layers = [
+        module
+        for name, module in base.base_model.named_modules()
+        if isinstance(module, torch.nn.Linear) and "lora_" not in name
+    ]
+    numbers: int = sum(layer.in_features + layer.out_features for layer in layers) * tokens
+    return numbers * int(base.dtype.itemsize)
+
+
+def _memory_left(model: PeftModel) -> int:
+    """Bytes that can still be taken where the model is."""
+    import torch
+
+    return int(torch.cuda.mem_get_info(model.device)[0]) if model.device.type == "cuda" else memory_available()
+
+
+def answer_logits(model: PeftModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
+    """Logits for the answer tokens of a batch, and those tokens.
+
+    Returns:
+        float32 logits of shape (answer tokens of the batch, vocabulary), and the targets of shape (answer tokens,).
+    """
+    import torch
+
+    base = model.get_base_model()
+    hidden, targets = _predicting_states(base, batch)
+    logits = base.get_output_embeddings()(hidden).float()
+    cap = _soft_cap(base)
+    return (logits if cap is None else cap * torch.tanh(logits / cap)), targets
+
+
+def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
+    """The sum of the cross-entropies of a batch's answer tokens, in nats: a float32 scalar to take gradients of."""
+    import torch
+
+    from engine.training.loop.answer_loss import summed_loss
+
+    base = model.get_base_model()
+    head = base.get_output_embeddings()
+    if type(head) is not torch.nn.Linear or head.weight.requires_grad:  # LoRA on the output layer
+        logits, targets = answer_logits(model, batch)
+        return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    hidden, targets = _predicting_states(base, batch)
+    return summed_loss(hidden, head.weight, head.bias, targets, _soft_cap(base))
+
+
+def training_loss(
+    model: PeftModel,
+    general: Sequence[int],
+    weight: float,
+    answer_loss: Callable[[PeftModel, Sequence[EncodedExample]], Tensor] = answer_loss,
+) -> Callable[[Sequence[EncodedExample]], Tensor]:
+    """`answer_loss`, whose gradient also holds the model to what it predicted before on general text.
+
+    The value is the loss of the answers alone, so that it can be compared with other trainings and with held-out losses.
+
+    Args:
+        model: the base with LoRA matrices that are not trained yet.
+        general: tokens of general text; none: `answer_loss` and no more.
+        weight: of the mean divergence of a token of that text, against the mean loss of an answer token.
+        answer_loss: computes the loss of answers, where it is not the one of this module.
+    """
+    import torch
+
+    from engine.training.loop.anchor import Anchor
+
+    if weight <= 0 or len(general) < ANCHOR_WINDOW:
+        return lambda batch: answer_loss(model, batch)
+    anchor = Anchor(model.get_base_model(), general)
+
+    def loss(batch: Sequence[EncodedExample]) -> Tensor:
+        answers = answer_loss(model, batch)
+        if not torch.is_grad_enabled():
+            return answers
+        held = anchor.divergence() * (weight * sum(item.answer_length for item in batch))
+        return answers + (held - held.detach())
+
+    return loss
+
+
+def _predicting_states(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
+    """The last hidden states that predict answer tokens, shape (answer tokens, width), and those tokens."""
+    packed = pack(batch, ROW_TOKENS if _may_pack(base, batch) else 0).to(base.device)
+    # Padding is on the right and attention is causal: no token sees it, and rows of one example need no mask.
+    hidden = base.base_model(
+        input_ids=packed.tokens, position_ids=packed.positions, attention_mask=_mask(base, packed), use_cache=False
+    ).last_hidden_state
+    return hidden.flatten(0, 1)[packed.predicting], packed.targets
+
+
+def _may_pack(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> bool:
+    """Whether all layers see a whole example: the mask of a packed row knows nothing of a sliding window."""
+    window = getattr(base.config, "sliding_window", None)
+    return window is None or max(len(item.tokens) for item in batch) <= window
+
+
+def _mask(base: PreTrainedModel, packed: PackedBatch) -> Tensor | None:
+    """What is added to attention scores; every implementation of attention takes it in this form."""
+    import torch
+
+    if packed.visible is None:
+        return None
+    mask = torch.zeros(packed.visible.shape, dtype=base.dtype, device=base.device)
+    return mask.masked_fill_(~packed.visible, torch.finfo(base.dtype).min)
+
+
+def _soft_cap(base: PreTrainedModel) -> float | None:
+    """Gemma 2's soft cap of the logits."""
+    cap: float | None = getattr(base.config, "final_logit_softcapping", None)
+    return cap
