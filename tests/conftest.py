@@ -1,5 +1,6 @@
 """Fixtures for all tests: a fresh home, and the real default models."""
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,10 @@ from engine.config import PROJECT_ROOT, Settings
 from engine.db.repositories import Repositories
 from engine.db.session import Database
 from engine.domain import Collection
+
+# OpenMP reads this when a library loads it. Threads that spin at barriers take the cores from whatever else a machine does: with
+# one other program beside, llama.cpp on two threads takes many times as long. The engine's children have it as well.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Speed is no property to be tested here: a busy machine must not fail a test.
 hypothesis.settings.register_profile("nexus", deadline=None)

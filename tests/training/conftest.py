@@ -1,6 +1,7 @@
 """A tiny Llama as a GGUF file, written here: two blocks, grouped-query attention, a vocabulary of bytes."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,26 @@ def write_tiny_llama(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost more than they give with models this small, here and in the processes that tests start."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def all_threads(one_thread: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the machine has, for tests with the default model."""
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -229,6 +229,7 @@ FACTS = [
 
 @pytest.mark.slow
 @pytest.mark.models
+@pytest.mark.usefixtures("all_threads")
 def test_the_default_model_learns_six_facts_and_serves_them(chat_gguf: Path, tmp_path: Path) -> None:
     from engine.llm.base import GenerationParams
     from engine.llm.llamacpp import LlamaCppModel

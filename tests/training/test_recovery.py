@@ -33,15 +33,6 @@ Events = list[Mapping[str, Json]]
 Loss = Callable[[Sequence[EncodedExample]], torch.Tensor]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny matrices are slower on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def data(tiny_gguf: Path) -> TrainingData:
     with open_encoder(tiny_gguf) as encoder:

@@ -257,6 +257,7 @@ class TestImport:
 
 @pytest.mark.slow
 @pytest.mark.models
+@pytest.mark.usefixtures("all_threads")
 def test_the_default_model_merged_with_an_adapter(chat_gguf: Path, tmp_path: Path) -> None:
     """Its weights are quantised, and its tokenizer and template are real."""
     from gguf import GGUFWriter

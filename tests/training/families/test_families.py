@@ -58,15 +58,6 @@ def exact_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "llama_context_default_params", in_full_precision)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they give with models this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class TabulatedGelu(torch.nn.Module):
     """GELU as ggml computes it on a processor: looked up in half precision (`ggml_vec_gelu_f32`)."""
 
