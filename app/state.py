@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.components.training_curve import Story
 from engine.errors import NexusError
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class TabState:
     upload_round: int = 0
     """Part of the upload widget's key: a new number gives an empty widget."""
     review: ReviewState = field(default_factory=ReviewState)
+    stories: dict[str, Story] = field(default_factory=dict)
+    """What fine-tunes have told so far, by job: only what is new is read."""
 
 
 def tab_state() -> TabState:

@@ -11,6 +11,7 @@ from app.components.empty import empty_state
 from app.components.jobs import job_cards
 from app.components.loss_chart import loss_chart
 from app.components.text import ago, clock, duration, mapping, number, plain, shown_value, string
+from app.components.training_curve import thinned
 from app.resources import shared_engine
 from engine.domain import Adapter, Job, Json
 from engine.training.adapters.offering import Standing
@@ -47,7 +48,7 @@ def _card(adapter: Adapter, standing: Standing) -> None:
             st.metric(label, value, width="content")
     curve = adapter.card.get("curve")
     if isinstance(curve, list):
-        loss_chart([row for row in curve if isinstance(row, dict)])
+        loss_chart(thinned(row for row in curve if isinstance(row, dict)))
     licence = string(mapping(adapter.card, "licence"), "name")
     known = f" · licence {plain(licence)}, as its base" if licence else ""
     st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}{known}")

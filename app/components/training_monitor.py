@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from app.components.loss_chart import loss_chart
-from app.components.text import duration, number, plain, shown_value, size, string
+from app.components.text import counted, duration, number, plain, shown_value, size, string
+from app.components.training_curve import Row, Story
 from app.resources import shared_engine
-from engine.domain import Job, JobState, Json
+from app.state import tab_state
+from engine.domain import Job, JobState
 
-Row = Mapping[str, Json]
-
-MOST_POINTS = 400
-"""Steps that a chart shows; of more, every second, third … is left out."""
 SHORT_CHART = 140
 _CURVES = (("Learning rate", "learning_rate"), ("Gradient norm, before clipping", "grad_norm"))
 
@@ -23,37 +22,27 @@ def training_monitor(job: Job) -> None:
     """Show a fine-tune that runs or is paused; of one that has ended what should be known, its curves are with its adapter."""
     if notice := string(job.result or {}, "notice"):
         st.warning(plain(notice), icon=":material/info:")
+    stories = tab_state().stories
     if job.state not in (JobState.RUNNING, JobState.QUEUED, JobState.PAUSED):
+        stories.pop(job.id, None)
         return
-    events = shared_engine().jobs.events(job.id)
-    rows = steps_of(events)
-    for text in dict.fromkeys(string(event, "notice") for event in events):
-        if text:
-            st.warning(plain(text), icon=":material/info:")
-    if not rows:
+    story = stories.setdefault(job.id, Story())
+    story.follow(partial(shared_engine().jobs.events_after, job.id))
+    for text in story.notices:
+        st.warning(plain(text), icon=":material/info:")
+    if story.last is None:
         return
-    _figures(rows, running=job.state is JobState.RUNNING)
-    shown = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
-    loss_chart(_with_looks(shown, rows))
-    _curves(shown)
-    _answers(rows)
+    _figures(story, story.last, running=job.state is JobState.RUNNING)
+    rows = story.curve.rows()
+    loss_chart(rows)
+    _curves(rows)
+    if story.curve.width > 1:
+        st.caption(f"Each point is the mean of {counted(story.curve.width, 'step')}.")
+    _answers(story.look)
 
 
-def steps_of(events: Iterable[Row]) -> list[Row]:
-    """The last report of each step, in order: a training that was resumed takes some steps again."""
-    rows: dict[float, Row] = {}
-    for event in events:
-        step = number(event, "step")
-        if step is not None:
-            rows = {at: row for at, row in rows.items() if at < step} if step in rows else rows
-            rows[step] = event
-    return [rows[step] for step in sorted(rows)]
-
-
-def figures(rows: Sequence[Row]) -> dict[str, str]:
-    """What the last step tells, in words; of the held-out loss the last one that was measured."""
-    last = rows[-1]
-    held_out = next((value for row in reversed(rows) if (value := number(row, "eval_loss")) is not None), None)
+def figures(last: Row, held_out: float | None) -> dict[str, str]:
+    """What the last step tells, in words, and the held-out loss as it was measured last."""
     found = {
         "Step": f"{number(last, 'step') or 0:.0f} of {number(last, 'steps') or 0:.0f}",
         "Loss": shown_value(number(last, "loss"), "{:.3f}"),
@@ -68,10 +57,10 @@ def figures(rows: Sequence[Row]) -> dict[str, str]:
     return {label: text for label, text in found.items() if text}
 
 
-def _figures(rows: Sequence[Row], *, running: bool) -> None:
-    left = number(rows[-1], "eta_s")
+def _figures(story: Story, last: Row, *, running: bool) -> None:
+    left = number(last, "eta_s")
     with st.container(horizontal=True, gap="medium"):
-        for label, text in figures(rows).items():
+        for label, text in figures(last, story.held_out).items():
             st.metric(label, text, width="content")
         if running and left is not None:
             st.metric("Time left", duration(left), width="content")
@@ -88,9 +77,8 @@ def _curves(rows: Sequence[Row]) -> None:
                 st.line_chart(data, x="step", y=title, height=SHORT_CHART, y_label="")
 
 
-def _answers(rows: Sequence[Row]) -> None:
+def _answers(look: Row | None) -> None:
     """What the model answered at the last look."""
-    look = next((row for row in reversed(rows) if row.get("samples")), None)
     samples = None if look is None else look.get("samples")
     if look is None or not isinstance(samples, list):
         return
@@ -101,12 +89,6 @@ def _answers(rows: Sequence[Row]) -> None:
             st.markdown(f"{plain(string(sample, 'question'))} :gray[({kind})]")
             st.text(string(sample, "answer") or "…")
             st.caption(f"Expected: {plain(string(sample, 'expected'))}")
-
-
-def _with_looks(shown: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """The rows of a chart, with all of those on which the held-out loss was measured."""
-    chosen = {id(row) for row in shown}
-    return [row for row in rows if id(row) in chosen or number(row, "eval_loss") is not None]
 
 
 def _memory(row: Row, now: str, most: str) -> str:

@@ -75,9 +75,8 @@ class Said:
         """Tell on stderr what was said since the last time."""
         if job.kind not in CONTROLLABLE:
             return
-        events = self._run.engine.jobs.events(job.id, skip=self._told)
-        self._told += len(events)
-        for event in events:
+        for at, event in self._run.engine.jobs.events_after(job.id, self._told):
+            self._told = at
             if isinstance(event.get("notice"), str):
                 self._run.out.note(str(event["notice"]))
             samples = event.get("samples")

@@ -18,10 +18,11 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from engine.db.session import Database
-from engine.db.tables import JobEventRow, JobRow
+from engine.db.tables import JobRow
 from engine.domain import Job, JobState, JobWish, Json, new_id, utc_now
 from engine.errors import ErrorInfo, JobInterrupted
 from engine.jobs import wishes
+from engine.jobs.events import JobEvents
 from engine.jobs.owners import is_alive
 from engine.jobs.rows import claimable, find_row, owned_by, to_job
 
@@ -30,12 +31,12 @@ _LONGEST_MESSAGE = 300
 _STOPPED = "Stopped; what was done is kept"
 
 
-class JobQueue:
+class JobQueue(JobEvents):
     """The jobs of a home. Any number of threads and processes may use it at once."""
 
     def __init__(self, database: Database, *, stale_s: float = 20.0) -> None:
         """Open the queue; a running job without a heartbeat for `stale_s` seconds counts as interrupted."""
-        self._db = database
+        super().__init__(database)
         self._stale = timedelta(seconds=stale_s)
 
     def submit(self, kind: str, payload: Mapping[str, Json], *, lock: str | None = None, max_attempts: int = 3) -> Job:
@@ -144,17 +145,6 @@ class JobQueue:
     def report(self, job_id: str, owner: str, progress: float, message: str, left_s: float | None = None) -> None:
         """Store progress (0…1), what is going on, and the seconds that are left where the job knows."""
         self._update(job_id, owner, message, progress=min(max(progress, 0.0), 1.0), left_s=left_s)
-
-    def emit(self, job_id: str, data: Mapping[str, Json]) -> None:
-        """Store something that the job reports besides its progress."""
-        with self._db.write() as session:
-            session.add(JobEventRow(job_id=job_id, data=dict(data), created_at=utc_now()))
-
-    def events(self, job_id: str, *, skip: int = 0) -> Sequence[Mapping[str, Json]]:
-        """What a job has reported, oldest first, without the first `skip` reports."""
-        query = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(col(JobEventRow.id)).offset(skip)
-        with self._db.read() as session:
-            return [row.data for row in session.exec(query)]
 
     def succeed(self, job_id: str, owner: str, result: Mapping[str, Json]) -> None:
         """End a running job well."""

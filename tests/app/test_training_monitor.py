@@ -6,7 +6,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.components.loss_chart import joined
-from app.components.training_monitor import figures, steps_of
 from engine.container import Engine
 from engine.domain import Job, JobState, JobWish
 
@@ -92,12 +91,6 @@ def test_what_should_be_known_of_one_that_has_ended(engine: Engine, training: Jo
     page = open_page("finetune")
     assert any("Training ended at step 4" in warning.value for warning in page.warning)
     assert "Loss" not in metrics(page)
-
-
-def test_steps_that_are_taken_again_replace_those_before() -> None:
-    events = [{"step": step, "loss": first} for first, step in ((1, 1), (1, 2), (1, 3), (1, 4), (2, 3))]
-    assert [(row["step"], row["loss"]) for row in steps_of([*events, {"notice": "x"}])] == [(1, 1), (2, 1), (3, 2)]
-    assert figures(steps_of(events))["Step"] == "3 of 0"
 
 
 def test_the_held_out_loss_is_a_line_between_its_looks() -> None:

@@ -16,7 +16,7 @@ from engine.db.session import Database
 from engine.db.tables import JobRow
 from engine.domain import JobState, utc_now
 from engine.errors import ConflictError, InputError, NotFoundError
-from engine.jobs import JobQueue
+from engine.jobs import JobQueue, events
 from engine.jobs.owners import new_owner
 
 ERROR = InputError("no good", hint="better").info()
@@ -150,6 +150,19 @@ def test_events_are_kept_in_order(queue: JobQueue) -> None:
     assert queue.events(job.id) == [{"step": 0}, {"step": 1}, {"step": 2}]
 
 
+def test_who_follows_a_job_reads_each_report_once(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "REPORTS_AT_ONCE", 2)
+    job, other = queue.submit("a", {}), queue.submit("a", {})
+    for step in range(4):
+        queue.emit(job.id, {"step": step})
+        queue.emit(other.id, {"step": -step})
+    first = list(queue.events_after(job.id))
+    assert [data["step"] for _, data in first] == [0, 1, 2, 3]
+    assert list(queue.events_after(job.id, first[-1][0])) == []
+    queue.emit(job.id, {"step": 4})
+    assert [data["step"] for _, data in queue.events_after(job.id, first[-1][0])] == [4]
+
+
 def test_an_unknown_job_is_not_found(queue: JobQueue) -> None:
     for call in (queue.get, queue.cancel, queue.resume):
         with pytest.raises(NotFoundError):
@@ -160,7 +173,7 @@ CLAIMER = """
 import sys
 from pathlib import Path
 from engine.db.session import Database
-from engine.jobs import JobQueue
+from engine.jobs import JobQueue, events
 
 queue = JobQueue(Database(Path(sys.argv[1])))
 while (job := queue.claim("host:1:x", ["a"])) is not None:
