@@ -65,6 +65,7 @@ class Planning(Submission):
             ModelFileError: the base cannot be fine-tuned.
         """
         from engine.handlers.rehearsing import task_for
+        from engine.llm.llamacpp.long_rope import has_long_positions
         from engine.training.bases.model_shape import read_shape
         from engine.training.planning.plan import expected_strategy, plan_training
         from engine.training.planning.rehearsals import Rehearsals
@@ -73,7 +74,7 @@ class Planning(Submission):
         config, digest, machine = preset_with(preset, settings or {}), self.registry.sha256(path.stem), self.machine()
         task = task_for(self, path, config, strategy, workload)
         return plan_training(
-            read_shape(path),
+            read_shape(path, long_positions=has_long_positions(path, self.settings.context_tokens)),
             config,
             workload,
             machine,

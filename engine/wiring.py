@@ -193,9 +193,11 @@ class Wiring:
     @part
     def offering(self) -> Offering:
         """Which adapters may answer."""
+        from engine.llm.llamacpp.long_rope import has_long_positions
         from engine.training.adapters.offering import Offering
 
-        return Offering(self.registry.sha256)
+        tokens = self.settings.context_tokens
+        return Offering(self.registry.sha256, lambda name: has_long_positions(self.registry.path(name), tokens))
 
     @part
     def embedder(self) -> Embedder:

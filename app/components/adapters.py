@@ -20,10 +20,13 @@ ICONS: dict[Standing, str] = {
     "ready": ":material/extension:",
     "mismatch": ":material/warning:",
     "base changed": ":material/block:",
+    "other positions": ":material/block:",
 }
 WARNINGS: dict[Standing, str] = {
     "mismatch": "It does not answer here as it was trained, so it is offered only to who asks for it. Fine-tune again.",
     "base changed": "The file of its base has changed since, so it is not offered. Put that file back, or fine-tune again.",
+    "other positions": "NEXUS_CONTEXT_TOKENS has changed since, and its base takes other position factors with it, so it is "
+    "not offered. Set it as it was, or fine-tune again.",
 }
 
 

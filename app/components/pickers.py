@@ -76,12 +76,14 @@ def adapter_picker(label: str = "Model", *, key: str, without: str = BASE) -> st
 def offered_adapters(*, key: str) -> list[Adapter]:
     """The adapters to choose from: those that are served as they were trained, and the others when the person asks for them.
 
-    Says which ones are left out because their base has changed.
+    Says which ones are left out because their base has changed, or is served otherwise.
     """
     offering = shared_engine().offering
     adapters = [(adapter, offering.standing(adapter)) for adapter in shared_engine().repositories.adapters.list()]
     if changed := [adapter.name for adapter, standing in adapters if standing == "base changed"]:
         st.caption(f"Not offered, because the base has changed since: {plain(', '.join(changed))}")
+    if moved := [adapter.name for adapter, standing in adapters if standing == "other positions"]:
+        st.caption(f"Not offered, because NEXUS_CONTEXT_TOKENS is not as they need it: {plain(', '.join(moved))}")
     shown = {"ready"}
     if any(standing == "mismatch" for _, standing in adapters) and st.checkbox(
         "Also adapters that failed their check", key=f"{key}-mismatched", help="They do not answer here as they were trained."

@@ -83,7 +83,7 @@ def model(info: ModelInfo) -> Record:
 
 
 def adapter(made: Adapter, standing: str) -> Record:
-    """An adapter; `standing` is `ready`, `mismatch` or `base changed`."""
+    """An adapter; `standing` is `ready`, `mismatch`, `base changed` or `other positions`."""
     return {
         "name": made.name,
         "base": made.base_model,

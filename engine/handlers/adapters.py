@@ -11,6 +11,7 @@ from engine.domain import Adapter, Json, utc_now
 from engine.errors import AdapterError, ConflictError
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
+from engine.llm.llamacpp.long_rope import has_long_positions
 from engine.model_registry.files import disk_errors, incoming, prepare
 from engine.model_registry.gguf_file import read_gguf
 from engine.observability.tracing import traced
@@ -107,8 +108,8 @@ def _taken(parts: Parts, context: JobContext, name: str, source: Path, base: Pat
             context.progress(0.0, "Reading the adapter")
             foreign = take_over(source, unfinished)
             found = _checked(parts, context, foreign, unfinished, base)
-            base_sha256 = parts.registry.sha256(base.stem)
-            card = _card(name, source, foreign, base, base_sha256, found) | {"id": context.job.id}
+            card = _card(name, source, foreign, _about(parts, base), found)
+            card |= {"id": context.job.id, "licence": licence_of(base)}
             (unfinished / "card.json").write_text(json.dumps(card, indent=1), "utf-8")
             (unfinished / "README.md").write_text(card_markdown(name, card), "utf-8")
             shutil.rmtree(target, ignore_errors=True)  # of a run whose process went away before its row was stored
@@ -135,7 +136,7 @@ def _checked(parts: Parts, context: JobContext, foreign: Foreign, folder: Path, 
     """Have the adapter checked; says for which base it was made where it does not fit."""
     served = parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled)
     task: dict[str, Json] = {"do": "check", "folder": str(folder), "base": str(base.absolute()), "served": str(served)}
-    task |= {"cache": str(parts.settings.cache_dir.absolute())}
+    task |= {"cache": str(parts.settings.cache_dir.absolute()), "long_positions": _is_long(parts, base)}
     try:
         return run_in_child(task, say=_saying(context), cancel=context.cancel)
     except AdapterError as exc:
@@ -143,16 +144,24 @@ def _checked(parts: Parts, context: JobContext, foreign: Foreign, folder: Path, 
         raise AdapterError(f"{exc.message.rstrip('.')}.{made_for}", hint=exc.hint) from exc
 
 
-def _card(
-    name: str, source: Path, foreign: Foreign, base: Path, base_sha256: str, found: Mapping[str, Json]
-) -> dict[str, Json]:
+def _is_long(parts: Parts, base: Path) -> bool:
+    return has_long_positions(base, parts.settings.context_tokens)
+
+
+def _about(parts: Parts, base: Path) -> dict[str, Json]:
+    """What the card says of the base."""
+    digest = parts.registry.sha256(base.stem)
+    about: dict[str, Json] = {"file": base.name, "sha256": digest, "architecture": read_gguf(base).architecture}
+    return about | ({"long_positions": True} if _is_long(parts, base) else {})
+
+
+def _card(name: str, source: Path, foreign: Foreign, base: dict[str, Json], found: Mapping[str, Json]) -> dict[str, Json]:
     return {
         "name": name,
         "created_at": utc_now().isoformat(),
-        "base": {"file": base.name, "sha256": base_sha256, "architecture": read_gguf(base).architecture},
+        "base": base,
         "imported": {"from": source.name, "form": foreign.form, "made_for": foreign.made_for or None, **found},
         "adapter_sha256": file_sha256(foreign.weights),
-        "licence": licence_of(base),
         "parity": found.get("parity"),
         "versions": library_versions(),
     }

@@ -14,6 +14,7 @@ from engine.errors import ConflictError, ModelFileError, StorageError
 from engine.handlers.finetuning_data import FinetuneData, frozen_data
 from engine.handlers.parts import Parts
 from engine.jobs import JobContext
+from engine.llm.llamacpp.long_rope import has_long_positions
 from engine.llm.llamacpp.model_files.inspection import remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.model_registry.gguf_file import read_gguf
@@ -58,6 +59,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         strategy=request.strategy,
         id=context.job.id,
         served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
+        long_positions=has_long_positions(base, parts.settings.context_tokens),
     )
     make_room(parts, base, spec.config)
     context.progress(0.0, f"Preparing to train on {data.learnt} examples")

@@ -55,12 +55,14 @@ def encoded(examples: Sequence[TrainingExample], base: Path, config: TrainingCon
 
 def task_for(parts: Parts, base: Path, config: TrainingConfig, strategy: Strategy, work: Workload) -> Task:
     """What to rehearse of a training: its settings and examples, within what the base was made for."""
+    from engine.llm.llamacpp.long_rope import has_long_positions
     from engine.training.bases.model_shape import read_shape
     from engine.training.planning.plan import expected_strategy, limited, settled
     from engine.training.planning.rehearsal import Task
 
     machine = parts.machine()
-    config, cut, _ = limited(read_shape(base), settled(config, machine), work)
+    shape = read_shape(base, long_positions=has_long_positions(base, parts.settings.context_tokens))
+    config, cut, _ = limited(shape, settled(config, machine), work)
     return Task(base, parts.settings.cache_dir, expected_strategy(strategy, machine), config, cut.items)
 
 

@@ -54,6 +54,7 @@ def _local(name: str, settings: Settings, resolve: Resolve, _spending: Spending,
         prefixes=PrefixFolder(settings.cache_dir / "prefixes", settings.prefix_cache_mb << 20),
         inspection=Inspection(path, known, gpu_layers=plan.gpu_layers.value, threads=plan.threads.value),
         languages=_languages(path),
+        long_positions=plan.long_positions,
     )
 
 

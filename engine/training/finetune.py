@@ -34,6 +34,8 @@ class FinetuneSpec:
     id: str = field(default_factory=new_id)
     served: Path | None = None
     """The copy of the base that answers, where that is another file: the adapter is checked on it."""
+    long_positions: bool = False
+    """Whether a LongRoPE base is served with its long factors (`engine.llm.llamacpp.long_rope`)."""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -75,7 +77,9 @@ def finetune(
     if (target / "card.json").is_file():
         return read_artifact(target)
     run_dir = runs_dir / spec.id
-    run = RunSpec(spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy, spec.served)
+    run = RunSpec(
+        spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy, spec.served, long_positions=spec.long_positions
+    )
     write_run(run_dir, run, spec.examples)
     run_training(run_dir, on_event=on_event, cancel=cancel, wish=wish)
     _publish(run_dir / "output", target)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import cast
 
 from engine.errors import StorageError, TrainingError
+from engine.model_registry.file_hashes import HASHES, FileHashes
 from engine.requests import Strategy
-from engine.training.bases.base_model import file_sha256
 from engine.training.config import TrainingConfig
 from engine.training.datasets.examples import TrainingExample
 from engine.training.trainer import AdapterArtifact
@@ -30,7 +30,11 @@ MEMORY_KILLS_FILE = "memory-kills"
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a child process is to do. `served_gguf` is the copy of the base that answers, where that is another file."""
+    """What a child process is to do.
+
+    `served_gguf` is the copy of the base that answers, where that is another file. `long_positions`: whether a LongRoPE base is
+    served with its long factors (`engine.llm.llamacpp.long_rope`).
+    """
 
     id: str
     name: str
@@ -39,6 +43,7 @@ class RunSpec:
     config: TrainingConfig
     strategy: Strategy = "auto"
     served_gguf: Path | None = None
+    long_positions: bool = False
 
     @property
     def served(self) -> Path:
@@ -60,6 +65,7 @@ def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample])
         "config": spec.config.to_json(),
         "strategy": spec.strategy,
         "served_gguf": str(spec.served.absolute()),
+        "long_positions": spec.long_positions,
     }
     lines = "".join(json.dumps(example.to_json()) + "\n" for example in examples)
     try:
@@ -86,6 +92,7 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
             config=TrainingConfig.from_json(values["config"]),
             strategy=cast(Strategy, values["strategy"]),
             served_gguf=Path(values.get("served_gguf", values["base_gguf"])),
+            long_positions=bool(values.get("long_positions")),
         )
         rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()
         return spec, tuple(TrainingExample.from_json(json.loads(row)) for row in rows)
@@ -93,20 +100,24 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
         raise TrainingError(f"The run's folder {run_dir.name} is damaged: {exc}", hint="Start a new run.") from exc
 
 
-def unchanged_base(run_dir: Path, base: Path) -> str:
-    """SHA-256 of the base, which is noted at the first start of a run.
+def unchanged_base(run_dir: Path, spec: RunSpec) -> str:
+    """SHA-256 of the base, which is noted at the first start of a run, and how it is served.
 
     Raises:
-        TrainingError: it is another one than at the first start, so the checkpoints do not fit it.
+        TrainingError: it is another one than at the first start, or served in another way, so the checkpoints do not fit it.
         ModelFileError: the base cannot be read.
     """
-    digest, file = file_sha256(base), run_dir / BASE_FILE
+    digest, file = FileHashes(spec.cache_dir / HASHES).sha256(spec.base_gguf), run_dir / BASE_FILE
+    now = f"{digest} long" if spec.long_positions else digest
     if not file.is_file():
-        write_whole(file, digest)
-    elif file.read_text("utf-8").strip() != digest:
+        write_whole(file, now)
+    elif (noted := file.read_text("utf-8").strip()) != now:
+        same = noted.partition(" ")[0] == digest
+        what = "is served with another set of position factors than when" if same else "has changed since"
+        back = "Set NEXUS_CONTEXT_TOKENS as it was" if same else "Put the former file back"
         raise TrainingError(
-            f"{base.name} has changed since this training began, so it cannot go on.",
-            hint="Put the former file back and resume, or start a new fine-tune.",
+            f"{spec.base_gguf.name} {what} this training began, so it cannot go on.",
+            hint=f"{back} and resume, or start a new fine-tune.",
         )
     return digest
 

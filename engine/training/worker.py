@@ -19,6 +19,7 @@ from pathlib import Path
 from engine.child_process import tell_of
 from engine.domain import Json, utc_now
 from engine.errors import TrainingError
+from engine.llm.llamacpp.long_rope import long_rope
 from engine.training.adapters.gate import Subject, reference_folder, run_gate
 from engine.training.adapters.gguf_adapter import write_gguf_adapter
 from engine.training.adapters.model_card import card_markdown, library_versions, licence_of
@@ -50,11 +51,13 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     dataset = make_dataset(examples, spec.config.eval_fraction)
     durations: dict[str, Json] = {}
     with _timed("prepare_s", durations):
-        base_sha256 = unchanged_base(run_dir, spec.base_gguf)
+        base_sha256 = unchanged_base(run_dir, spec)
         base = require_trainable(spec.base_gguf)
-        data = _encode(spec, dataset)
+        rope = long_rope(spec.base_gguf)
+        data = _encode(spec, dataset, None if rope is None else rope.longest(long_positions=spec.long_positions))
         emit({"event": "message", "text": "Preparing the training copy of the model."})
-        paths = TrainingPaths(training_copy(spec.base_gguf, spec.cache_dir), run_dir)
+        copy = training_copy(spec.base_gguf, spec.cache_dir, long_positions=spec.long_positions)
+        paths = TrainingPaths(copy, run_dir)
         notices = base_notices(base, paths.base_folder)
     trainer = choose_trainer(spec.strategy)
     with _timed("train_s", durations):
@@ -67,7 +70,7 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     with _timed("parity_s", durations):
         emit({"event": "message", "text": "Comparing the served adapter with the trained one."})
         reference = reference_folder(spec.base_gguf, paths.base_folder)
-        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference)
+        subject = Subject(paths.base_folder, paths.peft_dir, spec.served, adapter, reference, spec.long_positions)
         chats, trained = [*dataset.held_out, *dataset.train], [*data.held_out.items, *data.train.items]
         parity = run_gate(subject, data.held_out.items, chats, trained)
     about: dict[str, Json] = {
@@ -75,6 +78,7 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
         "sha256": base_sha256,
         "architecture": base.architecture,
         "weights": copy_source(paths.base_folder).get("weights", "dequantised"),
+        **({"long_positions": True} if spec.long_positions else {}),
     }
     card = _card(spec, about, dataset, data, replace(result, notices=(*notices, *result.notices))) | {
         "strategy": trainer.name,
@@ -102,9 +106,9 @@ def _train(
         return trainer.train(replace(data, samples=samples), spec.config, paths, emit, control)
 
 
-def _encode(spec: RunSpec, dataset: Dataset) -> TrainingData:
-    """Both parts of the data as tokens."""
-    limit = spec.config.max_sequence_length
+def _encode(spec: RunSpec, dataset: Dataset, longest: int | None) -> TrainingData:
+    """Both parts of the data as tokens; `longest`: the most that a conversation has where the base is served."""
+    limit = min(spec.config.max_sequence_length, longest or spec.config.max_sequence_length)
     with open_encoder(spec.base_gguf) as encoder:
         train = encoder.encode(dataset.train, limit)
         held_out = encoder.encode(dataset.held_out, limit, required=False) if dataset.held_out else EncodedExamples()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.errors import ModelFileError
+from engine.llm.llamacpp.long_rope import LongRope, long_rope
 from engine.machine import Hardware, inspect_hardware
 from engine.model_registry.gguf_file import GgufArray, GgufHeader, array_numbers, read_gguf
 
@@ -58,6 +59,7 @@ class ModelFacts:
     trained_context: int
     parameters: int
     weights_bytes: int
+    long_rope: LongRope | None = None
 
     @property
     def cell_bytes(self) -> int:
@@ -99,6 +101,7 @@ class Plan:
     """How a model is run here.
 
     `parked`: megabytes for conversations outside of the contexts. `memory`: bytes of the weights, one context and those.
+    `long_positions`: whether a LongRoPE model takes its long factors.
     """
 
     gpu_layers: Choice
@@ -108,6 +111,7 @@ class Plan:
     threads: Choice
     parked: Choice
     memory: int
+    long_positions: bool = False
 
     def rows(self) -> Iterator[tuple[str, Choice]]:
         """The choices under the names of their settings, where there is one."""
@@ -140,6 +144,7 @@ def read_facts(path: Path, header: GgufHeader | None = None) -> ModelFacts:
         trained_context=header.integer(f"{key}.context_length"),
         parameters=header.parameters,
         weights_bytes=sum(tensor.size for tensor in header.tensors),
+        long_rope=long_rope(path, header),
     )
 
 
@@ -156,7 +161,8 @@ def fit(facts: ModelFacts, machine: Hardware, wishes: Wishes = Wishes()) -> Plan
     taken = facts.context_bytes(context.value, 2 * sequences.value, batch.value, on_gpu=layers.value != 0)
     parked = _parked(facts, machine)
     memory = facts.weights_bytes + taken + (parked.value << 20)
-    return Plan(layers, context, sequences, batch, threads, parked, memory)
+    long_positions = facts.long_rope is not None and facts.long_rope.is_long(wishes.context_tokens)
+    return Plan(layers, context, sequences, batch, threads, parked, memory, long_positions)
 
 
 def plan_for(path: Path, settings: Settings, machine: Hardware | None = None) -> Plan:
@@ -207,17 +213,18 @@ def _sequences(facts: ModelFacts, machine: Hardware, threads: int) -> Choice:
 
 
 def _context(facts: ModelFacts, machine: Hardware, sequences: int) -> Choice:
-    conversation = min(facts.trained_context or _CONVERSATION, _CONVERSATION)
+    rope = facts.long_rope
+    conversation = min((rope.original if rope else facts.trained_context) or _CONVERSATION, _CONVERSATION)
     wanted = _round_up(max(conversation, sequences * _CELLS_A_SEQUENCE), CELL_STEP)
     room = int(_room(facts, machine) * _SHARE)
     gpu = _on_gpu(machine)
     cells = cells_within(facts, wanted, sequences, BATCH_TOKENS, available=room, least=SMALLEST_CONTEXT, on_gpu=gpu)
     if cells < wanted:
         return Choice(cells, f"memory is short: {wanted} tokens would take more than a quarter of what is left")
-    size = facts.cell_bytes * cells / 1e6
+    size = f"takes {facts.cell_bytes * cells / 1e6:.0f} MB{rope.remark if rope else ''}"
     if wanted > conversation:
-        return Choice(cells, f"{_CELLS_A_SEQUENCE} tokens for each of {sequences} sequences; takes {size:.0f} MB")
-    return Choice(cells, f"one long conversation, shared by all sequences; takes {size:.0f} MB")
+        return Choice(cells, f"{_CELLS_A_SEQUENCE} tokens for each of {sequences} sequences; {size}")
+    return Choice(cells, f"one long conversation, shared by all sequences; {size}")
 
 
 def _batch(facts: ModelFacts, machine: Hardware, cells: int) -> Choice:

@@ -242,7 +242,9 @@ class Lanes:
             started, options = time.monotonic(), self._options
             layers = options.gpu_layers if self._fewer_layers is None else self._fewer_layers
             self._facts = facts = read_facts(options.path)
-            self._model, used = load_model(options.path, options.weights, layers, facts.layers, self._deserted)
+            self._model, used = load_model(
+                options.path, options.weights, layers, facts.layers, self._deserted, long_positions=options.long_positions
+            )
             self._fewer_layers = used if used != options.gpu_layers else None
             self._statistics.load_s += time.monotonic() - started
             logger.info("Loaded %s in %.2f s", options.path.name, time.monotonic() - started)

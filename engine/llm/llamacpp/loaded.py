@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import AdapterError, CancelledError, ModelError, ModelFileError
 from engine.llm.llamacpp.library import load_library
+from engine.llm.llamacpp.long_rope import choosing, long_rope
 from engine.llm.llamacpp.model_files.adapter_check import check_adapter_file
 from engine.llm.llamacpp.model_files.model_check import require_checked
 from engine.llm.llamacpp.page_cache import read_ahead
@@ -20,13 +21,16 @@ from engine.llm.llamacpp.page_cache import read_ahead
 class LoadedModel:
     """The weights of a model. Used by the decode thread alone."""
 
-    def __init__(self, path: Path, gpu_layers: int, stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, path: Path, gpu_layers: int, stop: Callable[[], bool] = lambda: False, *, long_positions: bool = False
+    ) -> None:
         """Load the weights; on a processor alone they are mapped, not copied.
 
         Args:
             path: a GGUF file.
             gpu_layers: layers on the GPU; -1 for all.
             stop: whether nobody waits any more; asked between any two tensors.
+            long_positions: which factors a LongRoPE model takes, whatever the size of its contexts (`long_rope`).
 
         Raises:
             ModelFileError: the file is damaged, or of an architecture that llama.cpp does not know.
@@ -41,6 +45,10 @@ class LoadedModel:
         latch = Latch(stop)
         callback = library.llama_progress_callback(latch.goes_on)  # must live for as long as the load takes
         params.progress_callback = callback
+        rope = long_rope(path)
+        if rope is not None:
+            params.kv_overrides = overrides = choosing(rope, long_positions=long_positions)  # must live as long, too
+            self.identity += f" {overrides[0].value.val_i64}"
         self._users = self._pointer = 0
         if read_ahead(path, latch.stopped):
             self._pointer = library.llama_model_load_from_file(os.fsencode(path), params) or 0

@@ -24,7 +24,13 @@ ChooseWeights = Callable[[Callable[[], bool]], Path]
 
 
 def load_model(
-    path: Path, weights: ChooseWeights | None, gpu_layers: int, all_layers: int, stop: Callable[[], bool]
+    path: Path,
+    weights: ChooseWeights | None,
+    gpu_layers: int,
+    all_layers: int,
+    stop: Callable[[], bool],
+    *,
+    long_positions: bool = False,
 ) -> tuple[LoadedModel, int]:
     """Load a model's weights; also gives the layers that are on the GPU, fewer than asked for where its memory is short.
 
@@ -36,6 +42,7 @@ def load_model(
         gpu_layers: layers wanted on the GPU; -1 for all.
         all_layers: how many there are.
         stop: whether nobody waits any more.
+        long_positions: see `LoadedModel`.
 
     Raises:
         ModelFileError: the model cannot be loaded, not even without the GPU.
@@ -45,7 +52,7 @@ def load_model(
     file, layers = path if weights is None else weights(stop), gpu_layers
     while True:
         try:
-            return LoadedModel(file, layers, stop), layers
+            return LoadedModel(file, layers, stop, long_positions=long_positions), layers
         except ModelFileError as exc:
             if file != path:
                 logger.warning("The copy %s cannot be used, so the model is used as it is: %s", file.name, exc.message)

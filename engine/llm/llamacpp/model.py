@@ -15,6 +15,7 @@ from engine.llm.base import Capabilities, ChatModel, GenerationParams, Request
 from engine.llm.llamacpp.fitting import BATCH_TOKENS, MOST_PARKED_MB
 from engine.llm.llamacpp.generation import Event, Generation
 from engine.llm.llamacpp.loading import ChooseWeights
+from engine.llm.llamacpp.long_rope import LongRope, long_rope
 from engine.llm.llamacpp.model_files.inspection import Inspection
 from engine.llm.llamacpp.options import RuntimeOptions, Statistics
 from engine.llm.llamacpp.prefix_store import PrefixFolder
@@ -56,6 +57,7 @@ class LlamaCppModel(ChatModel):
         prefixes: PrefixFolder | None = None,
         inspection: Inspection | None = None,
         languages: tuple[str, ...] = (),
+        long_positions: bool = False,
     ) -> None:
         """Describe the model; see `engine.config.Settings` for the limits.
 
@@ -73,17 +75,29 @@ class LlamaCppModel(ChatModel):
             prefixes: where the keys and values of instructions are left for the next time.
             inspection: lets the model's files through; by default one that remembers for as long as this process lives.
             languages: that it was trained for, ISO 639-1 codes; empty where the file does not say.
+            long_positions: whether a LongRoPE model takes its long factors (`engine.llm.llamacpp.long_rope`).
         """
         self._name = name or path.stem
         self._languages = languages
         count = threads or usable_physical_cores()
         self._options = RuntimeOptions(
-            path, context_tokens, max_sequences, count, gpu_layers, idle_unload_s, batch, parked_bytes, weights, prefixes
+            path,
+            context_tokens,
+            max_sequences,
+            count,
+            gpu_layers,
+            idle_unload_s,
+            batch,
+            parked_bytes,
+            weights,
+            prefixes,
+            long_positions,
         )
         self._inspection = inspection or Inspection(path, gpu_layers=gpu_layers, threads=count)
         self._lock = threading.Lock()
         self._prompts: PromptBuilder | None = None
         self._scheduler: Scheduler | None = None
+        self._rope: LongRope | None = None
         self._closed = False
 
     @property
@@ -98,8 +112,11 @@ class LlamaCppModel(ChatModel):
 
     @property
     def context_length(self) -> int:
-        """Tokens that prompt and answer may take together: the context's size, or what the model was trained for."""
+        """Tokens that prompt and answer may take together: the context's size, or what the model was trained for; of a
+        LongRoPE model with short positions, what these were trained for."""
         trained = self._open()[0].vocabulary.trained_context
+        if self._rope is not None:
+            trained = self._rope.longest(long_positions=self._options.long_positions)
         return min(self._options.cells, trained) if trained else self._options.cells
 
     def complete(self, messages: Sequence[Message], params: GenerationParams = GenerationParams()) -> Completion:
@@ -189,6 +206,7 @@ class LlamaCppModel(ChatModel):
             if self._closed:
                 raise ModelError("The model was closed.", hint="Load it again.")
             if self._prompts is None or self._scheduler is None:
+                self._rope = long_rope(self._options.path)
                 self._prompts = PromptBuilder(self._options.path)
                 self._scheduler = Scheduler(self._options, self._prompts.vocabulary)
                 # These run, last first, when this object is collected and before the interpreter leaves, which a thread
@@ -216,8 +234,16 @@ class LlamaCppModel(ChatModel):
         if prompt_tokens + max_tokens > limit:
             raise ContextOverflowError(
                 f"The conversation takes {prompt_tokens} tokens and its answer up to {max_tokens}; the context holds {limit}.",
-                hint="Shorten the conversation, or allow a shorter answer.",
+                hint=f"Shorten the conversation, or allow a shorter answer.{self._larger()}",
             )
+
+    def _larger(self) -> str:
+        """What a person can do who wants longer conversations with a model whose short positions end them."""
+        if self._rope is None or self._options.long_positions:
+            return ""
+        return (
+            f" For longer ones set NEXUS_CONTEXT_TOKENS to more than {self._rope.original}; adapters need a new training then."
+        )
 
 
 def _check(params: GenerationParams) -> None:

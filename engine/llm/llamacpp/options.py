@@ -31,6 +31,8 @@ class RuntimeOptions:
     """Gives the file to load in place of `path`."""
     prefixes: PrefixFolder | None = None
     """Where prompt beginnings are left for the next time."""
+    long_positions: bool = False
+    """Which factors a LongRoPE model takes (`engine.llm.llamacpp.long_rope`)."""
 
     @property
     def shape(self) -> ContextShape:

@@ -32,7 +32,8 @@ LEAST_EFFECT = 1e-7
 
 
 def check_foreign(task: Mapping[str, Json], say: Callable[[str], None]) -> dict[str, Json]:
-    """Check an adapter in a folder of our own. `task` has `folder`, `base`, `served` and `cache`.
+    """Check an adapter in a folder of our own. `task` has `folder`, `base`, `served`, `cache`, and
+    `long_positions` where a LongRoPE base is served with its long factors.
 
     Leaves `adapter.gguf` there, and `peft/` where the adapter can be expressed so.
 
@@ -57,7 +58,9 @@ def check_foreign(task: Mapping[str, Json], say: Callable[[str], None]) -> dict[
     if not peft.is_dir():
         return {"effect": effect, "parity": None}
     say("Comparing the served adapter with the one in Transformers")
-    report = run_gate(Subject(training_copy(base, cache), peft, served, adapter))
+    long = bool(task.get("long_positions"))
+    copy = training_copy(base, cache, long_positions=long)
+    report = run_gate(Subject(copy, peft, served, adapter, long_positions=long))
     return {"effect": effect, "parity": report.to_json()}
 
 

@@ -39,7 +39,8 @@ MOST_CHATS = 32
 class Subject:
     """What is judged: an adapter in both forms, what it was trained on, and what it is served with.
 
-    `reference` is a Hugging Face folder with the base's tokenizer, where there is one.
+    `reference` is a Hugging Face folder with the base's tokenizer, where there is one. `long_positions`: which factors a
+    LongRoPE base is served with; the base's folder has the same.
     """
 
     base_folder: Path
@@ -47,6 +48,7 @@ class Subject:
     served_gguf: Path
     adapter_gguf: Path
     reference: Path | None = None
+    long_positions: bool = False
 
 
 def reference_folder(base_gguf: Path, base_folder: Path) -> Path | None:
@@ -84,16 +86,17 @@ def run_gate(
 def judge(subject: Subject, texts: Sequence[EncodedExample]) -> ParityReport:
     """Compare the predictions of both for some texts."""
     trained, plain = trained_predictors(subject.base_folder, subject.peft_dir)
-    report = _compared(trained, subject.served_gguf, subject.adapter_gguf, texts)
+    report = _compared(trained, subject, subject.adapter_gguf, texts)
     if copy_source(subject.base_folder).get("weights") != "originals":
         return report
     # Trained on the weights from before the quantisation: what the base alone loses by that is no fault of the adapter's.
-    return report.with_base(_compared(plain, subject.served_gguf, None, texts))
+    return report.with_base(_compared(plain, subject, None, texts))
 
 
-def _compared(expected: Predictor, gguf: Path, adapter: Path | None, texts: Sequence[EncodedExample]) -> ParityReport:
+def _compared(expected: Predictor, subject: Subject, adapter: Path | None, texts: Sequence[EncodedExample]) -> ParityReport:
     longest = max(len(example.tokens) for example in texts)
-    served = ServedPredictor(gguf, adapter, longest, threads=os.cpu_count() or 1)
+    threads, long = os.cpu_count() or 1, subject.long_positions
+    served = ServedPredictor(subject.served_gguf, adapter, longest, threads, long_positions=long)
     try:
         return check_parity(expected, served, texts)
     finally:

@@ -1,6 +1,7 @@
 """Which adapters may answer.
 
-Not one that differs from what was trained, unless it is asked for; never one whose base has changed since.
+Not one that differs from what was trained, unless it is asked for; never one whose base has changed since, or is served with
+other position factors.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from typing import Literal
 from engine.domain import Adapter, AdapterStatus, Json
 from engine.errors import AdapterError, ConflictError, NexusError
 
+IsLong = Callable[[str], bool]
+"""Whether a base model, by its name, is served with the long one of two sets of position factors; a NexusError where there is
+no such file. See `engine.llm.llamacpp.long_rope`."""
+
 HashOf = Callable[[str], str | None]
 """The SHA-256 of a base model by its name, None or a NexusError where there is no such file. `ModelRegistry.sha256` is one: it
 reads a file once for each change."""
 
-Standing = Literal["ready", "mismatch", "base changed"]
+Standing = Literal["ready", "mismatch", "base changed", "other positions"]
 
 
 def status_of(card: Mapping[str, Json]) -> AdapterStatus:
@@ -32,21 +37,24 @@ def mismatch(adapter: Adapter) -> str | None:
 
 
 class Offering:
-    """Judges adapters by their status and by the base's file as it is now."""
+    """Judges adapters by their status, and by the base as its file is now and as it is served."""
 
-    def __init__(self, hash_of: HashOf = lambda _: None) -> None:
-        """Take what knows the hashes of models."""
+    def __init__(self, hash_of: HashOf = lambda _: None, is_long: IsLong = lambda _: False) -> None:
+        """Take what knows the hashes of models, and what knows how they are served."""
         self._hash_of = hash_of
+        self._is_long = is_long
 
     def standing(self, adapter: Adapter) -> Standing:
         """Whether an adapter is offered, offered when asked for, or not at all."""
-        return "base changed" if self._base_changed(adapter) else adapter.status
+        if self._base_changed(adapter):
+            return "base changed"
+        return "other positions" if self._positions_differ(adapter) else adapter.status
 
     def require(self, adapter: Adapter, *, allow_mismatch: bool = False) -> None:
         """Make sure that an adapter may answer.
 
         Raises:
-            AdapterError: the file of its base is not the one that it was trained on.
+            AdapterError: the file of its base is not the one that it was trained on, or is served otherwise than then.
             ConflictError: it differs from what was trained, and nobody asked for it all the same.
         """
         standing = self.standing(adapter)
@@ -55,15 +63,27 @@ class Offering:
                 f"The model {adapter.base_model} has changed since the adapter {adapter.name!r} was trained on it.",
                 hint="Put the file back that it was trained on, or fine-tune again.",
             )
+        if standing == "other positions":
+            raise AdapterError(
+                f"The model {adapter.base_model} rotates positions by other factors now than when the adapter {adapter.name!r} "
+                "was trained on it.",
+                hint="Set NEXUS_CONTEXT_TOKENS as it was then, or fine-tune again.",
+            )
         if standing == "mismatch" and not allow_mismatch:
             raise ConflictError(
                 f"The adapter {adapter.name!r} does not answer here as it was trained.",
                 hint="Fine-tune it again, or ask for it as it is with --allow-mismatch.",
             )
 
+    def _positions_differ(self, adapter: Adapter) -> bool:
+        trained = _base(adapter).get("long_positions") is True
+        try:
+            return self._is_long(adapter.base_model) != trained
+        except NexusError:  # as below
+            return False
+
     def _base_changed(self, adapter: Adapter) -> bool:
-        base = adapter.card.get("base")
-        trained_on = base.get("sha256") if isinstance(base, Mapping) else None
+        trained_on = _base(adapter).get("sha256")
         if not isinstance(trained_on, str):
             return False
         try:
@@ -71,3 +91,9 @@ class Offering:
         except NexusError:  # what is gone or damaged says so itself when it is to answer
             return False
         return now is not None and now != trained_on
+
+
+def _base(adapter: Adapter) -> Mapping[str, Json]:
+    """What the card says of the base."""
+    base = adapter.card.get("base")
+    return base if isinstance(base, Mapping) else {}

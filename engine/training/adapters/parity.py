@@ -166,14 +166,23 @@ def trained_predictors(base_folder: Path, peft_dir: Path) -> tuple[Predictor, Pr
 class ServedPredictor:
     """Predictions of llama.cpp with the base file and the GGUF adapter. Use it from one thread, and close it."""
 
-    def __init__(self, base_gguf: Path, adapter: Path | None, longest: int, threads: int) -> None:
-        """Load the weights; `longest` is the most tokens of an example.
+    def __init__(
+        self, base_gguf: Path, adapter: Path | None, longest: int, threads: int, *, long_positions: bool = False
+    ) -> None:
+        """Load the weights.
+
+        Args:
+            base_gguf: the file that answers.
+            adapter: attached to it.
+            longest: most tokens of an example.
+            threads: of the processor.
+            long_positions: which factors a LongRoPE model is served with.
 
         Raises:
             AdapterError: llama.cpp refuses the adapter.
             ModelError: the base cannot be loaded.
         """
-        self._model = LoadedModel(base_gguf, gpu_layers=0)
+        self._model = LoadedModel(base_gguf, gpu_layers=0, long_positions=long_positions)
         shape = ContextShape(cells=longest, sequences=1, batch=longest, threads=threads)
         self._context = DecodingContext(self._model, shape, adapter, AbortSwitch())
 

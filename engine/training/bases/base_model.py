@@ -12,13 +12,14 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain import Json
 from engine.errors import ModelFileError, StorageError
 from engine.llm.llamacpp.model_files.model_check import parts_by_name, require_checked
+from engine.model_registry.file_hashes import HASHES, FileHashes
 from engine.training.bases.copying import module_name, write_copy
 from engine.training.bases.families import family_of
 from engine.training.bases.gguf_base import GgufBase, open_base
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _FORMAT = 2
 """Part of the copies' names: raised when what is written changes."""
 _SOURCE = "source.json"
+_CONFIG = "config.json"
 _TEMPORARY = ".tmp-"
 _STALE_S = 24 * 3600.0
 """Writing a copy takes minutes at most."""
@@ -64,28 +66,36 @@ def require_trainable(gguf_path: Path) -> GgufBase:
     return base
 
 
-def training_copy(gguf_path: Path, cache_dir: Path) -> Path:
+def training_copy(gguf_path: Path, cache_dir: Path, *, long_positions: bool = False) -> Path:
     """The folder with the weights of a GGUF for training, made once and then found by the hash of the file's contents.
 
     Dequantised weights have four bytes each, those in 16 bits two. The copy
     appears whole or not at all; two processes may make it at the same time.
+
+    Args:
+        gguf_path: the model.
+        cache_dir: the home's cache folder.
+        long_positions: whether a LongRoPE model is to take its long factors for texts of any length, as it is served then
+            (`engine.llm.llamacpp.long_rope`). Such a copy shares its weights with the other one.
 
     Raises:
         ModelFileError: the file is no GGUF, or of a kind that cannot be fine-tuned.
         StorageError: the copy could not be written.
     """
     base = require_trainable(gguf_path)
-    name = _content_name(gguf_path)
+    name = _content_name(gguf_path, FileHashes(cache_dir / HASHES))
     passed_over: dict[str, Json] = {}
     try:
         for originals in candidates(base):
             found = cache_dir / "training" / f"{name}-{originals.stamp()}"
             reason = None if _is_complete(found) else difference(base, originals)
             if reason is None:
-                return _made(found, base, originals, {"weights": "originals", "folder": originals.folder.name})
+                made = _made(found, base, originals, {"weights": "originals", "folder": originals.folder.name})
+                return _long(made) if long_positions else made
             passed_over[originals.folder.name] = reason
         source: dict[str, Json] = {"weights": "dequantised", "passed_over": passed_over}
-        return _made(cache_dir / "training" / name, base, None, source)
+        made = _made(cache_dir / "training" / name, base, None, source)
+        return _long(made) if long_positions else made
     except OSError as exc:
         raise StorageError(
             f"The training copy of {gguf_path.name} could not be written: {exc}", hint="Free some disk space and try again."
@@ -154,25 +164,56 @@ def _require_all_weights(folder: Path, report: Mapping[str, Sequence[object]]) -
             )
 
 
-def _content_name(gguf_path: Path) -> str:
+def _content_name(gguf_path: Path, known: FileHashes) -> str:
     """A name for what a model's files contain, whatever they are called."""
-    hashes = [file_sha256(part) for part in parts_by_name(gguf_path) if part.is_file()] or [file_sha256(gguf_path)]
+    hashes = [known.sha256(part) for part in parts_by_name(gguf_path) if part.is_file()] or [known.sha256(gguf_path)]
     digest = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return f"{digest[:32]}-v{_FORMAT}"
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
+    return (folder / _CONFIG).is_file()
 
 
 def _made(folder: Path, base: GgufBase, originals: Originals | None, source: Mapping[str, Json]) -> Path:
     """The copy in a folder, written if it is not there."""
+
+    def write(temporary: Path) -> None:
+        (temporary / _SOURCE).write_text(json.dumps(source, indent=1), "utf-8")
+        write_copy(base, originals, temporary)
+
+    return _whole(folder, write)
+
+
+def _long(copy: Path) -> Path:
+    """The same copy with the long factors of LongRoPE for texts of any length; the weights are links to its own."""
+    config = json.loads((copy / _CONFIG).read_text("utf-8"))
+    rope = config["rope_parameters"]
+    config["rope_parameters"] = rope | {"short_factor": rope["long_factor"]}
+
+    def write(temporary: Path) -> None:
+        for file in copy.iterdir():
+            if file.name != _CONFIG:
+                _link(file, temporary / file.name)
+        (temporary / _CONFIG).write_text(json.dumps(config, indent=1), "utf-8")
+
+    return _whole(copy.with_name(f"{copy.name}-long"), write)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # some file systems know no links
+        shutil.copyfile(source, target)
+
+
+def _whole(folder: Path, write: Callable[[Path], None]) -> Path:
+    """A folder, written if it is not there; it appears whole or not at all."""
     if _is_complete(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _temporary_folder(folder.parent) as temporary:
-        (temporary / _SOURCE).write_text(json.dumps(source, indent=1), "utf-8")
-        write_copy(base, originals, temporary)
+        write(temporary)
         # Renaming onto a folder that another process put there in the meantime fails: theirs is as good.
         with contextlib.suppress(FileExistsError):
             _rename_unless_there(temporary, folder)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.llm.llamacpp.long_rope import long_rope
 from engine.training.bases.families import family_of, target_modules
 from engine.training.bases.gguf_base import GgufBase, open_base
 
@@ -34,7 +35,7 @@ class ModelShape:
     parameters: int
     """All weights; an output layer that shares the embedding's is counted once."""
     trained_context: int
-    """Tokens that the base was trained for."""
+    """Tokens that the base was trained for, by the position factors that it is served with."""
     norms: int
     """RMS norms over the hidden size in a block: two, or four with Gemma 2 and 3."""
     head_norms: bool
@@ -69,8 +70,12 @@ class ModelShape:
         return sum(rank * (linear.inputs + linear.outputs) for linear in self.adapted(modules))
 
 
-def read_shape(path: Path) -> ModelShape:
+def read_shape(path: Path, *, long_positions: bool = False) -> ModelShape:
     """Read a model's sizes.
+
+    Args:
+        path: a GGUF file.
+        long_positions: whether a LongRoPE model is served with its long factors (`engine.llm.llamacpp.long_rope`).
 
     Raises:
         ModelFileError: it is no GGUF, does not say what is needed, or cannot be fine-tuned.
@@ -81,6 +86,7 @@ def read_shape(path: Path) -> ModelShape:
     parts = family_of(base).parts
     linears = tuple(_linears(base))
     hidden = base.whole("embedding_length")
+    rope = long_rope(path, base.header)
     return ModelShape(
         architecture=base.architecture,
         layers=base.layers,
@@ -91,7 +97,7 @@ def read_shape(path: Path) -> ModelShape:
         head_width=base.head_width,
         vocabulary=base.shape("token_embd.weight")[0],
         parameters=sum(tensor.elements for _, tensor in base.tensors.values()),
-        trained_context=base.whole("context_length"),
+        trained_context=base.whole("context_length") if rope is None else rope.longest(long_positions=long_positions),
         norms=sum(name.endswith("layernorm") for name in parts.values()),
         head_norms="attn_q_norm" in parts,
         holds_scores=base.number("attn_logit_softcapping", 0.0) > 0,

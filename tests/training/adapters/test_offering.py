@@ -1,6 +1,7 @@
 """Which adapters may answer."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ class TestRequire:
         with pytest.raises(AdapterError, match="tiny has changed") as caught:
             offering.require(adapter(status), allow_mismatch=True)
         assert caught.value.hint
+
+    def test_a_base_with_other_position_factors_never(self) -> None:
+        long = replace(adapter(), card={"base": {"sha256": TRAINED_ON, "long_positions": True}})
+        for one, is_long in ((long, False), (adapter(), True)):
+            offering = Offering(lambda _: TRAINED_ON, lambda _, answer=is_long: answer)
+            assert offering.standing(one) == "other positions"
+            with pytest.raises(AdapterError, match="other factors") as caught:
+                offering.require(one, allow_mismatch=True)
+            assert "NEXUS_CONTEXT_TOKENS" in str(caught.value.hint)
+        Offering(lambda _: TRAINED_ON, lambda _: True).require(long)
+        Offering(lambda _: TRAINED_ON, lambda name: bool(gone(name))).require(adapter())
 
     @pytest.mark.parametrize("hash_of", [gone, lambda _: None])
     def test_a_base_that_nobody_knows_is_for_the_model_list_to_say(self, hash_of: object) -> None:
