@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.dataset_preview import dataset_preview
 from app.components.pickers import model_picker
-from app.components.training_data import training_source
-from app.components.training_estimate import Wanted, training_estimate
+from app.components.training_data import TrainingSource, training_source
+from app.components.training_estimate import Wanted
 from app.components.training_settings import training_settings
 from app.resources import shared_engine
 from engine.requests import Preset
+from engine.training import config as training
 
 PRESETS: dict[Preset, str] = {
-    "quick": "Stops as soon as the pairs are learnt. For a first look, and for small collections.",
-    "balanced": "More passes over the pairs. For the adapter that you mean to use.",
-    "thorough": "A larger adapter, trained slowly. For some hundred pairs and more.",
+    "quick": "For a first look and for small collections.",
+    "balanced": "For the adapter that you mean to use.",
+    "thorough": "For some hundred pairs and more, with time to spare.",
 }
+"""What each preset is for."""
 
 
-def finetune_form() -> None:
-    """Let the person choose data and preset, look at what would be learnt, and start the job."""
+def finetune_form() -> Wanted:
+    """Let the person choose data, base and settings, and start the job; returns what is chosen so far."""
     with st.container(border=True):
         st.subheader("New adapter")
         source = training_source()
@@ -28,21 +29,34 @@ def finetune_form() -> None:
         base = model_picker("Base model", key="finetune-base", remotes=False)
         preset = _preset()
         settings, strategy = training_settings(preset)
-        dataset_preview(source, base, preset, settings)
-        if source.is_complete:
-            training_estimate(Wanted(source, preset, settings, strategy, base))
-        ready = bool(name.strip()) and source.is_complete
-        if st.button("Start fine-tuning", type="primary", disabled=not ready, icon=":material/play_arrow:"):
-            _start(name, Wanted(source, preset, settings, strategy, base))
+        wanted = Wanted(source, preset, settings, strategy, base)
+        missing = _missing(name, source)
+        if st.button(
+            "Start fine-tuning", type="primary", disabled=bool(missing), help=missing or None, icon=":material/play_arrow:"
+        ):
+            _start(name, wanted)
+    return wanted
+
+
+def preset_in_words(preset: Preset) -> str:
+    """What a preset is for, how long it trains and when it stops."""
+    config = training.PRESETS[preset]
+    until = ", until the pairs are learnt" if config.stop_at_loss else ""
+    size = f"an adapter of rank {config.rank}"
+    return f"{PRESETS[preset]} At most {config.epochs} passes over the pairs{until}; {size}."
 
 
 def _preset() -> Preset:
     chosen = st.segmented_control("Preset", list(PRESETS), default="quick", format_func=str.capitalize, required=True)
-    st.caption(PRESETS[chosen])
-    st.caption(
-        "With 30 pairs and the default model, quick takes a few minutes on two processor cores. Time left is shown as it runs."
-    )
+    st.caption(preset_in_words(chosen))
     return chosen
+
+
+def _missing(name: str, source: TrainingSource) -> str:
+    """What is still to be done before it can start; empty when nothing is."""
+    if not source.is_complete:
+        return "Choose first what it learns."
+    return "" if name.strip() else "Give the adapter a name first."
 
 
 def _start(name: str, wanted: Wanted) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import streamlit as st
 
+from app.components.setting_names import WHEN_EMPTY, grouped, setting_help, setting_label, value_in_words
 from app.components.text import plain
 from engine.domain import Json
 from engine.requests import Preset, Strategy
@@ -15,8 +17,8 @@ from engine.training.settings import Setting, settings
 
 STRATEGIES: dict[Strategy, str] = {"auto": "Choose by the hardware", "peft": "Transformers + PEFT", "unsloth": "Unsloth"}
 _KEY = "training"
-_WIDTH = 180
-"""Pixels of a box: several stand side by side."""
+_WIDTH = 202
+"""Pixels of a box: two stand side by side, and still have their buttons."""
 
 
 def training_settings(preset: Preset) -> tuple[dict[str, Json], Strategy]:
@@ -26,22 +28,17 @@ def training_settings(preset: Preset) -> tuple[dict[str, Json], Strategy]:
         What differs from the preset, by the names on `TrainingConfig`, and the strategy.
     """
     own = PRESETS[preset].to_json()
+    chosen: dict[str, Json] = {}
     with st.expander("Advanced settings", icon=":material/tune:"):
-        strategy = st.selectbox(
-            "strategy",
-            list(STRATEGIES),
-            format_func=STRATEGIES.__getitem__,
-            key=f"{_KEY}-strategy",
-            help="What trains. Unsloth needs less memory on a GPU; PEFT runs everywhere.",
-        )
-        with st.container(horizontal=True):
-            chosen = {each.name: _widget(each, own[each.name], f"{_KEY}-{preset}-{each.name}") for each in settings()}
+        strategy = _strategy()
+        for title, members in grouped(settings()).items():
+            st.markdown(f"**{title}**")
+            chosen |= _group(members, own, preset)
     optional = {each.name for each in settings() if each.optional}
     # A box that was emptied says nothing, where there must be a value.
     changed = {n: v for n, v in chosen.items() if v != own[n] and (v not in (None, [], "") or n in optional)}
     if changed:
-        told = ", ".join(f"{name} {_shown(value)}" for name, value in changed.items())
-        st.caption(f"Changed from the preset: {plain(told)}")
+        _tell(changed, preset, own)
     return changed, strategy
 
 
@@ -51,18 +48,48 @@ def apply_settings(preset: Preset, changes: Mapping[str, Json]) -> None:
         st.session_state[f"{_KEY}-{preset}-{name}"] = value
 
 
+def _strategy() -> Strategy:
+    return st.selectbox(
+        "What trains",
+        list(STRATEGIES),
+        format_func=STRATEGIES.__getitem__,
+        key=f"{_KEY}-strategy",
+        help="Unsloth needs less memory on a GPU; PEFT runs everywhere.\n\nOn the command line: `--strategy`",
+    )
+
+
+def _group(members: Sequence[Setting], own: Mapping[str, Json], preset: Preset) -> dict[str, Json]:
+    """The widgets of a group, side by side as far as there is room; a list of names has a row of its own."""
+    chosen: dict[str, Json] = {}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for each in members:
+            chosen[each.name] = _widget(each, own[each.name], f"{_KEY}-{preset}-{each.name}")
+    return chosen
+
+
+def _tell(changed: Mapping[str, Json], preset: Preset, own: Mapping[str, Json]) -> None:
+    """What differs from the preset, and a way back."""
+    told = ", ".join(f"{setting_label(name)}: {value_in_words(name, value)}" for name, value in changed.items())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Changed from the preset: {plain(told)}", width="stretch")
+        before = {name: own[name] for name in changed}
+        st.button("Undo", key=f"{_KEY}-undo", type="tertiary", on_click=apply_settings, args=(preset, before))
+
+
 def _widget(setting: Setting, value: Json, key: str) -> Json:
     """The widget for a setting. A value that was applied from elsewhere is in the session already."""
     st.session_state.setdefault(key, float(value) if setting.kind == "number" and isinstance(value, int) else value)
+    label, tip = setting_label(setting.name), setting_help(setting)
     if setting.kind == "switch":
-        return st.toggle(setting.name, key=key, help=setting.explanation)
+        return st.toggle(label, key=key, help=tip)
     if setting.kind == "choice":
-        return cast(Json, st.selectbox(setting.name, setting.choices, key=key, help=setting.explanation, width=_WIDTH))
+        words = partial(value_in_words, setting.name)
+        return cast(Json, st.selectbox(label, setting.choices, key=key, format_func=words, help=tip, width=_WIDTH))
     if setting.kind == "names":
         names = list(dict.fromkeys([*LINEAR_LAYERS, *cast(list[str], st.session_state[key])]))
-        return list(st.multiselect(setting.name, names, key=key, help=setting.explanation, accept_new_options=True))
+        return list(st.multiselect(label, names, key=key, help=tip, accept_new_options=True))
     if setting.kind == "text":
-        return st.text_input(setting.name, key=key, help=setting.explanation, width=_WIDTH)
+        return st.text_input(label, key=key, help=tip, width=_WIDTH)
     return _whole(setting, key) if setting.kind == "integer" else _fraction(setting, key)
 
 
@@ -70,14 +97,14 @@ def _whole(setting: Setting, key: str) -> int | None:
     """The box for a whole number; empty where it may be None."""
     low, high = (None if bound is None else int(bound) for bound in (setting.low, setting.high))
     return st.number_input(
-        setting.name,
+        setting_label(setting.name),
         min_value=low,
         max_value=high,
         value=None,
         step=1,
         key=key,
-        help=setting.explanation,
-        placeholder="none",
+        help=setting_help(setting),
+        placeholder=WHEN_EMPTY.get(setting.name, "none"),
         width=_WIDTH,
     )
 
@@ -87,17 +114,13 @@ def _fraction(setting: Setting, key: str) -> float | None:
     held = st.session_state[key]
     low, high = (None if bound is None else float(bound) for bound in (setting.low, setting.high))
     return st.number_input(
-        setting.name,
+        setting_label(setting.name),
         min_value=low,
         max_value=high,
         value=None,
         step=abs(held) / 10 if held else 0.001,
         format="%g",
         key=key,
-        help=setting.explanation,
+        help=setting_help(setting),
         width=_WIDTH,
     )
-
-
-def _shown(value: Json) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components.setting_names import OTHERS, grouped, setting_label
 from app.components.training_data import TrainingSource
 from app.components.training_estimate import Wanted
 from app.resources import close_engine, shared_engine
 from engine.container import Engine
 from engine.requests import DataOptions
 from engine.training.config import PRESETS
-from engine.training.settings import settings
+from engine.training.settings import Setting, settings
 
 SETTINGS = """
 import streamlit as st
@@ -27,6 +28,7 @@ ESTIMATE = """
 from pathlib import Path
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
+from app.components.setting_names import OTHERS, grouped, setting_label
 from app.components.training_data import TrainingSource
 from app.components.training_estimate import Wanted, training_estimate
 from app.components.training_settings import training_settings
@@ -48,7 +50,9 @@ class TestSettings:
         assert result(page) == {"changes": {}, "strategy": "auto"}
         widgets = [*page.number_input, *page.selectbox, *page.multiselect, *page.toggle, *page.text_input]
         helps = {widget.label: widget.help for widget in widgets}
-        assert {each.name: each.explanation for each in settings()}.items() <= helps.items()
+        for each in settings():
+            assert helps[setting_label(each.name)].startswith(each.explanation)
+            assert f"--set {each.name}=" in helps[setting_label(each.name)]
 
     def test_changes_are_those_from_the_chosen_preset(self) -> None:
         page = AppTest.from_string(SETTINGS).run()
@@ -64,9 +68,30 @@ class TestSettings:
         rank = page.number_input(key="training-quick-rank")
         assert (rank.min, rank.max) == (1, 512)
 
+    def test_every_setting_is_in_a_group_and_has_a_name_of_its_own(self) -> None:
+        groups = grouped(settings())
+        assert OTHERS not in groups
+        assert len({setting_label(each.name) for each in settings()}) == len(settings())
+        assert sorted(each.name for members in groups.values() for each in members) == sorted(s.name for s in settings())
+
+    def test_a_setting_that_nobody_has_named_is_shown_all_the_same(self) -> None:
+        new = Setting("pool_size", "integer", "Of the pool.")
+        assert grouped([new]) == {OTHERS: [new]}
+        assert setting_label("pool_size") == "Pool size"
+
+    def test_what_was_changed_is_told_in_words_and_undone(self) -> None:
+        page = AppTest.from_string(SETTINGS).run()
+        page.number_input(key="training-quick-rank").set_value(64)
+        page.selectbox(key="training-quick-dtype").set_value("bfloat16").run()
+        (told,) = (caption.value for caption in page.caption if caption.value.startswith("Changed"))
+        assert "Rank of the adapter: 64" in told.replace("\\", "")
+        assert "16 bits" in told
+        page.button(key="training-undo").click()
+        assert result(page.run())["changes"] == {}
+
     def test_applied_values_are_shown(self) -> None:
         page = AppTest.from_string(SETTINGS).run()
-        page.button[0].click()
+        next(button for button in page.button if button.label == "apply").click()
         assert result(page.run())["changes"] == {"rank": 4, "dtype": "bfloat16", "target_modules": ["q_proj"]}
 
 
