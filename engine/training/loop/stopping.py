@@ -17,6 +17,9 @@ from engine.training.config import TrainingConfig
 LOOKS = 10
 """Looks in a whole training where the settings name no interval: with a patience of three, as in the settings, a training that
 gains nothing any more ends after a third of it."""
+LEAST_INTERVAL = 5
+"""Steps between two looks at least: a look with its sample answers takes the time of two or three steps, so that ten of them
+would make a training of thirty steps half as long again."""
 LEARNT_LOSS = 0.05
 """Nats an answer token of the training part below which it counts as learnt: a token has a probability of 95 % in the mean."""
 
@@ -34,7 +37,7 @@ class Standing:
 
 def look_interval(steps: int, config: TrainingConfig) -> int:
     """Optimiser steps between two looks in a training of `steps`."""
-    return config.eval_every or max(1, math.ceil(steps / LOOKS))
+    return config.eval_every or max(LEAST_INTERVAL, math.ceil(steps / LOOKS))
 
 
 def window(losses: Sequence[float], per_epoch: int, interval: int) -> float:

@@ -8,7 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.training.config import BestBy, TrainingConfig
-from engine.training.loop.stopping import LEARNT_LOSS, Standing, judged, look_interval, low_enough, out_of_patience, window
+from engine.training.loop.stopping import (
+    LEARNT_LOSS,
+    LEAST_INTERVAL,
+    Standing,
+    judged,
+    look_interval,
+    low_enough,
+    out_of_patience,
+    window,
+)
 
 CONFIG = TrainingConfig()
 Look = tuple[float, float | None, float | None]
@@ -24,10 +33,10 @@ def after(looks: list[Look], best_by: BestBy = "auto") -> Standing:
 
 class TestLooks:
     @given(st.integers(1, 100_000))
-    def test_about_ten_in_a_training(self, steps: int) -> None:
+    def test_about_ten_in_a_training_and_fewer_in_a_short_one(self, steps: int) -> None:
         interval = look_interval(steps, CONFIG)
-        assert interval >= 1
-        assert min(steps, 5) <= steps // interval <= 10
+        assert interval >= LEAST_INTERVAL
+        assert min(steps // LEAST_INTERVAL, 5) <= steps // interval <= 10
 
     def test_as_often_as_the_settings_say(self) -> None:
         assert look_interval(1000, replace(CONFIG, eval_every=7)) == 7
