@@ -46,7 +46,13 @@ def claim_stdout() -> TextIO:
     return results
 
 
-def tell_of(work: Callable[[Emit], None], hear: Callable[[bytes], None] = lambda line: None) -> int:
+def tell_of(
+    work: Callable[[Emit], None],
+    hear: Callable[[bytes], None] = lambda line: None,
+    *,
+    listen: Callable[[Callable[[bytes], None]], None] | None = None,
+    only_errors: bool = False,
+) -> int:
     """Do a child's work, without a network, and tell of it as JSON Lines on standard output. Returns the exit status.
 
     The events are those of the work, then `done`; or `error`, with what a NexusError or a refusing disk says.
@@ -54,12 +60,16 @@ def tell_of(work: Callable[[Emit], None], hear: Callable[[bytes], None] = lambda
     Args:
         work: given what tells the parent of an event.
         hear: as for `end_with_parent`.
+        listen: takes the place of `end_with_parent`.
+        only_errors: whether nothing is told but an error: of several processes that do one work, one tells of it.
     """
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TQDM_DISABLE="1")
     events = claim_stdout()
-    end_with_parent(hear)
+    (listen or end_with_parent)(hear)
 
     def emit(event: Mapping[str, Json]) -> None:
+        if only_errors and event.get("event") != "error":
+            return
         events.write(json.dumps(dict(event)) + "\n")
         events.flush()
 

@@ -34,6 +34,8 @@ class FinetuneSpec:
     id: str = field(default_factory=new_id)
     served: Path | None = None
     """The copy of the base that answers, where that is another file: the adapter is checked on it."""
+    processes: int = 1
+    """How many share the work; see `engine.training.devices`."""
     long_positions: bool = False
     """Whether a LongRoPE base is served with its long factors (`engine.llm.llamacpp.long_rope`)."""
 
@@ -81,7 +83,7 @@ def finetune(
         spec.id, spec.name, spec.base, cache_dir, spec.config, spec.strategy, spec.served, long_positions=spec.long_positions
     )
     write_run(run_dir, run, spec.examples)
-    run_training(run_dir, on_event=on_event, cancel=cancel, wish=wish)
+    run_training(run_dir, on_event=on_event, cancel=cancel, wish=wish, processes=spec.processes)
     _publish(run_dir / "output", target)
     shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
     return read_artifact(target)

@@ -10,16 +10,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from engine.cancellation import CancelToken
 from engine.child_process import child_environment
 from engine.domain import JobWish, Json
 from engine.errors import CancelledError, NexusError, StorageError, TrainingError
+from engine.training.launcher import BY_SIGNAL
 from engine.training.run_folder import LOG_FILE, note_memory_kill, read_artifact
 from engine.training.trainer import AdapterArtifact
 
@@ -29,6 +32,11 @@ OnEvent = Callable[[Event], None]
 VMSTAT = Path("/proc/vmstat")
 """Where Linux counts, as `oom_kill`, the processes that it ended because memory ran out."""
 WORKER = "engine.training.worker"
+LAUNCHER = "engine.training.launcher"
+_KILLED = (-signal.SIGKILL, BY_SIGNAL + signal.SIGKILL)
+"""Statuses of a child that was killed, or of a launcher one of whose processes was."""
+_GONE_S = 10.0
+"""How long killed processes have to be gone; one that waits for a device takes its time."""
 _POLL_S = 0.2
 """How soon a cancelled token is noticed."""
 _LOG_LINES = 8
@@ -54,7 +62,12 @@ FINE_TUNE = Work(
 
 
 def run_training(
-    run_dir: Path, *, on_event: OnEvent, cancel: CancelToken, wish: Callable[[], JobWish | None] = lambda: None
+    run_dir: Path,
+    *,
+    on_event: OnEvent,
+    cancel: CancelToken,
+    wish: Callable[[], JobWish | None] = lambda: None,
+    processes: int = 1,
 ) -> AdapterArtifact:
     """Run the fine-tune that is described in a run's folder in a child process, and wait for it.
 
@@ -63,6 +76,7 @@ def run_training(
         on_event: receives each event of the child (`message`, `progress`), in this thread.
         cancel: stops the child.
         wish: what someone asks of the training; the child heeds it between two steps.
+        processes: how many share the work, each on a device of its own; see `engine.training.launcher`.
 
     Raises:
         CancelledError: the token was set; checkpoints stay.
@@ -70,7 +84,8 @@ def run_training(
         NexusError: what the child raised.
         TrainingError: the child ended without saying why; the hint has the end of its log.
     """
-    follow_child(run_dir, WORKER, LOG_FILE, on_event=on_event, cancel=cancel, wish=wish)
+    module, arguments = (WORKER, ()) if processes == 1 else (LAUNCHER, (str(processes),))
+    follow_child(run_dir, module, LOG_FILE, on_event=on_event, cancel=cancel, wish=wish, arguments=arguments)
     return read_artifact(run_dir / "output")
 
 
@@ -84,8 +99,9 @@ def follow_child(
     wish: Callable[[], JobWish | None] = lambda: None,
     environment: Mapping[str, str] | None = None,
     work: Work = FINE_TUNE,
+    arguments: Sequence[str] = (),
 ) -> None:
-    """Run a module in a child process with a run's folder as its argument, and wait for it; see `run_training`.
+    """Run a module in a child process with a run's folder as its first argument, and wait for it; see `run_training`.
 
     Args:
         run_dir: the run's folder.
@@ -96,26 +112,29 @@ def follow_child(
         wish: what someone asks of the child.
         environment: variables that the child has besides.
         work: what it does.
+        arguments: of the module, besides.
     """
     failure: NexusError | None = None
     kills = _kernel_kills()
-    with _child(run_dir, module, log_file, environment or {}) as process:
+    with _child(run_dir, module, log_file, environment or {}, arguments) as process:
         for event in _events(process, cancel, wish, work):
             if event.get("event") == "error":
-                failure = _error_from(event.get("error"))
+                failure = failure or _error_from(event.get("error"))  # of several processes, the first to fail has the reason
             elif event.get("event") != "done":
                 on_event(event)
         status = process.wait()
     if failure is not None:
         raise failure
-    if status == -signal.SIGKILL and _kernel_kills() > kills:
+    if status in _KILLED and _kernel_kills() > kills:
         note_memory_kill(run_dir)  # the next start computes less at once
     if status != 0:
         raise _unexplained_end(run_dir / log_file, status, work)
 
 
 @contextmanager
-def _child(run_dir: Path, module: str, log_file: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+def _child(
+    run_dir: Path, module: str, log_file: str, environment: Mapping[str, str], arguments: Sequence[str]
+) -> Iterator[subprocess.Popen[str]]:
     """The child process; killed at the end of the block if it still runs."""
     try:
         log = (run_dir / log_file).open("w", encoding="utf-8")
@@ -123,7 +142,14 @@ def _child(run_dir: Path, module: str, log_file: str, environment: Mapping[str, 
         raise StorageError(f"The run's log could not be written: {exc}", hint="Free some disk space.") from exc
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(run_dir.absolute())],  # nothing of the working folder is imported
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                module,
+                str(run_dir.absolute()),
+                *arguments,
+            ],  # nothing of the working folder is imported
             stdin=subprocess.PIPE,  # wishes; its end tells the child that this process is gone
             stdout=subprocess.PIPE,
             stderr=log,
@@ -196,15 +222,28 @@ def _parse(line: str) -> Event | None:
 def _kill(process: subprocess.Popen[str]) -> None:
     """End the child and whatever it started, and collect it."""
     if process.poll() is None:
+        below = _below(process.pid)
         if os.name == "posix":
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
         process.wait()
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(below, timeout=_GONE_S)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with contextlib.suppress(BrokenPipeError):  # a wish that the child did not live to hear
                 stream.close()
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    """The processes that a process started, and theirs: some are in groups of their own, as those of a launcher."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _error_from(value: Json) -> NexusError:
@@ -241,7 +280,7 @@ def _kernel_kills() -> int:
 
 def _unexplained_end(log_file: Path, status: int, work: Work) -> TrainingError:
     """The error for a child that ended without an `error` event."""
-    if status == -signal.SIGKILL:
+    if status in _KILLED:
         return TrainingError(
             f"The process of the {work.name} was killed, most likely because memory ran out.",
             hint=work.killed_hint,

@@ -14,6 +14,7 @@ from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExamples
 from engine.training.loop.control import RunControl
+from engine.training.loop.ranks import ALONE, Ranks
 
 Progress = Callable[[Mapping[str, Json]], None]
 """Receives the event `progress` after each step, and `message` in between.
@@ -155,17 +156,30 @@ class Trainer(Protocol):
         ...
 
 
-def choose_trainer(strategy: Strategy = "auto") -> Trainer:
+def choose_trainer(strategy: Strategy = "auto", ranks: Ranks = ALONE) -> Trainer:
     """The named strategy; `auto` takes Unsloth where it is installed and a CUDA device is there, else PEFT.
 
+    Several processes (`ranks`) train with PEFT.
+
     Raises:
-        InputError: no such strategy.
+        InputError: no such strategy, or it does not train in several processes.
     """
+    if ranks.count > 1:
+        return _shared(strategy, ranks)
     if strategy == "auto":
         strategy = "unsloth" if _unsloth_can_run() else "peft"
     if strategy not in TRAINERS:
         raise InputError(f"There is no training strategy {strategy!r}.", hint=f"Choose auto, {', '.join(TRAINERS)}.")
     return TRAINERS[strategy]()
+
+
+def _shared(strategy: Strategy, ranks: Ranks) -> Trainer:
+    """What trains in several processes."""
+    if strategy == "unsloth":
+        raise InputError("Unsloth trains in one process, on one GPU.", hint="Choose one process, or the strategy peft.")
+    from engine.training.strategies.peft_trainer import PeftTrainer
+
+    return PeftTrainer(ranks)
 
 
 def _peft() -> Trainer:

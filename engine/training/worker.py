@@ -3,6 +3,9 @@
 A process of its own, so that memory is freed at the end whatever the libraries hold, and so that it can be killed at any
 moment. It tells what happens as JSON Lines on standard output (events `message`, `progress`, then `done` or `error`), writes
 its log to standard error, and goes away when its standard input ends: that is when its parent died.
+
+A launcher may start it several times, once for each device (`engine.training.group`): the processes share the steps of the
+training, and the first of them does everything else.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from engine.child_process import tell_of
 from engine.domain import Json, utc_now
 from engine.errors import TrainingError
 from engine.llm.llamacpp.long_rope import long_rope
+from engine.training import group
 from engine.training.adapters.gate import Subject, reference_folder, run_gate
 from engine.training.adapters.gguf_adapter import write_gguf_adapter
 from engine.training.adapters.model_card import card_markdown, library_versions, licence_of
@@ -28,6 +32,7 @@ from engine.training.datasets.encoding import EncodedExamples, open_encoder
 from engine.training.datasets.examples import Dataset, make_dataset
 from engine.training.datasets.general_text import GENERAL_TEXT
 from engine.training.loop.control import RunControl
+from engine.training.loop.ranks import ALONE, Ranks
 from engine.training.loop.samples import sample_questions
 from engine.training.run_folder import RunSpec, read_run, unchanged_base
 from engine.training.strategies.unsloth_trainer import unsloth_versions
@@ -37,11 +42,18 @@ from engine.training.trainer import Progress, Trainer, TrainingData, TrainingPat
 def main(arguments: list[str]) -> int:
     """Run the fine-tune in the folder named by the only argument. Returns the exit status."""
     control = RunControl()
-    return tell_of(lambda emit: run(Path(arguments[0]), emit, control), control.hear)  # checkpoints are written whole
+    return tell_of(
+        lambda emit: run(Path(arguments[0]), emit, control, group.join()),
+        control.hear,  # checkpoints are written whole
+        listen=group.listen,
+        only_errors=group.rank_and_count()[0] > 0,
+    )
 
 
-def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> None:
+def run(run_dir: Path, emit: Progress, control: RunControl | None = None, ranks: Ranks = ALONE) -> None:
     """Train, convert and check; leaves the adapter and its card in the run's `output` folder.
+
+    Of several processes (`ranks`) those after the first only train.
 
     Raises:
         JobPaused: `control` asked for it; a second call goes on.
@@ -50,7 +62,7 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     spec, examples = read_run(run_dir)
     dataset = make_dataset(examples, spec.config.eval_fraction)
     durations: dict[str, Json] = {}
-    with _timed("prepare_s", durations):
+    with _timed("prepare_s", durations), _first_one_first(ranks):
         base_sha256 = unchanged_base(run_dir, spec)
         base = require_trainable(spec.base_gguf)
         rope = long_rope(spec.base_gguf)
@@ -59,10 +71,12 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
         copy = training_copy(spec.base_gguf, spec.cache_dir, long_positions=spec.long_positions)
         paths = TrainingPaths(copy, run_dir)
         notices = base_notices(base, paths.base_folder)
-    trainer = choose_trainer(spec.strategy)
+    trainer = choose_trainer(spec.strategy, ranks)
     with _timed("train_s", durations):
         emit({"event": "message", "text": f"Training on {len(data.train.items)} examples."})
         result = _train(trainer, spec, dataset, data, paths, emit, control or RunControl())
+    if not ranks.leads:
+        return
     with _timed("convert_s", durations):
         emit({"event": "message", "text": "Writing the adapter."})
         adapter = paths.output / "adapter.gguf"
@@ -82,6 +96,7 @@ def run(run_dir: Path, emit: Progress, control: RunControl | None = None) -> Non
     }
     card = _card(spec, about, dataset, data, replace(result, notices=(*notices, *result.notices))) | {
         "strategy": trainer.name,
+        "processes": ranks.count,
         "versions": _versions(trainer.name),
         "parity": parity.to_json(),
         "durations": durations,
@@ -151,6 +166,16 @@ def _card(
 def _versions(strategy: str) -> dict[str, Json]:
     """The versions of the libraries that had a part in it."""
     return library_versions() | (unsloth_versions() if strategy == "unsloth" else {})
+
+
+@contextmanager
+def _first_one_first(ranks: Ranks) -> Iterator[None]:
+    """The first process goes through the block before the others: what it writes there is there for them."""
+    if not ranks.leads:
+        ranks.wait()
+    yield
+    if ranks.leads:
+        ranks.wait()
 
 
 @contextmanager

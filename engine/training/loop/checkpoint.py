@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from engine.domain import Json
 from engine.errors import StorageError, TrainingError
+from engine.training.config import TrainingConfig
+from engine.training.datasets.encoding import EncodedExample
 from engine.training.loop.stopping import Standing
 
 if TYPE_CHECKING:
@@ -40,6 +43,14 @@ class Position:
             raise ValueError("no position")
         rest = {name: value for name, value in values.items() if name not in ("standing", "notices")}
         return cls(**rest, standing=Standing(**standing), notices=tuple(map(str, notices)))  # type: ignore[arg-type]
+
+
+def fingerprint_of(train: Sequence[EncodedExample], held_out: Sequence[EncodedExample], config: TrainingConfig) -> str:
+    """A hash of the settings and all tokens, 16 hexadecimal digits: what a checkpoint must agree with."""
+    digest = hashlib.sha256(config.fingerprint().encode())
+    for group in (train, held_out):
+        digest.update(json.dumps([[item.tokens, item.prompt_length] for item in group]).encode())
+    return digest.hexdigest()[:16]
 
 
 def save_checkpoint(folder: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.loop.memory import free_memory, half_of_largest, memory_ran_out
 from engine.training.loop.packing import in_rows
+from engine.training.loop.ranks import ALONE, Ranks, parts
 from engine.training.loop.run_state import RunState, random_state, set_random_state
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class GradientStep:
         state: RunState,
         max_norm: float,
         shrunk: Callable[[int], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         """Begin with as many examples in one pass as a row has room for.
 
@@ -36,8 +40,10 @@ class GradientStep:
             state: what is changed.
             max_norm: L2 norm to which gradients are scaled down.
             shrunk: told the new limit when memory has run out.
+            ranks: the processes that share each step.
         """
         self._loss, self._state, self._max_norm, self._shrunk = loss, state, max_norm, shrunk
+        self._ranks = ranks
         self.at_once: int | None = None
         """Examples in one pass at most; None: no limit but a row's."""
 
@@ -61,12 +67,15 @@ class GradientStep:
     def _gradients(self, examples: Sequence[EncodedExample]) -> float:
         """Add up the gradients of the examples, in smaller rows whenever memory runs out. Returns the mean loss."""
         before = random_state()
+        answers = sum(item.answer_length for item in examples)
+        shares = parts(examples, self._ranks.count)
         while True:
-            rows = in_rows(examples, self.at_once)
+            rows = [in_rows(share, self.at_once) for share in shares]
             try:
-                return self._of_rows(rows)
+                return self._ranks.add_up(partial(self._of_rows, rows[self._ranks.rank], answers), self._state.weights.values())
             except (RuntimeError, MemoryError) as exc:
-                self.at_once = half_of_largest(rows) if memory_ran_out(exc) else None
+                # The same everywhere, whichever process it was that ran out.
+                self.at_once = half_of_largest(list(chain.from_iterable(rows))) if memory_ran_out(exc) else None
                 if self.at_once is None:
                     raise
             # Only here, after the exception is gone, is nothing left that holds what was computed.
@@ -75,10 +84,10 @@ class GradientStep:
             set_random_state(before)
             self._shrunk(self.at_once)
 
-    def _of_rows(self, rows: Sequence[Sequence[EncodedExample]]) -> float:
+    def _of_rows(self, rows: Sequence[Sequence[EncodedExample]], answers: int) -> float:
+        """Add up the gradients of some rows of a step that has so many answer tokens. Returns their part of its mean loss."""
         import torch
 
-        answers = sum(item.answer_length for row in rows for item in row)
         total = 0.0
         for row in rows:
             loss = self._loss(row) / answers

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.training.config import TrainingConfig
+from engine.training.loop.ranks import Ranks
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,19 @@ class RunState:
             name: state[f"best/{name}"].to(weight.device) for name, weight in self.weights.items() if f"best/{name}" in state
         }
         set_random_state(state)
+
+    def spread(self, ranks: Ranks, step: int) -> None:
+        """Take the first process's matrices and moments after `step` steps. What was best stays with that process."""
+        import torch
+
+        ranks.spread(weight.detach() for weight in self.weights.values())
+        if not step:
+            return
+        for weight in self.weights.values():
+            if not ranks.leads:
+                moments = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+                self.optimiser.state[weight] = {"step": torch.tensor(float(step), device=weight.device), **moments}
+            ranks.spread([self.optimiser.state[weight]["exp_avg"], self.optimiser.state[weight]["exp_avg_sq"]])
 
     def _set_weights(self, values: Mapping[str, Tensor]) -> None:
         import torch

@@ -6,8 +6,6 @@ output layer is a fifth of a small model's work), and it resumes from safetensor
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,19 +13,20 @@ from dataclasses import replace
 from engine.domain import Json
 from engine.errors import JobPaused, StorageError, TrainingError
 from engine.training.config import TrainingConfig
-from engine.training.datasets.encoding import EncodedExample
-from engine.training.loop.checkpoint import Position, load_checkpoint, save_checkpoint
+from engine.training.loop.checkpoint import Position, fingerprint_of, load_checkpoint, save_checkpoint
 from engine.training.loop.control import RunControl
 from engine.training.loop.curve import Curve
+from engine.training.loop.following import follow
 from engine.training.loop.gauges import Gauges
 from engine.training.loop.gradient_step import GradientStep, NotFinite
 from engine.training.loop.held_out import HeldOut
 from engine.training.loop.learner import Learner
 from engine.training.loop.memory import free_memory, memory_ran_out
 from engine.training.loop.packing import in_rows
+from engine.training.loop.ranks import ALONE, Order, Ranks, Together
 from engine.training.loop.run_state import RunState
 from engine.training.loop.schedule import StepBatches, learning_rate, steps_per_epoch, total_steps
-from engine.training.loop.stopping import judged, look_interval, low_enough, out_of_patience, window
+from engine.training.loop.stopping import is_look, judged, look_interval, low_enough, out_of_patience, window
 from engine.training.run_folder import memory_kills
 from engine.training.strategies.lora_model import lora_model, training_loss
 from engine.training.trainer import Ending, Progress, TrainingData, TrainingPaths, TrainingResult
@@ -37,6 +36,10 @@ class PeftTrainer:
     """The strategy that is always there."""
 
     name = "peft"
+
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        """Args: `ranks` are the processes that share the work."""
+        self._ranks = ranks
 
     def train(
         self,
@@ -51,7 +54,7 @@ class PeftTrainer:
             raise TrainingError("The strategy peft does not train in four bits.", hint="Use unsloth, or quantise_base=false.")
         model = lora_model(paths, config, longest=max(len(item.tokens) for item in data.train.items))
         learner = Learner(model, training_loss(model, data.general, config.anchor_weight))
-        return train_learner(learner, data, config, paths, progress, control)
+        return train_learner(learner, data, config, paths, progress, control, self._ranks)
 
 
 def train_learner(
@@ -61,12 +64,20 @@ def train_learner(
     paths: TrainingPaths,
     progress: Progress,
     control: RunControl | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
-    """The training loop, for a model that some library has loaded. See `Trainer.train`."""
+    """The training loop, for a model that some library has loaded. See `Trainer.train`.
+
+    A process that follows (`ranks`) does its part of the steps, and has no curve to give.
+    """
     try:
-        run = _Run(learner, data, config, paths, progress, control or RunControl())
-        run.resume()
-        return run.finish()
+        if isinstance(ranks, Together) and not ranks.leads:
+            follow(learner, data, config, ranks)
+            return TrainingResult(paths.peft_dir, ())
+        with ranks.leading():
+            run = _Run(learner, data, config, paths, progress, control or RunControl(), ranks)
+            run.resume()
+            return run.finish()
     except (RuntimeError, MemoryError) as exc:
         if not memory_ran_out(exc):
             raise
@@ -85,11 +96,12 @@ class _Run:
         paths: TrainingPaths,
         progress: Progress,
         control: RunControl,
+        ranks: Ranks,
     ) -> None:
-        self.train, self.model = data.train.items, learner.model
+        self.train, self.model, self.ranks = data.train.items, learner.model, ranks
         self.config, self.paths, self.progress, self.control = config, paths, progress, control
         self.state = RunState(self.model, config)
-        self.step = GradientStep(learner.loss, self.state, config.max_grad_norm, self._go_on_with)
+        self.step = GradientStep(learner.loss, self.state, config.max_grad_norm, self._go_on_with, ranks)
         self.held_out = HeldOut(learner, data)
         self.gauges = Gauges()
         self.curve = Curve(paths.metrics)
@@ -97,7 +109,7 @@ class _Run:
         self.per_epoch = steps_per_epoch(len(self.train), config)
         self.interval = look_interval(self.steps, config)
         self.batches = StepBatches([len(item.tokens) for item in self.train], config)
-        self.position = Position(0, _fingerprint(self.train, data.held_out.items, config))
+        self.position = Position(0, fingerprint_of(self.train, data.held_out.items, config))
 
     def resume(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
@@ -109,6 +121,9 @@ class _Run:
             self._say(f"Resumed at step {self.position.step} of {self.steps}.")
         self.curve.go_back_to(self.position.step)
         self._heed_kills(memory_kills(self.paths.run_dir))
+        self.ranks.send(Order(self.position.step))
+        self.ranks.agree(self.position.fingerprint)
+        self.state.spread(self.ranks, self.position.step)
 
     def _heed_kills(self, times: int) -> None:
         """Compute less at once where the system has ended this training before because memory ran out."""
@@ -170,6 +185,7 @@ class _Run:
         step = self.position.step
         rate = learning_rate(step, self.steps, self.config)
         examples = [self.train[index] for batch in self.batches.of(step) for index in batch]
+        self.ranks.send(Order(step, self.step.at_once))
         loss, norm = self.step.take(examples, rate)
         tokens = sum(len(item.tokens) for item in examples)
         speed = tokens / (time.monotonic() - started)
@@ -194,7 +210,8 @@ class _Run:
     def _time_to_look(self, losses: Sequence[float]) -> bool:
         """Whether to look after this step: at each interval, and where training ends by itself."""
         step = self.position.step
-        return step % self.interval == 0 or step == self.steps or low_enough(losses, step, self.per_epoch, self.config)
+        at_look = is_look(step, self.interval, self.config) or step == self.steps
+        return at_look or low_enough(losses, step, self.per_epoch, self.config)
 
     def _look(self, losses: Sequence[float]) -> dict[str, Json]:
         """Measure the held-out part, and keep the weights if they are the best so far."""
@@ -262,11 +279,3 @@ class _Run:
 
     def _say(self, text: str) -> None:
         self.progress({"event": "message", "text": text})
-
-
-def _fingerprint(train: Sequence[EncodedExample], held_out: Sequence[EncodedExample], config: TrainingConfig) -> str:
-    """A hash of the settings and all tokens: what a checkpoint must agree with."""
-    digest = hashlib.sha256(config.fingerprint().encode())
-    for group in (train, held_out):
-        digest.update(json.dumps([[item.tokens, item.prompt_length] for item in group]).encode())
-    return digest.hexdigest()[:16]

@@ -18,7 +18,9 @@ from engine.training.strategies.lora_model import answer_logits, lora_model
 from engine.training.strategies.peft_trainer import PeftTrainer
 from engine.training.trainer import Trainer, TrainingData, TrainingPaths, TrainingResult, choose_trainer
 
-CONFIG = TrainingConfig(rank=4, alpha=8, epochs=4, batch_size=4, learning_rate=1e-2, dropout=0.1, checkpoint_every=3)
+CONFIG = TrainingConfig(
+    rank=4, alpha=8, epochs=4, batch_size=4, learning_rate=1e-2, dropout=0.1, checkpoint_every=3, eval_every=1
+)
 PAIRS = [(f"What is item {number}?", f"It is number {number * 7}.") for number in range(10)]
 
 
