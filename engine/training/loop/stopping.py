@@ -40,6 +40,12 @@ def look_interval(steps: int, config: TrainingConfig) -> int:
     return config.eval_every or max(LEAST_INTERVAL, math.ceil(steps / LOOKS))
 
 
+def is_look(step: int, interval: int, config: TrainingConfig) -> bool:
+    """Whether there is a look after a step: after each interval, and where the settings name none also early in a long
+    training, so that a person soon sees how it goes."""
+    return step % interval == 0 or (config.eval_every is None and step == LEAST_INTERVAL)
+
+
 def window(losses: Sequence[float], per_epoch: int, interval: int) -> float:
     """The training loss at a look: the mean over all steps since the last one, and over an epoch at least."""
     recent = losses[-max(per_epoch, interval) :]

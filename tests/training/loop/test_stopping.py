@@ -12,6 +12,7 @@ from engine.training.loop.stopping import (
     LEARNT_LOSS,
     LEAST_INTERVAL,
     Standing,
+    is_look,
     judged,
     look_interval,
     low_enough,
@@ -39,7 +40,12 @@ class TestLooks:
         assert min(steps // LEAST_INTERVAL, 5) <= steps // interval <= 10
 
     def test_as_often_as_the_settings_say(self) -> None:
-        assert look_interval(1000, replace(CONFIG, eval_every=7)) == 7
+        often = replace(CONFIG, eval_every=7)
+        assert look_interval(1000, often) == 7
+        assert [step for step in range(1, 20) if is_look(step, 7, often)] == [7, 14]
+
+    def test_the_first_one_comes_early(self) -> None:
+        assert [step for step in range(1, 201) if is_look(step, 100, CONFIG)] == [LEAST_INTERVAL, 100, 200]
 
     def test_the_training_loss_is_that_of_an_epoch_at_least(self) -> None:
         assert window([9, 9, 1, 2, 3], per_epoch=3, interval=1) == 2
