@@ -79,7 +79,9 @@ class DataOptions(_Request):
     columns: dict[ColumnRole, Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]] = {}
     """Of a file: which column is what; the others are found by common names."""
     holdout: float = Field(0.1, ge=0.0, le=0.5, description="Share that is kept for evaluation, whole passages.")
-    paraphrases: int = Field(0, ge=0, le=5, description="Other wordings of each question at most.")
+    paraphrases: int = Field(10, ge=0, le=12, description="Other wordings of each question at most; 0: none.")
+    """Those that people had, and for English questions some made by rules. Taught as well, so that a model understands who asks
+    in words of their own."""
     follow_ups: float = Field(0.0, ge=0.0, le=1.0, description="Share that is also asked after another pair.")
     unanswerable: float = Field(0.0, ge=0.0, le=0.5, description="Questions without an answer, as a share of the pairs.")
 

@@ -3,9 +3,10 @@
     .venv/bin/python scripts/bench_finetune.py [--quick] [--json FILE] [--model GGUF] [--data faq …] [--knowledge] [--cuda]
 
 The sides take turns, each in a fresh process, on the same tokens in the same batches from the same starting weights; medians
-and their ratios are printed with the machine, and the largest difference of the loss curves. `--knowledge` teaches 30 facts of
-a made-up company with a preset and asks the served adapter. `--cuda` is the comparison for a machine with a CUDA device: a
-model of the shape of Llama 3 8B, our strategies against `transformers.Trainer`, PEFT and PyTorch's fused attention.
+and their ratios are printed with the machine, and the largest difference of the loss curves. `--knowledge` teaches the facts
+of two made-up companies with a preset, each for itself, and asks the served adapter. `--cuda` is the comparison for a machine
+with a CUDA device: a model of the shape of Llama 3 8B, our strategies against `transformers.Trainer`, PEFT and PyTorch's fused
+attention.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def main() -> None:
             base = training_copy(given.model, given.cache or Path(folder))
             results |= {name: _compare(name, base, given, Path(folder)) for name in given.data}
         if given.knowledge:
-            results["knowledge"] = knowledge.measure(given.model, PRESETS[given.preset], Path(folder), given.wordings)
+            results["knowledge"] = {
+                name: knowledge.measure(given.model, PRESETS[given.preset], Path(folder), given.wordings, name)
+                for name in workload.FACT_SETS
+            }
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
@@ -220,9 +224,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of four steps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    parser.add_argument("--knowledge", action="store_true", help="also teach 30 facts and ask for them")
+    parser.add_argument("--knowledge", action="store_true", help="also teach two sets of facts and ask for them")
     parser.add_argument("--preset", choices=list(PRESETS), default="quick", help="the settings for --knowledge")
-    parser.add_argument("--wordings", type=int, default=0, help="with --knowledge: other wordings of each question, at most")
+    parser.add_argument(
+        "--wordings", type=int, default=knowledge.WORDINGS, help="with --knowledge: other wordings of each question, at most"
+    )
     parser.add_argument("--cuda", action="store_true", help="the comparison for CUDA devices instead of the one for CPUs")
     parser.add_argument("--layers", type=int, help="with --cuda: fewer layers than 32, to try the script out")
     return parser.parse_args()

@@ -19,6 +19,7 @@ KINDS = {
     "pair": "as it stands",
     "wording": "in other words that were there",
     "rewording": "in other words by rule",
+    "query": "made as one types it into a search box",
     "follow-up": "after another pair",
     "unanswerable": "without an answer",
 }

@@ -131,10 +131,12 @@ def _options(columns: dict[ColumnRole, str]) -> DataOptions:
         paraphrases = st.slider(
             "Other wordings of each question",
             0,
-            5,
-            0,
-            help="Questions that were put aside because a pair asks the same, and rewordings by rules that keep the meaning "
-            "(English only). Takes longer. A few more are kept back, to measure whether new wordings are understood.",
+            12,
+            DataOptions().paraphrases,
+            help="Taught as well, so that people are understood who ask in words of their own: questions that were put aside "
+            "because a pair asks the same, and in English wordings made by rules, also as one types them into a search box. "
+            "Takes longer. 0 teaches the questions as they stand only. A few more are kept back, to measure whether new "
+            "wordings are understood.",
         )
         follow_ups = _percent("Also in a conversation", 100, 0, "So many pairs are also asked after another one.")
         unanswerable = _percent(

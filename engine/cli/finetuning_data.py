@@ -36,8 +36,16 @@ class DataFlags:
         float, typer.Option(min=0.0, max=0.5, help="Share that is kept for evaluation: whole passages with all their wordings.")
     ] = 0.1
     paraphrases: Annotated[
-        int, typer.Option(min=0, max=5, metavar="N", help="Teach each question in up to N other wordings as well.")
-    ] = 0
+        int,
+        typer.Option(
+            min=0,
+            max=12,
+            metavar="N",
+            help="Teach each question in up to N other wordings as well, so that people are understood who ask in words of "
+            "their own: questions that were put aside, and in English wordings made by rules, also as one types them into a "
+            "search box. 0 teaches the questions as they stand only.",
+        ),
+    ] = 10
     follow_ups: Annotated[
         float, typer.Option(min=0.0, max=1.0, metavar="X", help="Share that is also asked after another pair of its document.")
     ] = 0.0

@@ -52,6 +52,14 @@ class Embedder(ABC):
         """Whether its vectors can be trusted for all of some languages, so that texts in one can be compared with another's."""
         return MULTILINGUAL in self.languages or set(languages) <= self.languages
 
+    def words(self) -> Sequence[str]:
+        """Whole words of its vocabulary, in lower case; empty: it has none, or none that are known.
+
+        Raises:
+            ModelFileError: its files cannot be read.
+        """
+        return ()
+
     @abstractmethod
     def _embed_batch(self, texts: list[str]) -> Vectors:
         """Embed one batch; need not be normalised."""

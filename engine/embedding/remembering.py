@@ -40,5 +40,9 @@ class RememberingEmbedder(Embedder):
             self._known.popitem(last=False)
         return vectors
 
+    def words(self) -> Sequence[str]:
+        """Those of the other embedder."""
+        return self._inner.words()
+
     def _embed_batch(self, texts: list[str]) -> Vectors:
         return self._inner.embed(texts)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _FRONT_MATTER = 20_000
 """Characters of a model card that may be its front matter."""
 _LANGUAGE = re.compile(r"^language:[ \t]*(?P<inline>[^\n]*)\n(?P<listed>(?:[ \t]*-[ \t]*[^\n]*\n)*)", re.MULTILINE)
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 """What a folder's `modules.json` may name. Sentence Transformers would import any other class, local code included."""
 
@@ -49,6 +51,16 @@ class SentenceTransformerEmbedder(Embedder):
         self.languages = _read_languages(folder)
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
+
+    def words(self) -> Sequence[str]:
+        """See `Embedder.words`: the entries of a WordPiece vocabulary that begin a word."""
+        try:
+            entries = (self._folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return ()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ModelFileError(f"{self._folder.name} has an unreadable vocabulary: {exc}.") from exc
+        return [entry for entry in entries if _WORD.fullmatch(entry)]
 
     def _embed_batch(self, texts: list[str]) -> Vectors:
         with self._lock:

@@ -36,6 +36,8 @@ class TrainingConfig:
     """AdamW's decoupled weight decay."""
     epochs: int = 20
     """Passes over the data."""
+    least_steps: int = 0
+    """Optimiser steps at least, whatever the epochs say: a few examples get more passes, so that they are learnt as well."""
     max_steps: int | None = None
     """Optimiser steps at most, whatever the epochs say; None: no limit."""
     batch_size: int = 8
@@ -55,7 +57,8 @@ class TrainingConfig:
     eval_fraction: float = 0.0
     """Share of the examples that is held out to measure. Held-out facts are not learnt, so the default teaches everything."""
     eval_every: int | None = None
-    """Optimiser steps between two looks: held-out loss, sample answers, best weights; None: ten looks in the whole training."""
+    """Optimiser steps between two looks: held-out loss, sample answers, best weights; None: ten in the whole
+    training, five steps apart at least."""
     eval_samples: int = 3
     """Held-out questions that are answered at each look, for a person to read."""
     best_by: BestBy = "auto"
@@ -124,6 +127,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("learning_rate", 1e-7, 1e-1),
     ("weight_decay", 0, 1),
     ("epochs", 1, 1000),
+    ("least_steps", 0, 1_000_000),
     ("max_steps", 1, 1_000_000),
     ("batch_size", 1, 256),
     ("gradient_accumulation", 1, 256),
@@ -143,7 +147,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
 """The least and the greatest value of each number."""
 
 PRESETS: dict[str, TrainingConfig] = {
-    "quick": TrainingConfig(epochs=15, learning_rate=1e-3, stop_at_loss=0.02),
+    "quick": TrainingConfig(epochs=4, least_steps=36, batch_size=16, learning_rate=1e-3, stop_at_loss=0.02),
     "balanced": TrainingConfig(),
     "thorough": TrainingConfig(rank=32, alpha=64, epochs=40, learning_rate=5e-4, dropout=0.05),
 }

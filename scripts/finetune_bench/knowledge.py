@@ -1,4 +1,4 @@
-"""What a model knows after a fine-tune: 30 facts asked as they were taught and in words that were not, and English in general.
+"""What a model knows after a fine-tune: facts asked as they were taught and in words that were not, and English in general.
 
 The whole way that a person's fine-tune takes: the child process, the GGUF adapter, the local runtime.
 """
@@ -25,6 +25,7 @@ from engine.embedding.registry import create_embedder
 from engine.llm.base import GenerationParams, Request
 from engine.llm.llamacpp import LlamaCppModel
 from engine.llm.llamacpp.tokens import Vocabulary
+from engine.requests import DataOptions
 from engine.training.adapters.parity import ServedPredictor
 from engine.training.config import PRESETS, TrainingConfig
 from engine.training.datasets import augmentation
@@ -40,20 +41,27 @@ _WINDOW = 256
 """Tokens of general text that are predicted from one another."""
 
 
-def measure(model: Path, config: TrainingConfig, folder: Path, wordings: int = 0) -> dict[str, Json]:
-    """Teach the facts, ask for them, and measure the perplexity of general text before and after.
+WORDINGS = DataOptions().paraphrases
+"""Other wordings of each question that a person's fine-tune has if nothing else is said."""
+
+
+def measure(
+    model: Path, config: TrainingConfig, folder: Path, wordings: int = WORDINGS, name: str = workload.FACT_SETS[0]
+) -> dict[str, Json]:
+    """Teach a set of facts, ask for them, and measure the perplexity of general text before and after.
 
     Args:
         model: the base.
         config: how to teach.
         folder: for everything that is made.
         wordings: other wordings by rules, at most, that each question is taught in; none that is asked later.
+        name: of the set.
     """
-    facts = workload.facts()
+    facts = workload.facts(name)
     examples = taught(facts, wordings)
     started = time.monotonic()
     artifact = finetune(
-        FinetuneSpec("facts", model, examples, config, id="facts"),
+        FinetuneSpec(name, model, examples, config, id=name),
         runs_dir=folder / "runs",
         cache_dir=folder / "cache",
         adapters_dir=folder / "adapters",
@@ -155,11 +163,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--preset", choices=list(PRESETS), default="quick")
-    parser.add_argument("--wordings", type=int, default=0)
+    parser.add_argument("--wordings", type=int, default=WORDINGS)
+    parser.add_argument("--facts", choices=workload.FACT_SETS, default=workload.FACT_SETS[0])
     parser.add_argument("--changes", type=json.loads, default={}, help='as {"epochs": 5}')
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(given.model, replace(PRESETS[given.preset], **given.changes), Path(folder), given.wordings)
+        config = replace(PRESETS[given.preset], **given.changes)
+        found = measure(given.model, config, Path(folder), given.wordings, given.facts)
     print(json.dumps(found["wrong"], indent=1))
 
 

@@ -24,7 +24,8 @@ LENGTH = 512
 WARM_UP = 2
 """Steps that are not counted in the speed: memory is first taken then."""
 
-_FACTS = Path(__file__).with_name("facts.json")
+FACT_SETS = ("facts", "facts_second")
+"""Files of facts beside this one. The rules that word questions anew were written by someone who had read both."""
 _TEXTS = ("tallybird-plans.md", "tidewater-museum.html")
 
 
@@ -38,9 +39,9 @@ class Fact:
     paraphrases: tuple[str, ...]
 
 
-def facts() -> list[Fact]:
-    """30 facts of a made-up company."""
-    rows = json.loads(_FACTS.read_text("utf-8"))
+def facts(name: str = FACT_SETS[0]) -> list[Fact]:
+    """30 facts of a made-up company, or 20 of another, whose questions are worded further from how they are taught."""
+    rows = json.loads(Path(__file__).with_name(f"{name}.json").read_text("utf-8"))
     return [Fact(row["question"], row["answer"], row["key"], tuple(row["paraphrases"])) for row in rows]
 
 

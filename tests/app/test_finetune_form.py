@@ -112,7 +112,9 @@ def with_model(engine: Engine, chat_gguf: Path, monkeypatch: pytest.MonkeyPatch)
 def test_the_preview_shows_what_the_model_sees_until_something_changes(
     handbook: list[FaqPair], with_model: Engine, open_page: OpenPage
 ) -> None:
-    page = press(open_page("finetune"), "Preview the data")
+    page = open_page("finetune")
+    slide(page, "Other wordings of each question", 0)
+    press(page, "Preview the data")
     assert not page.error
     shown = "".join(element.proto.body for element in page.get("html"))
     assert "How many days of leave in year 1?" in shown
@@ -121,8 +123,8 @@ def test_the_preview_shows_what_the_model_sees_until_something_changes(
     metrics = {metric.label: metric.value for metric in page.metric}
     assert (metrics["Learnt"], metrics["Kept back"]) == ("2", "0")
     assert any("Only 2 examples" in caption.value for caption in page.caption)
-    slide(page, "Other wordings of each question", 1)
+    slide(page, "Other wordings of each question", 6)
     assert "Learnt" not in {metric.label for metric in page.metric}
     press(page, "Preview the data")
-    assert any(KINDS["rewording"] in caption.value for caption in page.caption)
+    assert any(KINDS["query"] in caption.value for caption in page.caption)
     assert with_model.jobs.list() == []

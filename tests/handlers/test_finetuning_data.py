@@ -17,6 +17,7 @@ from engine.requests import ColumnRole, DataOptions, FinetuneRequest, StagedFile
 from engine.training.datasets.columns import ROLES
 
 Pairs = list[FaqPair]
+MADE = ("rewording", "query")
 TOPICS = ("kettle", "toaster", "blender", "grinder", "mixer", "juicer", "steamer", "freezer", "oven", "grill", "fryer", "scale")
 
 
@@ -62,7 +63,7 @@ def kinds(data: FinetuneData) -> dict[str, int]:
 
 
 def test_whole_passages_are_kept_back_as_evaluation_does_it(engine: Engine, shop: Pairs) -> None:
-    data = chosen(engine, holdout=0.25)
+    data = chosen(engine, holdout=0.25, paraphrases=0)
     out = {pair.id for pair in held_out(shop, 0.25)}
     assert set(data.held_out) == out
     assert len(out) == 6
@@ -85,7 +86,7 @@ def test_everything_that_is_made_belongs_to_what_is_learnt(engine: Engine, shop:
 def test_some_wordings_of_what_is_learnt_are_kept_back_to_measure_with(engine: Engine, shop: Pairs) -> None:
     data = chosen(engine, holdout=0.25, paraphrases=1)
     learnt = [example for example in data.examples if not example.held_out]
-    measured = [example for example in data.examples if example.held_out and example.kind == "rewording"]
+    measured = [example for example in data.examples if example.held_out and example.kind in MADE]
     assert 0 < len(measured) <= 5
     assert {example.answer for example in measured} <= {example.answer for example in learnt}
     assert not {example.question for example in measured} & {example.question for example in learnt}
@@ -93,7 +94,17 @@ def test_some_wordings_of_what_is_learnt_are_kept_back_to_measure_with(engine: E
 
 
 def test_nothing_is_made_that_nobody_asked_for(engine: Engine, shop: Pairs) -> None:
-    assert kinds(chosen(engine)) == {"pair": 24}
+    assert kinds(chosen(engine, paraphrases=0)) == {"pair": 24}
+
+
+def test_each_question_is_taught_in_other_words_as_well(engine: Engine, shop: Pairs) -> None:
+    data = chosen(engine, holdout=0.0)
+    assert kinds(data).keys() == {"pair", *MADE}
+    answers = {pair.question: pair.answer for pair in shop}
+    for question, answer in answers.items():
+        asked = {example.question for example in data.examples if example.answer == answer}
+        assert 3 < len(asked) <= 11
+        assert asked & answers.keys() == {question}, "no wording is another pair's question"
 
 
 def test_the_same_data_are_chosen_each_time(engine: Engine, shop: Pairs) -> None:
@@ -137,7 +148,7 @@ def test_a_language_that_the_encoder_does_not_know(engine: Engine) -> None:
 def test_few_pairs_are_learnt_with_a_warning(engine: Engine, shop: Pairs, tmp_path: Path) -> None:
     file = tmp_path / "few.csv"
     file.write_text("question;answer\n" + "".join(f"What is {n}?;Number {n}.\n" for n in range(3)))
-    data = chosen_data(engine, DataOptions(), None, file)
+    data = chosen_data(engine, DataOptions(paraphrases=0), None, file)
     assert (data.learnt, data.held_out) == (3, ())
     assert "Only 3 examples" in (data.notice or "")
 
@@ -147,7 +158,8 @@ def test_a_file_with_its_columns(engine: Engine, tmp_path: Path) -> None:
     file.write_text("title;text\n" + "".join(f"How do I clean the {topic}?;Wipe {topic}s.\n" for topic in TOPICS))
     data = chosen_data(engine, DataOptions(columns={"question": "title", "answer": "text"}, paraphrases=1), None, file)
     assert data.learnt == 11 * 2
-    assert sorted(example.kind for example in data.examples if example.held_out) == ["pair", "rewording"]
+    pair, made = sorted((example.kind for example in data.examples if example.held_out), key=MADE.__contains__)
+    assert (pair, made in MADE) == ("pair", True)
     with pytest.raises(InputError, match="'title', 'text'"):
         chosen_data(engine, DataOptions(columns={"question": "name"}), None, file)
 
@@ -172,7 +184,7 @@ def test_a_run_that_goes_on_learns_what_it_began_with(engine: Engine, shop: Pair
 
 
 def test_questions_that_were_kept_back_are_not_known_as_trained(engine: Engine, shop: Pairs) -> None:
-    frozen_data(engine, FinetuneRequest(name="a", collection="shop"), engine.settings.runs_dir / "job")
+    frozen_data(engine, FinetuneRequest(name="a", collection="shop", paraphrases=0), engine.settings.runs_dir / "job")
     adapter = Adapter("a", "a", "fake/echo", Path("a.gguf"), utc_now(), job_id="job")
     known = trained_questions(engine, adapter)
     out = {pair.question for pair in held_out(shop, 0.1)}
@@ -196,7 +208,7 @@ Make = Callable[[], object]
 
 @pytest.mark.parametrize(
     "options",
-    [{"holdout": 0.9}, {"paraphrases": 6}, {"follow_ups": 2}, {"unanswerable": -1}, {"columns": {"title": "x"}}],
+    [{"holdout": 0.9}, {"paraphrases": 13}, {"follow_ups": 2}, {"unanswerable": -1}, {"columns": {"title": "x"}}],
 )
 def test_options_out_of_range_are_refused_before_there_is_a_job(options: dict[str, object]) -> None:
     with pytest.raises(InputError):

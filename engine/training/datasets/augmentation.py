@@ -7,7 +7,7 @@ group of what it was made from.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from engine.domain import Message
 from engine.embedding.base import Embedder
 from engine.knowledge.terms import words
 from engine.training.datasets.examples import TrainingExample
+from engine.training.datasets.query_wordings import KnowsWord, query_wordings, same_words
 from engine.training.datasets.rewording import rewordings
 
 LEAST_NEAR = 0.75
@@ -26,6 +27,13 @@ compared when it was put aside."""
 FAR = 0.25
 """Cosine (MiniLM) below which a text has nothing to do with a question. Measured on the four sample documents: of 60 general
 questions nine in ten stay below 0.2 and none is above 0.31; of ten that guests and customers ask none is below 0.29."""
+
+LEAST_NEAR_QUERY, MARGIN = 0.6, 0.05
+"""Cosine (MiniLM) with its own question that a rough form of it must have at least, and how much nearer it must be to that than
+to every other question."""
+
+_TRIES = 4
+"""Rough forms that are made for each one that is wanted: some are alike, some too far from their question."""
 
 _LOOK_BACK = 9
 
@@ -46,9 +54,10 @@ class Fact:
 def reworded(
     facts: Sequence[Fact], most: int, embedder: Embedder, measured: float = 0.0, others: Sequence[str] = ()
 ) -> list[TrainingExample]:
-    """Up to `most` other wordings of each fact that is no conversation: first those that were there, then those of rules.
+    """Up to `most` other wordings of each fact that is no conversation.
 
-    None is what another question asks, or nearer to that by embedding than to its own question.
+    First those that were there, then forms by rules, then rough ones as people type them into a search box. None is what
+    another question asks, could be another question cut short, or is nearer to that by embedding than to its own question.
 
     Args:
         facts: what is learnt.
@@ -124,46 +133,103 @@ def nearness_to(texts: Sequence[str], embedder: Embedder) -> Callable[[Sequence[
     return nearness
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A wording of a question of the fact with this index, and their cosine."""
+
+    index: int
+    asked: str
+    example: TrainingExample
+    near: float = 1.0
+
+
 def _sound_wordings(
     facts: Sequence[Fact], most: int, embedder: Embedder, others: Sequence[str]
 ) -> dict[int, list[TrainingExample]]:
     """Wordings of each fact by its index, as far as it has any."""
     questions = [*(fact.example.question for fact in facts), *others]
-    wanted = [(index, made) for index, fact in enumerate(facts) for made in _wordings(fact)]
+    knows = frozenset(embedder.words()).__contains__
+    wanted = [
+        _Made(index, fact.example.question, made) for index, fact in enumerate(facts) for made in _wordings(fact, most, knows)
+    ]
     used = {_plain(question): index for index, question in enumerate(questions)}
     found: dict[int, list[TrainingExample]] = defaultdict(list)
-    for (index, made), is_sound in zip(wanted, _faithful(questions, wanted, embedder), strict=True):
+    for made in _in_turn(_faithful(questions, wanted, embedder), most):
         # As typed in a hurry, a question is the same but for its signs: that is no other fact's.
-        if is_sound and len(found[index]) < most and used.setdefault(_plain(made.question), index) == index:
-            found[index].append(made)
-    return {index: made for index, made in found.items() if made}
+        free = used.setdefault(_plain(made.example.question), made.index) == made.index
+        if free and len(found[made.index]) < most:
+            found[made.index].append(made.example)
+    return {index: made for index, made in sorted(found.items()) if made}
 
 
-def _wordings(fact: Fact) -> list[TrainingExample]:
+def _wordings(fact: Fact, most: int, knows: KnowsWord) -> list[TrainingExample]:
     """The fact with other questions in place of its own."""
     example = fact.example
     if not _is_single(example):
         return []
     made = [replace(_asking(example, text), kind="wording") for text in fact.wordings]
     if fact.is_english:
-        made += [replace(_asking(example, text), kind="rewording") for text in rewordings(example.question, example.answer)]
-    return [other for other in made if other.question != example.question]
+        asked, answer = example.question, example.answer
+        made += [replace(_asking(example, text), kind="rewording") for text in rewordings(asked, answer)]
+        rough = query_wordings(asked, answer, _TRIES * most, knows=knows)
+        made += [replace(_asking(example, text), kind="query") for text in rough]
+    unique = {example.question: example}
+    return [other for other in made if unique.setdefault(other.question, other) is other]
 
 
-def _faithful(asked: Sequence[str], made: Sequence[tuple[int, TrainingExample]], embedder: Embedder) -> list[bool]:
-    """For each wording, with the index of its own question, whether it is near to that and no nearer to another."""
+def _in_turn(made: Sequence[_Made], most: int) -> list[_Made]:
+    """The wordings that people had, half as many by rules as are wanted, rough ones that are furthest from it, and the rest.
+
+    What has the same words as one before, in another order or with other signs, is the rest.
+    """
+    seen: set[tuple[int, frozenset[str]]] = {(one.index, frozenset(words(one.asked))) for one in made}
+    rules: Counter[int] = Counter()
+
+    def turn(one: _Made) -> tuple[int, float]:
+        same = one.index, frozenset(words(one.example.question))
+        if one.example.kind == "wording":
+            return 0, 0.0
+        if same in seen or same[1] > frozenset(words(one.asked)):
+            return 3, 0.0
+        seen.add(same)
+        if one.example.kind == "query":
+            return 2, one.near
+        rules[one.index] += 1
+        return (1, 0.0) if 2 * rules[one.index] <= most else (3, 0.0)
+
+    return sorted(made, key=turn)
+
+
+def _faithful(asked: Sequence[str], made: Sequence[_Made], embedder: Embedder) -> list[_Made]:
+    """Those of the wordings that ask what their own question asks and nothing else."""
     if not made:
         return []
     questions = embedder.embed(asked)
-    wordings = embedder.embed([example.question for _, example in made])
-    found: list[bool] = []
-    for (index, example), vector in zip(made, wordings, strict=True):
+    wordings = embedder.embed([one.example.question for one in made])
+    said = [same_words(question) for question in asked]
+    found: list[_Made] = []
+    for one, vector in zip(made, wordings, strict=True):
         cosines = questions @ vector
-        own = float(cosines[index])
-        cosines[index] = -1.0
-        is_near = example.kind == "wording" or own >= LEAST_NEAR
-        found.append(is_near and own >= float(np.max(cosines)))
+        own = float(cosines[one.index])
+        cosines[one.index] = -1.0
+        if _is_near(one.example, own, float(np.max(cosines))) and not _is_cut_short(one, said):
+            found.append(replace(one, near=own))
     return found
+
+
+def _is_near(example: TrainingExample, own: float, other: float) -> bool:
+    """Whether a wording is near enough to its own question by embedding, and no nearer to another."""
+    if example.kind == "query":
+        return own >= LEAST_NEAR_QUERY and own >= other + MARGIN
+    return (example.kind == "wording" or own >= LEAST_NEAR) and own >= other
+
+
+def _is_cut_short(made: _Made, said: Sequence[frozenset[str]]) -> bool:
+    """Whether a rough form has no word that another question lacks."""
+    if made.example.kind != "query":
+        return False
+    words_of = same_words(made.example.question)
+    return any(words_of <= other for at, other in enumerate(said) if at != made.index)
 
 
 def _asking(example: TrainingExample, question: str) -> TrainingExample:

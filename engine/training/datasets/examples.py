@@ -13,9 +13,10 @@ from engine.domain import Json, Message, Role
 from engine.errors import InputError
 from engine.training.datasets.split import Row, groups_of, held_out_groups
 
-ExampleKind = Literal["pair", "wording", "rewording", "follow-up", "unanswerable"]
+ExampleKind = Literal["pair", "wording", "rewording", "query", "follow-up", "unanswerable"]
 """What an example was made of: a pair or a row as it stands; a pair with another question that people or the extraction had,
-or that a rule made; a pair asked after another one; a question that the material has no answer to."""
+that a rule made, or that is roughly what people type into a search box; a pair asked after another one; a question that the
+material has no answer to."""
 
 
 @dataclass(frozen=True, slots=True)

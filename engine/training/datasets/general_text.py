@@ -95,7 +95,47 @@ _TEXTS: tuple[str, ...] = (
         "than she had thought possible. Far away a dog barked. Nobody spoke. After a while their guide lit a small fire, "
         "made tea with a lot of sugar, and began to tell them about his grandfather."
     ),
+    (
+        "The gallery on the hill is open from ten until six except on Mondays. Admission is free for members; others pay at "
+        "the desk, where maps in five languages are sold. Large bags must be left in the cloakroom. Guided tours start every "
+        "hour in the main hall, and groups of more than twelve should write to the office beforehand."
+    ),
+    (
+        "Our small hotel has eleven rooms, most of them with a view of the lake. Breakfast is served until ten in the garden "
+        "room. Dogs are welcome for a small charge. The station is twenty minutes away on foot, and a taxi can be ordered at "
+        "reception. Please tell us a day ahead if you will arrive after midnight."
+    ),
+    (
+        "Every washing machine is tested before it leaves the factory. Should a part break within the first two years, we "
+        "replace it free of charge; after that you pay for the part but not for the work. Keep the receipt, and note the "
+        "number on the back of the door, because our technicians will ask you for it."
+    ),
+    (
+        "The society was founded by a group of teachers who wanted to keep the old railway alive. Today it has about four "
+        "hundred members, three steam engines and a museum in the former goods shed. Trains run on summer weekends. Tickets "
+        "are sold on board, and children under six travel without one."
+    ),
+    (
+        "How to care for your boots: brush off dry mud, wipe them with a damp cloth, and let them dry slowly, never on a "
+        "heater. Rub in a little wax once a month and whenever the leather looks dull. Wet boots keep their shape if you "
+        "stuff them with newspaper. Laces wear out first; buy a second pair with the boots."
+    ),
+    (
+        "Minutes of the meeting. Mr Okafor reported that the roof over the sports hall had been repaired for less than was "
+        "planned. The rest of the money will be spent on new lights. Mrs Lind asked why the car park is closed in the "
+        "evening; the answer was that neighbours had complained of noise. The next meeting is on the ninth of March."
+    ),
+    (
+        "Question: Can I have my order sent to another address? Answer: Yes, as long as it has not left our warehouse. Open "
+        "the list of your orders, choose the one that you mean, and press change. You will get a message as soon as it is on "
+        "its way; from then on only the carrier can help you."
+    ),
+    (
+        "The island can be reached by ferry in forty minutes. In winter there are two crossings a day, in summer nine. Most "
+        "visitors come for the birds, some for the lighthouse, whose keeper shows the lamp to anyone who climbs the hundred "
+        "and twelve steps. The water around it is clear and cold, and only the brave go swimming."
+    ),
 )
 
 GENERAL_TEXT = "\n\n".join(_TEXTS)
-"""About 950 words: prose, speech, instructions, news, a letter, a program."""
+"""About 1,400 words: prose, speech, instructions, news, a letter, a program."""

@@ -19,7 +19,7 @@ def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
 
 def total_steps(examples: int, config: TrainingConfig) -> int:
     """Optimiser steps of the whole training, unless it stops early."""
-    steps = steps_per_epoch(examples, config) * config.epochs
+    steps = max(steps_per_epoch(examples, config) * config.epochs, config.least_steps)
     return steps if config.max_steps is None else min(steps, config.max_steps)
 
 

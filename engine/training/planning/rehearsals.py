@@ -37,6 +37,7 @@ _WITHOUT_EFFECT = (
     "eval_fraction",
     "eval_samples",
     "learning_rate",
+    "least_steps",
     "max_grad_norm",
     "max_steps",
     "min_learning_rate_ratio",

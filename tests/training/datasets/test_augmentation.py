@@ -72,7 +72,7 @@ def test_wordings_that_were_there_come_first_and_answer_the_same() -> None:
     asked = fact("When does the shop open?", "At 8:30.", "c2", wordings=("When does the shop open each day?",))
     first, *others = [example for example in reworded([asked, SHOP[0]], 2, HashingEmbedder()) if example.group == "c2"]
     assert (first.question, first.kind) == ("When does the shop open each day?", "wording")
-    assert [example.kind for example in others] == ["rewording"]
+    assert [example.kind for example in others] == ["query"], "those of rules, after people's"
     assert {example.answer for example in (first, *others)} == {"At 8:30."}
 
 
