@@ -75,7 +75,7 @@ def effect_of(adapter: Path, served: Path) -> float:
     longest = max(len(example.tokens) for example in texts)
     without, tuned = (ServedPredictor(served, one, longest, os.cpu_count() or 1) for one in (None, adapter))
     try:
-        report = check_parity(without, tuned, texts)
+        report = check_parity(map(without, texts), map(tuned, texts))
     finally:
         without.close()
         tuned.close()

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from engine.domain import Message
 from engine.training.adapters.parity import (
     ParityReport,
-    Predictor,
+    Predictions,
     PromptReport,
     ServedPredictor,
     check_parity,
-    trained_predictors,
+    trained_predictions,
 )
 from engine.training.adapters.probes import probe_examples
 from engine.training.bases.base_model import copy_source
@@ -85,7 +85,7 @@ def run_gate(
 
 def judge(subject: Subject, texts: Sequence[EncodedExample]) -> ParityReport:
     """Compare the predictions of both for some texts."""
-    trained, plain = trained_predictors(subject.base_folder, subject.peft_dir)
+    trained, plain = trained_predictions(subject.base_folder, subject.peft_dir)
     report = _compared(trained, subject, subject.adapter_gguf, texts)
     if copy_source(subject.base_folder).get("weights") != "originals":
         return report
@@ -93,12 +93,12 @@ def judge(subject: Subject, texts: Sequence[EncodedExample]) -> ParityReport:
     return report.with_base(_compared(plain, subject, None, texts))
 
 
-def _compared(expected: Predictor, subject: Subject, adapter: Path | None, texts: Sequence[EncodedExample]) -> ParityReport:
+def _compared(expected: Predictions, subject: Subject, adapter: Path | None, texts: Sequence[EncodedExample]) -> ParityReport:
     longest = max(len(example.tokens) for example in texts)
     threads, long = os.cpu_count() or 1, subject.long_positions
     served = ServedPredictor(subject.served_gguf, adapter, longest, threads, long_positions=long)
     try:
-        return check_parity(expected, served, texts)
+        return check_parity(expected(texts), map(served, texts))
     finally:
         served.close()
 

@@ -77,7 +77,7 @@ def compare(model: Path, base: Path, adapter: Path, threads: int) -> ParityRepor
     try:
         actual = ServedPredictor(model, None, longest, threads)
         try:
-            return check_parity(expected, actual, texts)
+            return check_parity(map(expected, texts), map(actual, texts))
         finally:
             actual.close()
     finally:

@@ -14,8 +14,9 @@ judged is text that was not learnt: held-out answers, and `probes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,8 @@ measured of a right adapter, half the least of a wrong one."""
 Logits = NDArray[np.float32]
 Predictor = Callable[[EncodedExample], Logits]
 """Logits for each answer token of an example, teacher-forced; shape (answer tokens, vocabulary)."""
+Predictions = Callable[[Sequence[EncodedExample]], Iterator[Logits]]
+"""The same for each of some examples: several may be computed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +110,14 @@ class ParityReport:
         }
 
 
-def check_parity(trained: Predictor, served: Predictor, examples: Sequence[EncodedExample]) -> ParityReport:
-    """Compare two predictors on the answer tokens of some examples. A divergence that is no number counts as infinite."""
+def check_parity(trained: Iterable[Logits], served: Iterable[Logits]) -> ParityReport:
+    """Compare two models' predictions for the answers of the same examples, one after the other.
+
+    A divergence that is no number counts as infinite.
+    """
     agreed = decided = tokens = 0
     divergence = 0.0
-    for example in examples:
-        expected, actual = trained(example), served(example)
+    for expected, actual in zip(trained, served, strict=True):
         clear = margins(expected) >= TIE_MARGIN
         agreed += int((expected.argmax(axis=1) == actual.argmax(axis=1))[clear].sum())
         decided += int(clear.sum())
@@ -138,29 +143,16 @@ def kl_divergence(expected: Logits, actual: Logits) -> NDArray[np.float64]:
 
 def trained_predictor(base_folder: Path, peft_dir: Path) -> Predictor:
     """Predictions of the training copy with the PEFT adapter."""
-    return trained_predictors(base_folder, peft_dir)[0]
+    predictions = trained_predictions(base_folder, peft_dir)[0]
+    return lambda example: next(predictions([example]))
 
 
-def trained_predictors(base_folder: Path, peft_dir: Path) -> tuple[Predictor, Predictor]:
+def trained_predictions(base_folder: Path, peft_dir: Path) -> tuple[Predictions, Predictions]:
     """Predictions of the training copy with the PEFT adapter, and without it, over one set of weights."""
-    import torch
-    from peft import PeftModel
+    from engine.training.adapters.reference_model import predictions, reference_model
 
-    from engine.training.bases.base_model import load_base
-    from engine.training.strategies.lora_model import answer_logits
-
-    model = PeftModel.from_pretrained(load_base(base_folder, "float32"), peft_dir, local_files_only=True).eval()
-
-    def predict(example: EncodedExample) -> Logits:
-        with torch.inference_mode():
-            logits: Logits = answer_logits(model, [example])[0].numpy()
-        return logits
-
-    def predict_without(example: EncodedExample) -> Logits:
-        with model.disable_adapter():
-            return predict(example)
-
-    return predict, predict_without
+    model = reference_model(base_folder, peft_dir)
+    return partial(predictions, model), partial(predictions, model, adapted=False)
 
 
 class ServedPredictor:

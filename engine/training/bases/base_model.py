@@ -27,7 +27,7 @@ from engine.training.bases.originals import Originals, candidates, difference
 from engine.training.bases.settings import configuration
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _FORMAT = 2
 """Part of the copies' names: raised when what is written changes."""
@@ -125,6 +125,24 @@ def base_notices(base: GgufBase, folder: Path) -> tuple[str, ...]:
     return tuple(notices)
 
 
+def empty_base(folder: Path) -> PreTrainedModel:
+    """The model of a training copy with everything but its weights, which take no memory; ready to predict in float32.
+
+    Raises:
+        ModelFileError: the copy is damaged.
+    """
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM
+
+    try:
+        config, attention = _configured(folder)
+        with init_empty_weights(include_buffers=False):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    except (OSError, ValueError, KeyError, RuntimeError) as exc:
+        raise _damaged(folder, exc) from exc
+    return model.eval()
+
+
 def load_base(folder: Path, dtype: str) -> PreTrainedModel:
     """Load a training copy. `dtype` is `float32` or `bfloat16`.
 
@@ -132,12 +150,10 @@ def load_base(folder: Path, dtype: str) -> PreTrainedModel:
         ModelFileError: the copy is damaged.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        # Transformers' fused attention leaves out the soft cap that Gemma 2 puts on attention scores.
-        capped = getattr(config, "attn_logit_softcapping", None) is not None
+        config, attention = _configured(folder)
         model: PreTrainedModel
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -145,13 +161,27 @@ def load_base(folder: Path, dtype: str) -> PreTrainedModel:
             dtype=getattr(torch, dtype),
             local_files_only=True,
             use_safetensors=True,
-            attn_implementation="eager" if capped else None,
+            attn_implementation=attention,
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as exc:
-        raise ModelFileError(f"The training copy {folder.name} is damaged: {exc}", hint=f"Delete {folder}.") from exc
+        raise _damaged(folder, exc) from exc
     _require_all_weights(folder, report)
     return model
+
+
+def _configured(folder: Path) -> tuple[PreTrainedConfig, str | None]:
+    """A copy's configuration, and which implementation of attention it needs; None: any."""
+    from transformers import AutoConfig
+
+    config: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
+    # Transformers' fused attention leaves out the soft cap that Gemma 2 puts on attention scores.
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return config, "eager" if capped else None
+
+
+def _damaged(folder: Path, exc: Exception) -> ModelFileError:
+    return ModelFileError(f"The training copy {folder.name} is damaged: {exc}", hint=f"Delete {folder}.")
 
 
 def _require_all_weights(folder: Path, report: Mapping[str, Sequence[object]]) -> None:

@@ -164,7 +164,9 @@ def training_loss(
 
 def _predicting_states(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
     """The last hidden states that predict answer tokens, shape (answer tokens, width), and those tokens."""
-    packed = pack(batch, ROW_TOKENS if _may_pack(base, batch) else 0).to(base.device)
+    packed = pack(batch, ROW_TOKENS if _may_pack(base, batch) else 0)
+    if base.device.type != "meta":  # weights on the disk come to the processor (`engine.training.adapters.reference_model`)
+        packed = packed.to(base.device)
     # Padding is on the right and attention is causal: no token sees it, and rows of one example need no mask.
     hidden = base.base_model(
         input_ids=packed.tokens, position_ids=packed.positions, attention_mask=_mask(base, packed), use_cache=False
@@ -184,7 +186,7 @@ def _mask(base: PreTrainedModel, packed: PackedBatch) -> Tensor | None:
 
     if packed.visible is None:
         return None
-    mask = torch.zeros(packed.visible.shape, dtype=base.dtype, device=base.device)
+    mask = torch.zeros(packed.visible.shape, dtype=base.dtype, device=packed.visible.device)
     return mask.masked_fill_(~packed.visible, torch.finfo(base.dtype).min)
 
 

@@ -78,8 +78,8 @@ class TestPredictions:
         write_gguf_adapter(peft, tiny_gguf, tmp_path / "wrong.gguf")
         trained = trained_predictor(tiny_copy, peft)
 
-        right = check_parity(trained, lambda _: served(tiny_gguf, tmp_path / "right.gguf"), [EXAMPLE])
-        wrong = check_parity(trained, lambda _: served(tiny_gguf, tmp_path / "wrong.gguf"), [EXAMPLE])
+        right = check_parity([trained(EXAMPLE)], [served(tiny_gguf, tmp_path / "right.gguf")])
+        wrong = check_parity([trained(EXAMPLE)], [served(tiny_gguf, tmp_path / "wrong.gguf")])
 
         assert right.ok
         assert right.mean_kl < 1e-3
