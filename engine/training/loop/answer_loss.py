@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from engine.training.loop.packing import LOGITS_AT_ONCE
+from engine.training.loop.packing import LOGITS_IN_A_PIECE
 
 
 def summed_loss(hidden: Tensor, head: Tensor, bias: Tensor | None, targets: Tensor, cap: float | None) -> Tensor:
@@ -38,8 +38,8 @@ class _SummedLoss(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]  # type: ignore[attr-defined]  # PyTorch's stubs leave it out
         gradient = torch.empty_like(hidden) if wanted else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(targets), LOGITS_AT_ONCE):
-            part = slice(start, start + LOGITS_AT_ONCE)
+        for start in range(0, len(targets), LOGITS_IN_A_PIECE):
+            part = slice(start, start + LOGITS_IN_A_PIECE)
             loss, slope = _chunk(torch.nn.functional.linear(hidden[part], head, bias).float(), targets[part], cap)
             total += loss
             if gradient is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.loop.memory import free_memory, half_of_largest, memory_ran_out
 from engine.training.loop.packing import in_rows
+from engine.training.loop.pieces import Backward
 from engine.training.loop.ranks import ALONE, Ranks, parts
 from engine.training.loop.run_state import RunState, random_state, set_random_state
 
@@ -42,7 +43,8 @@ class GradientStep:
             shrunk: told the new limit when memory has run out.
             ranks: the processes that share each step.
         """
-        self._loss, self._state, self._max_norm, self._shrunk = loss, state, max_norm, shrunk
+        self._state, self._max_norm, self._shrunk = state, max_norm, shrunk
+        self._backward = Backward(loss, tuple(state.weights.values()))
         self._ranks = ranks
         self.at_once: int | None = None
         """Examples in one pass at most; None: no limit but a row's."""
@@ -86,12 +88,4 @@ class GradientStep:
 
     def _of_rows(self, rows: Sequence[Sequence[EncodedExample]], answers: int) -> float:
         """Add up the gradients of some rows of a step that has so many answer tokens. Returns their part of its mean loss."""
-        import torch
-
-        total = 0.0
-        for row in rows:
-            loss = self._loss(row) / answers
-            torch.autograd.backward(loss)
-            total += float(loss.detach())
-            del loss  # while it is there, not all memory of its pass is given back, and the next one takes more
-        return total
+        return math.fsum(self._backward.add(row, answers) for row in rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from engine.training.datasets.encoding import EncodedExample
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from engine.training.loop.row_attention import Part
+
 LOGITS_AT_ONCE = 128
 """Tokens whose logits are held at once: 25 MB with a vocabulary of 49,000."""
+LOGITS_IN_A_PIECE = LOGITS_AT_ONCE // 2
+"""Of them, those of one of two pieces that are computed at the same time; see `engine.training.loop.pieces`."""
 ANCHOR_WINDOW = 64
 """Tokens of general text that each pass of a training has besides; see `engine.training.loop.anchor`."""
 ROW_TOKENS = 512
 """Tokens of a row that several examples share. Longer rows repeat the beginning less, and attention costs more in them."""
+_EVEN = 0.6
+"""The larger one's share of two pieces that are worth computing at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +50,53 @@ class PackedBatch:
     """Indices into the flattened rows: the token before each token of an answer, in the order of the examples."""
     targets: Tensor
     """The tokens of the answers, in the same order."""
+    window: Tensor
+    """Indices into the flattened rows: the tokens of the text that stands beside the examples; empty without one."""
+    parts: tuple[Part, ...] = ()
+    """What sees what in a single row, where attention is cheaper part by part."""
 
     def to(self, device: torch.device) -> PackedBatch:
         """The batch on a device."""
-        moved = (None if part is None else part.to(device) for part in self._parts())
-        return PackedBatch(*moved)  # type: ignore[arg-type]  # None stays where None was
+        if self.tokens.device == device:
+            return self
+        moved = {name: None if tensor is None else tensor.to(device) for name, tensor in self._tensors().items()}
+        return PackedBatch(**moved)  # type: ignore[arg-type]  # None stays where None was
 
-    def _parts(self) -> tuple[Tensor | None, ...]:
-        return self.tokens, self.positions, self.visible, self.predicting, self.targets
+    def _tensors(self) -> dict[str, Tensor | None]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "parts"}
 
 
-def pack(batch: Sequence[EncodedExample], row_tokens: int = ROW_TOKENS) -> PackedBatch:
+def pack(batch: Sequence[EncodedExample], row_tokens: int = ROW_TOKENS, window: Sequence[int] = ()) -> PackedBatch:
     """Lay out a batch in rows of about `row_tokens` tokens; 0 gives each example a row of its own.
 
     An example that is longer has a row of its own.
+
+    Args:
+        batch: the examples.
+        row_tokens: see above.
+        window: tokens of a text that stands at the end of the shortest row, and sees nothing but itself.
     """
     rows, shared = _places(batch, row_tokens)
-    return _layout(batch, rows, shared, masked=len(rows) < len(batch))
+    return _layout(batch, rows, shared, window, masked=len(rows) < len(batch) or bool(window))
+
+
+def in_pieces(batch: Sequence[EncodedExample], beside: int = 0) -> tuple[list[EncodedExample], list[EncodedExample]]:
+    """A row's examples in two pieces to be computed at the same time, of about as many tokens; an empty one if they are uneven.
+
+    Args:
+        batch: the examples of a row.
+        beside: tokens of a text that is computed with the second piece.
+    """
+    shared = _common_beginning(batch) if len(batch) > 1 else 0
+    lengths = [len(item.tokens) - shared for item in batch]
+    pieces: tuple[list[EncodedExample], list[EncodedExample]] = ([], [])
+    filled = [0, beside]
+    for index in sorted(range(len(batch)), key=lambda i: -lengths[i]):
+        least = filled.index(min(filled))
+        pieces[least].append(batch[index])
+        filled[least] += lengths[index]
+    even = all(pieces) and max(filled) <= _EVEN * sum(filled)
+    return pieces if even else ([], list(batch))
 
 
 def in_rows(
@@ -110,14 +146,18 @@ def _rows(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return rows
 
 
-def _layout(batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shared: int, *, masked: bool) -> PackedBatch:
+def _layout(
+    batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shared: int, window: Sequence[int], *, masked: bool
+) -> PackedBatch:
     """The tensors of a batch whose examples stand in `rows`, behind a copy of their first `shared` tokens."""
     import torch
 
-    width = _width(batch, rows, shared)
+    ends = [shared + sum(len(batch[index].tokens) - shared for index in row) for row in rows]
+    beside = ends.index(min(ends))
+    width = max(*ends, ends[beside] + len(window))
     tokens = torch.zeros((len(rows), width), dtype=torch.long)
     positions = torch.zeros((len(rows), width), dtype=torch.long)
-    owners = torch.full((len(rows), width), -1)  # -1 is padding, 0 the beginning, then the examples of the row
+    owners = torch.full((len(rows), width), -1)  # -1 is padding, 0 the beginning, then the examples of the row, -2 the text
     predicting: list[Tensor] = [torch.empty(0)] * len(batch)
     for number, row in enumerate(rows):
         tokens[number, :shared] = torch.tensor(batch[row[0]].tokens[:shared], dtype=torch.long)
@@ -132,10 +172,23 @@ def _layout(batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shar
             owners[number, at:end] = owner
             predicting[index] = torch.arange(end - item.answer_length, end) - 1 + number * width
             at = end
+    text = slice(ends[beside], ends[beside] + len(window))
+    tokens[beside, text] = torch.tensor(window, dtype=torch.long)
+    positions[beside, text] = torch.arange(len(window))
+    owners[beside, text] = -2
     targets = torch.tensor([token for item in batch for token in item.tokens[item.prompt_length :]])
+    found = torch.cat(predicting), targets, torch.arange(text.start, text.stop) + beside * width
     if not masked:
-        return PackedBatch(tokens, None, None, torch.cat(predicting), targets)
-    return PackedBatch(tokens, positions, _visible(owners), torch.cat(predicting), targets)
+        return PackedBatch(tokens, None, None, *found)
+    return PackedBatch(tokens, positions, _visible(owners), *found, _parts(batch, rows, shared, len(window)))
+
+
+def _parts(batch: Sequence[EncodedExample], rows: Sequence[Sequence[int]], shared: int, alone: int) -> tuple[Part, ...]:
+    from engine.training.loop.row_attention import row_parts
+
+    if len(rows) > 1:
+        return ()
+    return row_parts(shared, [len(batch[index].tokens) - shared for index in rows[0]], alone)
 
 
 def _visible(owners: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import TrainingError
@@ -11,7 +12,8 @@ from engine.training.bases.base_model import load_base
 from engine.training.bases.families import target_modules
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExample
-from engine.training.loop.packing import ANCHOR_WINDOW, ROW_TOKENS, PackedBatch, pack
+from engine.training.loop.packing import ANCHOR_WINDOW, ROW_TOKENS, PackedBatch, in_pieces, pack
+from engine.training.loop.pieces import PiecewiseLoss
 from engine.training.strategies.weight_type import weight_type
 from engine.training.trainer import TrainingPaths
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from torch import Tensor
     from transformers import PreTrainedModel
+
+    from engine.training.loop.anchor import Anchor, Draw
 
 
 _MARGIN = 1.25
@@ -40,6 +44,7 @@ def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -
     import torch
     from peft import LoraConfig, get_peft_model
 
+    from engine.training.loop.row_attention import use_row_attention
     from engine.training.strategies.fused_layers import fuse
 
     base = load_base(paths.base_folder, weight_type(config.dtype))
@@ -57,6 +62,7 @@ def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -
         raise TrainingError(f"The settings do not fit this model: {exc}", hint="Change target_modules.") from exc
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     fuse(model)
+    use_row_attention(base)
     if longest:
         recompute_if_short(model, max(longest, ROW_TOKENS), _memory_left(model))
     return model
@@ -120,11 +126,11 @@ def answer_loss(model: PeftModel, batch: Sequence[EncodedExample]) -> Tensor:
     from engine.training.loop.answer_loss import summed_loss
 
     base = model.get_base_model()
-    head = base.get_output_embeddings()
-    if type(head) is not torch.nn.Linear or head.weight.requires_grad:  # LoRA on the output layer
+    if not _output_layer_is_plain(base):  # it has LoRA matrices
         logits, targets = answer_logits(model, batch)
         return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     hidden, targets = _predicting_states(base, batch)
+    head = base.get_output_embeddings()
     return summed_loss(hidden, head.weight, head.bias, targets, _soft_cap(base))
 
 
@@ -148,9 +154,12 @@ def training_loss(
 
     from engine.training.loop.anchor import Anchor
 
-    if weight <= 0 or len(general) < ANCHOR_WINDOW:
+    wanted = weight > 0 and len(general) >= ANCHOR_WINDOW
+    anchor = Anchor(model.get_base_model(), general) if wanted else None
+    if _is_own(answer_loss) and _output_layer_is_plain(model.get_base_model()):
+        return PiecewiseLoss(partial(_in_pieces, model, anchor, weight))
+    if anchor is None:
         return lambda batch: answer_loss(model, batch)
-    anchor = Anchor(model.get_base_model(), general)
 
     def loss(batch: Sequence[EncodedExample]) -> Tensor:
         answers = answer_loss(model, batch)
@@ -162,16 +171,73 @@ def training_loss(
     return loss
 
 
+def _is_own(loss: Callable[[PeftModel, Sequence[EncodedExample]], Tensor]) -> bool:
+    return loss is answer_loss
+
+
+def _in_pieces(
+    model: PeftModel, anchor: Anchor | None, weight: float, batch: Sequence[EncodedExample], *, apart: bool
+) -> list[Callable[[], Tensor]]:
+    """The loss of a row as a sum of one or two, of which the last holds the model to what it predicted before."""
+    import torch
+
+    drawn = anchor.draw() if anchor is not None and torch.is_grad_enabled() else None
+    answers = sum(item.answer_length for item in batch)
+    apart = apart and _may_be_apart(model) and _may_pack(model.get_base_model(), batch)
+    first, last = in_pieces(batch, len(drawn.tokens) if drawn else 0) if apart else ([], list(batch))
+
+    def held_loss() -> Tensor:
+        if anchor is None or drawn is None:
+            return answer_loss(model, last)
+        return _held_loss(model, last, anchor, drawn, weight * answers)
+
+    return [*([partial(answer_loss, model, first)] if first else []), held_loss]
+
+
+def _may_be_apart(model: PeftModel) -> bool:
+    """Whether pieces may be computed at the same time: on a processor, and where nothing draws random numbers."""
+    return model.device.type == "cpu" and not any(config.lora_dropout for config in model.peft_config.values())
+
+
+def _held_loss(model: PeftModel, batch: Sequence[EncodedExample], anchor: Anchor, drawn: Draw, weight: float) -> Tensor:
+    """`answer_loss`, whose gradient is also that of a weighted divergence: both from one pass over one row."""
+    from engine.training.loop.answer_loss import summed_loss
+
+    base = model.get_base_model()
+    head = base.get_output_embeddings()
+    hidden, packed = _states(base, batch, drawn.tokens)
+    answers = summed_loss(hidden[packed.predicting], head.weight, head.bias, packed.targets, _soft_cap(base))
+    held = anchor.divergence_of(hidden[packed.window], drawn) * weight
+    return answers + (held - held.detach())
+
+
+def _output_layer_is_plain(base: PreTrainedModel) -> bool:
+    """Whether the output layer is frozen, and a matrix and no more."""
+    import torch
+
+    head = base.get_output_embeddings()
+    return type(head) is torch.nn.Linear and not head.weight.requires_grad
+
+
 def _predicting_states(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> tuple[Tensor, Tensor]:
     """The last hidden states that predict answer tokens, shape (answer tokens, width), and those tokens."""
-    packed = pack(batch, ROW_TOKENS if _may_pack(base, batch) else 0)
+    hidden, packed = _states(base, batch)
+    return hidden[packed.predicting], packed.targets
+
+
+def _states(base: PreTrainedModel, batch: Sequence[EncodedExample], window: Sequence[int] = ()) -> tuple[Tensor, PackedBatch]:
+    """The last hidden states of all tokens of a batch's rows, shape (tokens, width), and how the rows are laid out."""
+    from engine.training.loop.row_attention import NAME
+
+    packed = pack(batch, ROW_TOKENS if _may_pack(base, batch) else 0, window)
     if base.device.type != "meta":  # weights on the disk come to the processor (`engine.training.adapters.reference_model`)
         packed = packed.to(base.device)
+    known: dict[str, object] = {"row_parts": packed.parts} if packed.parts and base.config._attn_implementation == NAME else {}
     # Padding is on the right and attention is causal: no token sees it, and rows of one example need no mask.
     hidden = base.base_model(
-        input_ids=packed.tokens, position_ids=packed.positions, attention_mask=_mask(base, packed), use_cache=False
+        input_ids=packed.tokens, position_ids=packed.positions, attention_mask=_mask(base, packed), use_cache=False, **known
     ).last_hidden_state
-    return hidden.flatten(0, 1)[packed.predicting], packed.targets
+    return hidden.flatten(0, 1), packed
 
 
 def _may_pack(base: PreTrainedModel, batch: Sequence[EncodedExample]) -> bool:

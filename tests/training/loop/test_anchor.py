@@ -1,5 +1,7 @@
 """What keeps a model from forgetting, on tiny models made here."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from engine.training.datasets.encoding import EncodedExample
 from engine.training.datasets.general_text import GENERAL_TEXT
 from engine.training.loop.anchor import Anchor
 from engine.training.loop.packing import ANCHOR_WINDOW
+from engine.training.loop.pieces import Backward, PiecewiseLoss
+from engine.training.loop.row_attention import use_row_attention
 from engine.training.strategies.fused_layers import fuse
 from engine.training.strategies.lora_model import answer_loss, training_loss
 
@@ -25,6 +29,17 @@ SHAPE = {
     "initializer_range": 0.3,
 }
 BATCH = [EncodedExample((1, 2, 3, 4, 5), 2), EncodedExample((1, 2, 7, 8), 3)]
+LIKE = [EncodedExample((1, 2, *range(number, number + 20)), 8) for number in range(10)]
+
+
+@contextmanager
+def threads_of(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fresh(family: str = "llama") -> PeftModel:
@@ -50,7 +65,7 @@ class TestDivergence:
     @pytest.mark.parametrize("family", ["llama", "gemma2"])
     def test_is_nothing_at_first_and_then_that_of_the_definition(self, family: str, text: list[int]) -> None:
         model = fresh(family)
-        anchor = Anchor(model.get_base_model(), text)
+        anchor = Anchor(model.get_base_model(), text, judged=ANCHOR_WINDOW)
         assert anchor.divergence().item() == pytest.approx(0, abs=1e-6)
         window = torch.tensor([text[:ANCHOR_WINDOW]])
         with torch.no_grad():
@@ -68,8 +83,66 @@ class TestDivergence:
             if weight.grad is not None:
                 assert torch.allclose(mine[name], weight.grad, rtol=1e-3, atol=1e-5), name
 
+    def test_some_tokens_give_in_the_mean_what_all_give(self, text: list[int]) -> None:
+        model = fresh()
+        some, each = (Anchor(model.get_base_model(), text, judged=judged) for judged in (16, ANCHOR_WINDOW))
+        changed(model)
+        with torch.no_grad():
+            found = [some.divergence().item() for _ in range(100)]
+            expected = each.divergence().item()
+        assert sum(found) / len(found) == pytest.approx(expected, rel=0.1)
+        assert len(set(found)) > 90
+
 
 class TestTrainingLoss:
+    @pytest.mark.parametrize("family", ["llama", "gemma2"])
+    @pytest.mark.parametrize("batch", [BATCH, BATCH[:1], LIKE], ids=["two", "one", "alike"])
+    def test_text_beside_the_examples_is_as_if_it_were_computed_by_itself(
+        self, family: str, batch: list[EncodedExample], text: list[int]
+    ) -> None:
+        model = fresh(family)
+        use_row_attention(model.get_base_model())
+        beside = training_loss(model, text, 1.0)
+        apart = training_loss(model, text, 1.0, lambda model, batch: answer_loss(model, batch))
+        changed(model)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        found: list[list[torch.Tensor]] = []
+        for loss, threads in ((apart, 1), (beside, 1), (beside, 2)):
+            torch.manual_seed(3)
+            model.zero_grad()
+            with threads_of(threads):
+                value = Backward(loss, weights).add(batch, 2.0)
+            assert value == pytest.approx(answer_loss(model, batch).item() / 2, rel=1e-5)
+            found.append([weight.grad.clone() for weight in weights])
+        for other in found[1:]:
+            for mine, theirs in zip(other, found[0], strict=True):
+                assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()) + 1e-6)
+
+    def test_pieces_that_are_computed_at_once_give_the_same_each_time(self, text: list[int]) -> None:
+        model = fresh()
+        loss = training_loss(model, text, 1.0)
+        changed(model)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        found = []
+        for _ in range(3):
+            torch.manual_seed(3)
+            model.zero_grad()
+            with threads_of(2):
+                backward = Backward(loss, weights)
+                value = [backward.add(LIKE, 2.0) for _ in range(3)]
+            found.append((value, torch.cat([weight.grad.flatten() for weight in weights])))
+        assert all(value == found[0][0] and torch.equal(gradient, found[0][1]) for value, gradient in found)
+
+    def test_what_a_piece_raises_arrives(self) -> None:
+        def fail() -> torch.Tensor:
+            raise MemoryError("no more")
+
+        weight = torch.nn.Parameter(torch.ones(()))
+        loss = PiecewiseLoss(lambda batch, *, apart: [lambda: weight * 2, fail])
+        with threads_of(2), pytest.raises(MemoryError, match="no more"):
+            Backward(loss, [weight]).add(BATCH, 1.0)
+        assert weight.grad is None
+
     def test_its_value_is_that_of_the_answers_and_its_gradient_is_not(self, text: list[int]) -> None:
         model = fresh()
         loss = training_loss(model, text, 1.0)

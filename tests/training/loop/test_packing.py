@@ -11,7 +11,8 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForC
 
 from engine.training.config import LINEAR_LAYERS
 from engine.training.datasets.encoding import EncodedExample
-from engine.training.loop.packing import in_rows, pack
+from engine.training.loop.packing import in_pieces, in_rows, pack
+from engine.training.loop.row_attention import use_row_attention
 from engine.training.strategies import lora_model
 from engine.training.strategies.fused_layers import fuse
 
@@ -70,6 +71,7 @@ def models(request: pytest.FixtureRequest) -> tuple[PeftModel, PeftModel]:
     """The same model twice: with PEFT's layers, and with ours."""
     plain, ours = adapted(request.param), adapted(request.param)
     assert fuse(ours) == 14
+    assert use_row_attention(ours.get_base_model())
     return plain, ours
 
 
@@ -102,6 +104,22 @@ class TestLayout:
         assert pack(batch, 38).tokens.shape == (2, 30 + 4 * 2)
         assert pack(batch, 0).tokens.shape == (8, 32)
 
+    def test_a_row_of_short_examples_is_seen_part_by_part(self) -> None:
+        batch = [EncodedExample((1, 2, 3, *range(10 + n, 16 + 2 * n)), 5) for n in range(6)]
+        beginning, blocks, alone = pack(batch, 512, range(20, 30)).parts
+        assert beginning.tokens.tolist() == [0, 1, 2]
+        assert sorted(blocks.tokens.tolist()) == list(range(3, 54))
+        assert alone.tokens.tolist() == list(range(54, 64))
+        assert not pack([EncodedExample(tuple(range(200)), 100)] * 2, 512).parts
+
+    @given(batch=batches(), beside=st.integers(0, 30))
+    def test_pieces_hold_each_example_once_and_are_about_even(self, batch: list[EncodedExample], beside: int) -> None:
+        first, last = in_pieces(batch, beside)
+        assert sorted(item.tokens for item in first + last) == sorted(item.tokens for item in batch)
+        if first:
+            more, less = (sum(len(item.tokens) for item in piece) for piece in (first, last))
+            assert max(more, less + beside) <= 0.6 * (more + less + beside) + 6
+
     def test_an_example_that_fills_a_row_needs_no_mask(self) -> None:
         packed = pack([EncodedExample(tuple(range(20)), 10), EncodedExample(tuple(range(30, 49)), 10)], 16)
         assert packed.visible is None
@@ -121,6 +139,17 @@ class TestSameAsThePlainWay:
         assert found.item() == pytest.approx(expected.item(), rel=1e-5)
         theirs, mine = gradients(plain, expected), gradients(ours, found)
         assert mine.keys() == theirs.keys()
+        for name, gradient in theirs.items():
+            assert torch.allclose(mine[name], gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()) + 1e-6), name
+
+    @pytest.mark.parametrize("shared", [0, 5])
+    def test_a_row_seen_part_by_part(self, models: tuple[PeftModel, PeftModel], shared: int) -> None:
+        batch = [EncodedExample((*range(shared), *range(20 + n, 32 + 2 * n)), shared + 3) for n in range(6)]
+        assert pack(batch).parts
+        plain, ours = models
+        expected, found = plain_loss(plain, batch), lora_model.answer_loss(ours, batch)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+        theirs, mine = gradients(plain, expected), gradients(ours, found)
         for name, gradient in theirs.items():
             assert torch.allclose(mine[name], gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()) + 1e-6), name
 
