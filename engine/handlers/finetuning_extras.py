@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 
 from engine.domain import FaqStatus
+from engine.errors import ModelFileError
 from engine.handlers.parts import Parts
 from engine.requests import DataOptions
 from engine.training.datasets.augmentation import Fact, follow_ups, nearness_to, reworded, unanswerable
@@ -47,21 +48,34 @@ def more_examples(
     Raises:
         EmbeddingError: the encoder failed.
     """
-    made: list[TrainingExample] = []
-    if options.paraphrases:
-        measured = options.holdout if len(learnt.facts) >= LEAST_EXAMPLES else 0.0
-        own = {fact.example.question for fact in learnt.facts}
-        others = [fact.example.question for fact in material.facts if fact.example.question not in own]
-        made += reworded(learnt.facts, options.paraphrases, parts.embedder, measured, others)
+    made, remarks = _other_wordings(parts, options, material, learnt)
     made += follow_ups(learnt.facts, options.follow_ups)
     count = round(options.unanswerable * len(learnt.facts))
     if count == 0:
-        return made, []
+        return made, remarks
     if not parts.embedder.knows({material.language} - {"", "en"}):
-        return made, [_UNKNOWN_LANGUAGE]
+        return made, [*remarks, _UNKNOWN_LANGUAGE]
     without = _without_answer(parts, material, count)
-    short = f"Only {len(without)} of {count} unanswerable questions were found that the material has nothing near to."
-    return [*made, *without], [short] if len(without) < count else []
+    if len(without) < count:
+        remarks.append(
+            f"Only {len(without)} of {count} unanswerable questions were found that the material has nothing near to."
+        )
+    return [*made, *without], remarks
+
+
+def _other_wordings(
+    parts: Parts, options: DataOptions, material: Material, learnt: Material
+) -> tuple[list[TrainingExample], list[str]]:
+    """What is learnt in other words; without an encoder to compare them none, and a remark."""
+    if not options.paraphrases:
+        return [], []
+    measured = options.holdout if len(learnt.facts) >= LEAST_EXAMPLES else 0.0
+    own = {fact.example.question for fact in learnt.facts}
+    others = [fact.example.question for fact in material.facts if fact.example.question not in own]
+    try:
+        return reworded(learnt.facts, options.paraphrases, parts.embedder, measured, others), []
+    except ModelFileError as exc:
+        return [], [f"Questions are taught as they stand only, without other wordings: {exc.message}"]
 
 
 def _without_answer(parts: Parts, material: Material, count: int) -> list[TrainingExample]:

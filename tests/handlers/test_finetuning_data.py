@@ -107,6 +107,13 @@ def test_each_question_is_taught_in_other_words_as_well(engine: Engine, shop: Pa
         assert asked & answers.keys() == {question}, "no wording is another pair's question"
 
 
+def test_without_an_encoder_questions_are_taught_as_they_stand(engine: Engine, shop: Pairs) -> None:
+    with Engine(engine.settings.model_copy(update={"default_encoder": "absent"})) as other:
+        data = chosen(other, holdout=0.0)
+    assert kinds(data) == {"pair": 24}
+    assert "without other wordings" in (data.notice or "")
+
+
 def test_the_same_data_are_chosen_each_time(engine: Engine, shop: Pairs) -> None:
     options = {"paraphrases": 2, "follow_ups": 0.5, "unanswerable": 0.2}
     assert chosen(engine, **options) == chosen(engine, **options)

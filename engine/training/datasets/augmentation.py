@@ -32,8 +32,9 @@ LEAST_NEAR_QUERY, MARGIN = 0.6, 0.05
 """Cosine (MiniLM) with its own question that a rough form of it must have at least, and how much nearer it must be to that than
 to every other question."""
 
-_TRIES = 4
-"""Rough forms that are made for each one that is wanted: some are alike, some too far from their question."""
+_TRIES, _MOST_TRIED = 4, 8_000
+"""Rough forms that are made for each one that is wanted, since some are alike and some too far from their question; and of all
+questions together at most, but for as many as are wanted: the encoder takes a second for some hundreds."""
 
 _LOOK_BACK = 9
 
@@ -149,8 +150,9 @@ def _sound_wordings(
     """Wordings of each fact by its index, as far as it has any."""
     questions = [*(fact.example.question for fact in facts), *others]
     knows = frozenset(embedder.words()).__contains__
+    tries = max(most, min(_TRIES * most, _MOST_TRIED // max(1, len(facts))))
     wanted = [
-        _Made(index, fact.example.question, made) for index, fact in enumerate(facts) for made in _wordings(fact, most, knows)
+        _Made(index, fact.example.question, made) for index, fact in enumerate(facts) for made in _wordings(fact, tries, knows)
     ]
     used = {_plain(question): index for index, question in enumerate(questions)}
     found: dict[int, list[TrainingExample]] = defaultdict(list)
@@ -162,7 +164,7 @@ def _sound_wordings(
     return {index: made for index, made in sorted(found.items()) if made}
 
 
-def _wordings(fact: Fact, most: int, knows: KnowsWord) -> list[TrainingExample]:
+def _wordings(fact: Fact, tries: int, knows: KnowsWord) -> list[TrainingExample]:
     """The fact with other questions in place of its own."""
     example = fact.example
     if not _is_single(example):
@@ -171,7 +173,7 @@ def _wordings(fact: Fact, most: int, knows: KnowsWord) -> list[TrainingExample]:
     if fact.is_english:
         asked, answer = example.question, example.answer
         made += [replace(_asking(example, text), kind="rewording") for text in rewordings(asked, answer)]
-        rough = query_wordings(asked, answer, _TRIES * most, knows=knows)
+        rough = query_wordings(asked, answer, tries, knows=knows)
         made += [replace(_asking(example, text), kind="query") for text in rough]
     unique = {example.question: example}
     return [other for other in made if unique.setdefault(other.question, other) is other]
@@ -206,13 +208,13 @@ def _faithful(asked: Sequence[str], made: Sequence[_Made], embedder: Embedder) -
         return []
     questions = embedder.embed(asked)
     wordings = embedder.embed([one.example.question for one in made])
-    said = [same_words(question) for question in asked]
+    cut_short = _CutShort(asked)
     found: list[_Made] = []
     for one, vector in zip(made, wordings, strict=True):
         cosines = questions @ vector
         own = float(cosines[one.index])
         cosines[one.index] = -1.0
-        if _is_near(one.example, own, float(np.max(cosines))) and not _is_cut_short(one, said):
+        if _is_near(one.example, own, float(np.max(cosines))) and not (one.example.kind == "query" and cut_short(one)):
             found.append(replace(one, near=own))
     return found
 
@@ -224,12 +226,19 @@ def _is_near(example: TrainingExample, own: float, other: float) -> bool:
     return (example.kind == "wording" or own >= LEAST_NEAR) and own >= other
 
 
-def _is_cut_short(made: _Made, said: Sequence[frozenset[str]]) -> bool:
-    """Whether a rough form has no word that another question lacks."""
-    if made.example.kind != "query":
-        return False
-    words_of = same_words(made.example.question)
-    return any(words_of <= other for at, other in enumerate(said) if at != made.index)
+class _CutShort:
+    """Tells of a wording whether it has no word that some other question lacks: then it could be that one, cut short."""
+
+    def __init__(self, asked: Sequence[str]) -> None:
+        self._having: dict[str, set[int]] = defaultdict(set)
+        """The questions that have a word, by their indices."""
+        for index, question in enumerate(asked):
+            for word in same_words(question):
+                self._having[word].add(index)
+
+    def __call__(self, made: _Made) -> bool:
+        having = [self._having.get(word, set()) for word in same_words(made.example.question)]
+        return not having or bool(set.intersection(*having) - {made.index})
 
 
 def _asking(example: TrainingExample, question: str) -> TrainingExample:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from engine.embedding.base import Embedder
 from engine.embedding.fake import HashingEmbedder
 from engine.embedding.registry import create_embedder
-from engine.training.datasets.augmentation import FAR, Fact, follow_ups, nearness_to, reworded, unanswerable
+from engine.training.datasets.augmentation import (
+    FAR,
+    LEAST_NEAR_QUERY,
+    MARGIN,
+    Fact,
+    follow_ups,
+    nearness_to,
+    reworded,
+    unanswerable,
+)
 from engine.training.datasets.examples import TrainingExample
 from engine.training.datasets.off_topic import OFF_TOPIC
 from engine.training.datasets.rewording import rewordings
@@ -91,6 +100,34 @@ def test_another_facts_question_is_no_wording() -> None:
 @pytest.fixture(scope="module")
 def embedder(models_dir: Path) -> Embedder:
     return create_embedder("all-MiniLM-L6-v2", models_dir)
+
+
+def test_rough_forms_that_could_be_another_question_are_not_made() -> None:
+    alike = [
+        fact("When did the shop open?", "In 1987.", "c1"),
+        fact("When does the shop open?", "At 8:30.", "c2"),
+        fact("When does the old shop close?", "At 18:00.", "c3"),
+    ]
+    made = reworded(alike, 12, HashingEmbedder())
+    asked = {example.question.lower().rstrip("?") for example in made if example.kind == "query"}
+    assert not asked & {"when shop open", "when the shop open", "when open shop", "when did the store open"}
+    by_answer = {example.answer: example.question for example in made if example.kind == "query"}
+    assert by_answer.keys() >= {"At 18:00."}
+    assert "year" in by_answer.get("In 1987.", "year")
+    assert "time" in by_answer.get("At 8:30.", "time")
+
+
+@pytest.mark.models
+def test_rough_forms_are_near_to_their_question_and_far_from_others(embedder: Embedder) -> None:
+    made = [example for example in reworded(SHOP, 10, embedder) if example.kind == "query"]
+    questions = embedder.embed([item.example.question for item in SHOP])
+    answers = [item.example.answer for item in SHOP]
+    assert len(made) > 12
+    for example, vector in zip(made, embedder.embed([example.question for example in made]), strict=True):
+        cosines = (questions @ vector).tolist()
+        own = cosines.pop(answers.index(example.answer))
+        assert own >= LEAST_NEAR_QUERY
+        assert own >= max(cosines) + MARGIN
 
 
 def test_a_question_that_is_held_out_is_no_wording() -> None:

@@ -271,3 +271,8 @@ class TestSchedule:
     def test_max_steps_limits_the_epochs(self) -> None:
         assert total_steps(30, TrainingConfig(batch_size=8, epochs=3)) == 12
         assert total_steps(30, TrainingConfig(batch_size=8, epochs=3, max_steps=5)) == 5
+
+    def test_a_few_examples_get_more_passes(self) -> None:
+        assert total_steps(6, TrainingConfig(batch_size=8, epochs=3, least_steps=20)) == 20
+        assert total_steps(80, TrainingConfig(batch_size=8, epochs=3, least_steps=20)) == 30
+        assert total_steps(6, TrainingConfig(batch_size=8, epochs=3, least_steps=20, max_steps=5)) == 5
