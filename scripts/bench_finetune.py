@@ -2,8 +2,10 @@
 
     .venv/bin/python scripts/bench_finetune.py [--quick] [--json FILE] [--model GGUF] [--data faq …] [--knowledge] [--cuda]
 
-The sides take turns, each in a fresh process, on the same tokens in the same batches from the same starting weights; medians
-and their ratios are printed with the machine, and the largest difference of the loss curves. `--knowledge` teaches the facts
+The sides take turns, each in a fresh process, on the same tokens from the same starting weights; medians and their ratios are
+printed with the machine. `plain` and `plain_bf16` get our batches, rows of like length together, so that the loss curves can be
+compared; `plain_random` draws its own, as it does for those who use it. `ours_anchor` is also held to former predictions on
+general text, as the presets have it. `--knowledge` teaches the facts
 of two made-up companies with a preset, each for itself, and asks the served adapter. `--cuda` is the comparison for a machine
 with a CUDA device: a model of the shape of Llama 3 8B, our strategies against `transformers.Trainer`, PEFT and PyTorch's fused
 attention.
@@ -27,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from engine.child_process import child_environment  # noqa: E402
 from engine.config import PROJECT_ROOT, load_settings  # noqa: E402
 from engine.domain import Json  # noqa: E402
 from engine.hardware import inspect_hardware  # noqa: E402
@@ -43,7 +46,9 @@ Side = tuple[str, str, Options]
 CPU_SIDES: tuple[Side, ...] = (
     ("plain", "plain", {"bf16": False}),
     ("plain_bf16", "plain", {"bf16": True}),
+    ("plain_random", "plain", {"bf16": False, "own_batches": True}),
     ("ours", "ours", {"strategy": "peft"}),
+    ("ours_anchor", "ours", {"strategy": "peft", "anchored": True}),
 )
 CUDA_SIDES: tuple[Side, ...] = (
     ("plain", "plain", {"bf16": True}),
@@ -82,8 +87,9 @@ def _compare(name: str, base: Path, given: argparse.Namespace, folder: Path) -> 
     config = TrainingConfig(max_steps=steps, max_sequence_length=workload.LENGTH, early_stopping_patience=0, eval_samples=0)
     lengths = sorted(len(item.tokens) for item in rows)
     print(f"\n{name}: {len(rows)} rows of {lengths[0]} to {lengths[-1]} tokens, median {statistics.median(lengths):.0f}")
-    found = _rounds(CPU_SIDES, base, rows, config, given, folder)
-    return _table(found, best_of=("plain", "plain_bf16"))
+    sides = [side for side in CPU_SIDES if side[0] in given.sides]
+    found = _rounds(sides, base, rows, config, given, folder)
+    return _table(found, best_of=[name for name in ("plain", "plain_bf16") if name in found])
 
 
 def _cuda(given: argparse.Namespace, folder: Path) -> dict[str, Json]:
@@ -126,11 +132,14 @@ def _rounds(
     """What each side reported in each round."""
     path = folder / "rows.json"
     workload.write_rows(rows, path)
+    general = workload.general_tokens(given.model)
     found: dict[str, list[dict[str, Json]]] = {name: [] for name, _, _ in sides}
     for _ in range(1 if given.quick else given.repeats):
         for name, module, options in sides:
             chosen = replace(config, dtype=str(options.get("dtype", config.dtype)))
             task = {"base": str(base), "rows": str(path), "config": chosen.to_json(), **options}
+            if options.get("anchored"):
+                task["general"] = list(general)
             found[name].append(_run(name, module, task))
     return found
 
@@ -138,7 +147,9 @@ def _rounds(
 def _run(name: str, module: str, task: Options) -> dict[str, Json]:
     command = [sys.executable, "-m", f"scripts.finetune_bench.{module}", json.dumps(dict(task))]
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | offline)
+    # Ours as the product starts it, which has its threads sleep while they wait; the others as they are started by default.
+    environment = child_environment() if module == "ours" else dict(os.environ)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=environment | offline)
     figures: dict[str, Json] = json.loads(done.stdout.splitlines()[-1])
     shown = {key: value for key, value in figures.items() if key != "losses"}
     print(f"  {name:12} {json.dumps(shown)}   load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
@@ -159,11 +170,13 @@ def _table(found: dict[str, list[dict[str, Json]]], best_of: Sequence[str]) -> d
     table: dict[str, Json] = {}
     for name, figures in medians.items():
         line: dict[str, Json] = {**figures, "losses": found[name][0]["losses"]}
-        if name not in best_of:
+        if name.startswith("ours"):
             line |= _against(figures, medians[other]) | {
                 "against": other,
                 "loss_difference": _difference(found[name][0], found[best_of[0]][0]),
             }
+            if "plain_random" in medians:
+                line["speed_against_random_batches"] = figures["tokens_per_s"] / medians["plain_random"]["tokens_per_s"]
         table[name] = line
         print(f"{name:12} {json.dumps({key: value for key, value in line.items() if key != 'losses'})}")
         print(f"{'':12} losses {' '.join(f'{_number(loss):.4f}' for loss in _losses(found[name][0]))}")
@@ -220,6 +233,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=default, help="the base, a GGUF file")
     parser.add_argument("--cache", type=Path, help="where dequantised copies are kept; a temporary folder if not given")
     parser.add_argument("--data", nargs="*", choices=list(workload.DATA), default=list(workload.DATA))
+    names = [name for name, _, _ in CPU_SIDES]
+    parser.add_argument("--sides", nargs="*", choices=names, default=names, help="who takes part, on the CPU; plain has to")
     parser.add_argument("--steps", type=int, default=10, help="optimiser steps of a run")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round of four steps")

@@ -16,8 +16,8 @@ from engine.training.trainer import TrainingData, TrainingPaths, choose_trainer
 from scripts.finetune_bench import workload
 
 
-def main(base: Path, rows: Path, config: TrainingConfig, strategy: Strategy) -> None:
-    """Train as many steps as the settings say."""
+def main(base: Path, rows: Path, config: TrainingConfig, strategy: Strategy, general: tuple[int, ...] = ()) -> None:
+    """Train as many steps as the settings say; with tokens of general text, held to former predictions on them."""
     items = workload.read_rows(rows)
     steps: list[Mapping[str, Json]] = []
 
@@ -26,7 +26,7 @@ def main(base: Path, rows: Path, config: TrainingConfig, strategy: Strategy) -> 
             steps.append(event)
 
     with tempfile.TemporaryDirectory() as folder:
-        data = TrainingData(EncodedExamples(tuple(items)), EncodedExamples())
+        data = TrainingData(EncodedExamples(tuple(items)), EncodedExamples(), general=general)
         choose_trainer(strategy).train(data, config, TrainingPaths(base, Path(folder)), progress)
     figures = workload.figures(_column(steps, "tokens_per_s"), _column(steps, "loss"))
     # As the trainer reports them: with Unsloth they are those of a process below this one.
@@ -42,4 +42,5 @@ def _column(steps: list[Mapping[str, Json]], name: str) -> list[float]:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    main(Path(given["base"]), Path(given["rows"]), TrainingConfig.from_json(given["config"]), given["strategy"])
+    settings = TrainingConfig.from_json(given["config"])
+    main(Path(given["base"]), Path(given["rows"]), settings, given["strategy"], tuple(given.get("general", ())))

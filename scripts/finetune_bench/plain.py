@@ -1,7 +1,8 @@
 """The other side: `transformers.Trainer` and PEFT as their documentation uses them.
 
-Labels of -100 on the prompt, padding to the longest example of a batch, logits for every token. It gets our batches, our
-learning rates and our starting weights, so that the loss curves can be compared.
+Labels of -100 on the prompt, padding to the longest example of a batch, logits for every token. It gets our learning rates and
+our starting weights, and our batches, so that the loss curves can be compared; or with `own_batches` those that it draws
+itself, at random, so that a batch's longest example pads the others as much as it does for those who use it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,23 +31,24 @@ _IGNORED = -100
 """The label of tokens that are not learnt."""
 
 
-def main(base: Path, rows: Path, config: TrainingConfig, *, bf16: bool) -> None:
+def main(base: Path, rows: Path, config: TrainingConfig, *, bf16: bool, own_batches: bool = False) -> None:
     """Train as many steps as the settings say, and print how it went."""
-    items = workload.read_rows(rows)
-    clock = train(base, items, config, bf16=bf16)
-    workload.report(workload.figures(workload.rates(items, config, clock.seconds), clock.losses) | device_memory_mb())
+    clock = train(base, workload.read_rows(rows), config, bf16=bf16, own_batches=own_batches)
+    workload.report(workload.figures(clock.rates(config), clock.losses) | device_memory_mb())
 
 
-def train(base: Path, items: Sequence[EncodedExample], config: TrainingConfig, *, bf16: bool) -> Clock:
+def train(
+    base: Path, items: Sequence[EncodedExample], config: TrainingConfig, *, bf16: bool, own_batches: bool = False
+) -> Clock:
     """Train `config.max_steps` steps. `bf16` switches mixed precision on, and on a GPU bfloat16 weights."""
     import torch
 
     clock = Clock()
     model = _model(base, config, "bfloat16" if bf16 and torch.cuda.is_available() else "float32")
     steps = workload.batches(items, config, config.max_steps or 1)
-    order = [items[index] for step in steps for batch in step for index in batch]
+    order = items if own_batches else [items[index] for step in steps for batch in step for index in batch]
     with tempfile.TemporaryDirectory() as folder:
-        _train(model, order, config, Path(folder), clock.callback(), bf16=bf16)
+        _train(model, order, config, Path(folder), clock, bf16=bf16, sampling="random" if own_batches else "sequential")
     return clock
 
 
@@ -71,9 +73,10 @@ def _train(
     order: Sequence[EncodedExample],
     config: TrainingConfig,
     folder: Path,
-    callback: TrainerCallback,
+    clock: Clock,
     *,
     bf16: bool,
+    sampling: str,
 ) -> None:
     import torch
     from torch.optim.lr_scheduler import LambdaLR
@@ -94,7 +97,7 @@ def _train(
         gradient_checkpointing=torch.cuda.is_available(),  # an 8B model's activations need it; a small one's on a CPU do not
         disable_tqdm=True,
         dataloader_pin_memory=False,
-        train_sampling_strategy="sequential",
+        train_sampling_strategy=sampling,
     )
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=1.0, weight_decay=config.weight_decay, fused=True)
@@ -103,9 +106,9 @@ def _train(
         model=model,
         args=arguments,
         train_dataset=list(order),
-        data_collator=_padded,
+        data_collator=clock.collator(),
         optimizers=(optimiser, schedule),
-        callbacks=[callback],
+        callbacks=[clock.callback()],
     ).train()
 
 
@@ -128,11 +131,27 @@ def _padded(batch: Sequence[EncodedExample]) -> dict[str, Tensor]:
 
 
 class Clock:
-    """Seconds and loss of each step."""
+    """Seconds and loss of each step, and the tokens of each batch without padding."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.losses: list[float] = []
+        self._tokens: list[int] = []
+
+    def rates(self, config: TrainingConfig) -> list[float]:
+        """Tokens of the examples for each second of each step; padding is not counted."""
+        size = config.gradient_accumulation
+        counts = [sum(self._tokens[step * size : (step + 1) * size]) for step in range(len(self.seconds))]
+        return [count / taken for count, taken in zip(counts, self.seconds, strict=True)]
+
+    def collator(self) -> Callable[[Sequence[EncodedExample]], dict[str, Tensor]]:
+        """What the trainer makes its batches with."""
+
+        def collate(batch: Sequence[EncodedExample]) -> dict[str, Tensor]:
+            self._tokens.append(sum(len(item.tokens) for item in batch))
+            return _padded(batch)
+
+        return collate
 
     def callback(self) -> TrainerCallback:
         """What the trainer calls."""
@@ -163,4 +182,5 @@ class Clock:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    main(Path(given["base"]), Path(given["rows"]), TrainingConfig.from_json(given["config"]), bf16=given["bf16"])
+    settings = TrainingConfig.from_json(given["config"])
+    main(Path(given["base"]), Path(given["rows"]), settings, bf16=given["bf16"], own_batches=given.get("own_batches", False))

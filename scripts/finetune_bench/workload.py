@@ -17,6 +17,7 @@ from engine.machine import peak_memory
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import ChatEncoder, EncodedExample, open_encoder
 from engine.training.datasets.examples import examples_from_pairs
+from engine.training.datasets.general_text import GENERAL_TEXT
 from engine.training.loop.schedule import StepBatches
 
 LENGTH = 512
@@ -95,6 +96,12 @@ def _full_row(encoder: ChatEncoder, number: int) -> EncodedExample:
     return EncodedExample(item.tokens[:LENGTH], item.prompt_length)
 
 
+def general_tokens(model: Path) -> tuple[int, ...]:
+    """The general text that a training is held to its former predictions on."""
+    with open_encoder(model) as encoder:
+        return tuple(encoder.plain(GENERAL_TEXT))
+
+
 DATA = {"faq": faq_rows, "mixed": mixed_rows, "full": full_rows}
 
 
@@ -113,13 +120,6 @@ def batches(rows: Sequence[EncodedExample], config: TrainingConfig, steps: int) 
     lengths = [len(item.tokens) for item in rows]
     each = StepBatches(lengths, config)
     return [each.of(step) for step in range(steps)]
-
-
-def rates(rows: Sequence[EncodedExample], config: TrainingConfig, seconds: Sequence[float]) -> list[float]:
-    """Tokens of the examples for each second of each step; padding is not counted."""
-    steps = batches(rows, config, len(seconds))
-    tokens = [sum(len(rows[index].tokens) for batch in step for index in batch) for step in steps]
-    return [count / taken for count, taken in zip(tokens, seconds, strict=True)]
 
 
 def figures(tokens_per_s: Sequence[float], losses: Sequence[float]) -> dict[str, Json]:
