@@ -30,6 +30,7 @@ class ModelShape:
     feed_forward: int
     heads: int
     kv_heads: int
+    """The most of any layer: Gemma 4 has layers of two kinds."""
     head_width: int
     vocabulary: int
     parameters: int
@@ -86,14 +87,14 @@ def read_shape(path: Path, *, long_positions: bool = False) -> ModelShape:
     parts = family_of(base).parts
     linears = tuple(_linears(base))
     hidden = base.whole("embedding_length")
-    rope = long_rope(path, base.header)
+    rope, kv_heads = long_rope(path, base.header), "attention.head_count_kv"
     return ModelShape(
         architecture=base.architecture,
         layers=base.layers,
         hidden=hidden,
         feed_forward=max((linear.inputs for linear in linears if linear.name == "down_proj"), default=4 * hidden),
         heads=base.whole("attention.head_count"),
-        kv_heads=base.whole("attention.head_count_kv", base.whole("attention.head_count")),
+        kv_heads=int(max(base.numbers(kv_heads), default=0)) or base.whole(kv_heads, base.whole("attention.head_count")),
         head_width=base.head_width,
         vocabulary=base.shape("token_embd.weight")[0],
         parameters=sum(tensor.elements for _, tensor in base.tensors.values()),

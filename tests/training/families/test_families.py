@@ -28,6 +28,7 @@ from engine.training.adapters.gguf_adapter import write_gguf_adapter
 from engine.training.adapters.parity import Logits, ServedPredictor
 from engine.training.bases.base_model import load_base, training_copy
 from engine.training.bases.families import linear_layers, target_modules
+from engine.training.bases.model_shape import read_shape
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.strategies.lora_model import lora_model
@@ -149,6 +150,17 @@ class TestEveryFamily:
         inputs = getattr(tiny.model.config, "hidden_size_per_layer_input", 0)
         absent = [] if inputs else [name for name in known if name.startswith("per_layer")]
         assert sorted(tiny.linear_layers) == sorted(set(known) - set(absent))
+
+    def test_its_sizes_are_known_before_a_training(self, tiny: TinyModel) -> None:
+        shape = read_shape(tiny.gguf)
+        there = [
+            (name.rpartition(".")[2], module.out_features, module.in_features)
+            for name, module in tiny.model.named_modules()
+            if isinstance(module, torch.nn.Linear) and name.endswith("_proj") and ".layers." in name
+        ]
+        assert sorted((linear.name, linear.outputs, linear.inputs) for linear in shape.linears) == sorted(there)
+        keys = {linear.outputs for linear in shape.linears if linear.name == "k_proj"}
+        assert shape.key_width >= max(keys, default=0)
 
     def test_the_default_settings_adapt_all_of_them(self, tiny: TinyModel, training_cache: Path, tmp_path: Path) -> None:
         paths = TrainingPaths(training_copy(tiny.gguf, training_cache), tmp_path)
