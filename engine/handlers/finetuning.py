@@ -13,15 +13,15 @@ from engine.domain import Adapter, Json, utc_now
 from engine.errors import ConflictError, ModelFileError, StorageError
 from engine.handlers.finetuning_data import FinetuneData, frozen_data
 from engine.handlers.parts import Parts
+from engine.handlers.rehearsing import encoded
+from engine.handlers.room import make_room
 from engine.jobs import JobContext
 from engine.llm.llamacpp.long_rope import has_long_positions
 from engine.llm.llamacpp.model_files.inspection import remember_as_sound
 from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
-from engine.model_registry.gguf_file import read_gguf
 from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
 from engine.training.adapters.offering import mismatch, status_of
-from engine.training.config import TrainingConfig
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
 from engine.training.settings import preset_with
@@ -29,8 +29,6 @@ from engine.training.trainer import AdapterArtifact
 
 logger = logging.getLogger(__name__)
 
-AROUND = 2_000_000_000
-"""Bytes that a training takes besides the base's weights: libraries, LoRA matrices, activations of small models."""
 TRAINING_SHARE = 0.9
 """Part of the progress bar that the steps take; the rest is writing the adapter and checking it."""
 
@@ -61,7 +59,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
         long_positions=has_long_positions(base, parts.settings.context_tokens),
     )
-    make_room(parts, base, spec.config)
+    make_room(parts, base, spec.config, spec.strategy, encoded(data.examples, base, spec.config))
     context.progress(0.0, f"Preparing to train on {data.learnt} examples")
     artifact = run_finetune(
         spec,
@@ -82,20 +80,6 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         "notice": " ".join(filter(None, (mismatch(adapter), data.notice, *_notices(artifact)))) or None,
         **{key: adapter.card[key] for key in ("parity", "evaluation", "durations") if key in adapter.card},
     }
-
-
-def make_room(parts: Parts, base: Path, settings: TrainingConfig) -> bool:
-    """Let served models give their memory back where a training needs it; they are loaded again when they are asked.
-
-    On a GPU always: what is left of its memory decides how much is computed at once. Else where the base's weights and
-    `AROUND` are more than is free. Returns whether room was made.
-    """
-    hardware = parts.machine()
-    size = 2 if settings.dtype == "bfloat16" else 4
-    needed = read_gguf(base).parameters * size + AROUND
-    if not hardware.gpus and hardware.memory_available >= needed:
-        return False
-    return parts.models.rest()
 
 
 class Relay:

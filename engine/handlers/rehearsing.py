@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain import Json
-from engine.handlers.finetuning import make_room
 from engine.handlers.finetuning_data import chosen_data, frozen_data
 from engine.handlers.parts import Parts
+from engine.handlers.room import make_room
 from engine.jobs import JobContext
 from engine.observability.tracing import traced
 from engine.requests import DataOptions, RehearsalRequest, Strategy
@@ -83,7 +83,7 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     context.progress(0.0, "Reading the examples")
     work = encoded(frozen_data(parts, request, run_dir).examples, base, config)
     task = task_for(parts, base, config, request.strategy, work)
-    make_room(parts, base, config)
+    make_room(parts, base, config, request.strategy, work)
     context.progress(0.2, "Loading the model")
     taken = Rehearsals(parts.settings.cache_dir, parts.machine()).take(
         task,

@@ -1,23 +1,16 @@
-"""The job that trains: what it tells of each step, and how it makes room in memory. How it trains is in tests/training."""
+"""The job that trains: what it tells of each step. How it trains is in tests/training."""
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.config import Settings
-from engine.container import Engine
 from engine.db.session import Database
-from engine.domain import Message
 from engine.errors import CancelledError
-from engine.handlers.finetuning import Relay, figures, make_room
+from engine.handlers.finetuning import Relay, figures
 from engine.jobs import JobContext, JobQueue
-from engine.llm.base import GenerationParams
-from engine.machine import Gpu, Hardware
-from engine.training.config import TrainingConfig
 
 
 def test_a_step_in_words_has_the_figures_that_there_are() -> None:
@@ -64,37 +57,3 @@ class TestRelay:
         context.cancel.cancel()
         with pytest.raises(CancelledError):
             Relay(context)({"event": "progress", "step": 1, "steps": 10, "loss": 0.5})
-
-
-@pytest.mark.models
-class TestRoom:
-    @pytest.fixture
-    def on_machine(self, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Engine]:
-        """An engine on a machine of another kind."""
-
-        def make(**changes: object) -> Engine:
-            engine = Engine(Settings(home=tmp_path / "home", models_dir=models_dir))
-            real = engine.machine()
-            engine.made["machine"] = lambda: replace(real, **changes)
-            return engine
-
-        return make
-
-    @pytest.mark.parametrize(
-        ("changes", "makes_room"),
-        [
-            ({"memory_available": 64 << 30, "gpus": ()}, False),
-            ({"memory_available": 1 << 30, "gpus": ()}, True),
-            ({"memory_available": 64 << 30, "gpus": (Gpu("x", 8 << 30, 8 << 30, "1"),)}, True),
-        ],
-    )
-    def test_models_rest_where_memory_is_short_and_answer_again(
-        self, on_machine: Callable[..., Engine], chat_gguf: Path, changes: dict[str, object], makes_room: bool
-    ) -> None:
-        ask = (Message("user", "Say hello."),), GenerationParams(max_tokens=3)
-        with on_machine(memory_available=64 << 30, gpus=()) as engine:
-            before = engine.model().complete(*ask).text
-            roomy: Hardware = engine.machine()
-            engine.made["machine"] = lambda: replace(roomy, **changes)
-            assert make_room(engine, chat_gguf, TrainingConfig()) is makes_room
-            assert engine.model().complete(*ask).text == before

@@ -125,6 +125,12 @@ def plan_training(
     )
 
 
+def wanted_memory(shape: ModelShape, config: TrainingConfig, workload: Workload, machine: Hardware, strategy: Strategy) -> int:
+    """Bytes that a training takes where there is room for all that it keeps. The arguments are those of `plan_training`."""
+    config, workload, _ = limited(shape, settled(config, machine), workload)
+    return memory(shape, config, workload, device=expected_device(machine), strategy=expected_strategy(strategy, machine)).total
+
+
 def expected_device(machine: Hardware) -> Device:
     """Where PyTorch will train, found without importing it: its version says whether it was built for the processor alone."""
     return "cuda" if machine.gpus and "+cpu" not in importlib.metadata.version("torch") else "cpu"
