@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import requests
-from engine.domain import Job, Json
+from engine.domain import Job, Json, new_id
 from engine.requests import DataOptions, Preset, Strategy, checked
 from engine.submission import Submission
 from engine.training.settings import preset_with
@@ -82,6 +82,42 @@ class Planning(Submission):
             rehearsal=Rehearsals(self.settings.cache_dir, machine).find(task, digest),
             has_copy=any((self.settings.cache_dir / "training").glob(f"{digest[:32]}*/config.json")),
         )
+
+    def prepare_finetune(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        collection: str | None = None,
+        dataset: Path | None = None,
+        base: str | None = None,
+        preset: Preset = "quick",
+        settings: Mapping[str, Json] | None = None,
+        strategy: Strategy = "auto",
+        data: DataOptions | None = None,
+    ) -> None:
+        """Write all that a fine-tune needs into a new folder, for a machine or cluster where it is to be done.
+
+        There `accelerate launch -m engine.training.worker FOLDER` does it, and leaves the adapter in the folder's `output`.
+
+        Args:
+            folder: is made; the base model is copied into it.
+            name, collection, dataset, base, preset, settings, strategy, data: as for `finetune`.
+
+        Raises:
+            InputError: a value is not allowed, or the file makes no sense.
+            ConflictError: the folder is there already, or the collection has no pairs.
+            NotFoundError: no such collection or model.
+            StorageError: the disk refused.
+        """
+        from engine.handlers.preparing import CACHE, prepare_run
+        from engine.llm.llamacpp.long_rope import has_long_positions
+        from engine.training.run_folder import RunSpec
+
+        path = self.registry.path(base or self.settings.default_model)
+        config, long = preset_with(preset, settings or {}), has_long_positions(path, self.settings.context_tokens)
+        run = RunSpec(new_id(), name, folder / path.name, folder / CACHE, config, strategy, long_positions=long)
+        prepare_run(self, run, path, data or DataOptions(), collection, dataset)
 
     def rehearse_finetune(
         self,

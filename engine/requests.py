@@ -30,6 +30,7 @@ _HINTS = {
     "instructions": "At most 8,000 characters.",
     "targets": "Name at least one target: base, rag or adapter:NAME.",
     "language": "Give a code of two letters, such as de; or none, for the document's own language.",
+    "processes": "Choose a number from 1 to 64, or none.",
     "preset": "Choose quick, balanced or thorough.",
 }
 """What is allowed, by the name of what was given."""
@@ -97,6 +98,8 @@ class FinetuneRequest(DataOptions):
     settings: dict[str, JsonValue] = {}
     """Changes over the preset, by their names on `TrainingConfig`."""
     strategy: Strategy = "auto"
+    processes: int | None = Field(None, ge=1, le=64)
+    """How many share the work, each on a GPU of its own; None: decided by the hardware."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -94,6 +94,7 @@ class Submission(Wiring):
         settings: Mapping[str, Json] | None = None,
         strategy: Strategy = "auto",
         data: DataOptions | None = None,
+        processes: int | None = None,
     ) -> Job:
         """Submit a job that fine-tunes a LoRA adapter on a collection's pairs or on a dataset file.
 
@@ -106,6 +107,7 @@ class Submission(Wiring):
             settings: changes over the preset, by their names on `TrainingConfig`.
             strategy: what trains; `auto` chooses by the hardware.
             data: what is made of the pairs or rows; None: they are learnt as they stand, and a tenth is kept back.
+            processes: how many share the work; None: one for each GPU where PEFT trains, else one.
 
         Raises:
             InputError: a value is not allowed.
@@ -113,7 +115,7 @@ class Submission(Wiring):
             NotFoundError: no such collection or model.
         """
         self._known_model(base)
-        preset_with(preset, settings or {})
+        config = preset_with(preset, settings or {})
         self._require_free_adapter_name(name.strip())
         if collection is not None and self.repositories.collections.by_name(collection).faq_count == 0:
             raise ConflictError(f"the collection {collection!r} has no FAQ pairs", hint="Extract some first.")
@@ -127,8 +129,13 @@ class Submission(Wiring):
                 preset=preset,
                 settings=dict(settings or {}),
                 strategy=strategy,
+                processes=processes,
                 **(data or DataOptions()).model_dump(),
             )
+            if processes is not None:
+                from engine.training.devices import processes_for
+
+                processes_for(processes, strategy, config, self.machine())
             return self._submit("finetune", request, lock="gpu")
 
     def preview_finetune(

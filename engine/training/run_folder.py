@@ -54,17 +54,19 @@ class RunSpec:
 def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample]) -> None:
     """Make a run's folder, or refresh the one that is to be resumed; checkpoints in it stay.
 
+    Paths inside the folder are written as such, so that it may be moved.
+
     Raises:
         StorageError: the disk refused.
     """
     values = {
         "id": spec.id,
         "name": spec.name,
-        "base_gguf": str(spec.base_gguf.absolute()),
-        "cache_dir": str(spec.cache_dir.absolute()),
+        "base_gguf": _from(run_dir, spec.base_gguf),
+        "cache_dir": _from(run_dir, spec.cache_dir),
         "config": spec.config.to_json(),
         "strategy": spec.strategy,
-        "served_gguf": str(spec.served.absolute()),
+        "served_gguf": _from(run_dir, spec.served),
         "long_positions": spec.long_positions,
     }
     lines = "".join(json.dumps(example.to_json()) + "\n" for example in examples)
@@ -74,6 +76,12 @@ def write_run(run_dir: Path, spec: RunSpec, examples: Sequence[TrainingExample])
         write_whole(run_dir / SPEC_FILE, json.dumps(values, indent=1))
     except OSError as exc:
         raise StorageError(f"The run's folder could not be written: {exc}", hint="Free some disk space.") from exc
+
+
+def _from(run_dir: Path, path: Path) -> str:
+    """A path as it is seen from a run's folder, if it is inside; else the whole path."""
+    here, whole = run_dir.absolute(), path.absolute()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
@@ -87,11 +95,11 @@ def read_run(run_dir: Path) -> tuple[RunSpec, tuple[TrainingExample, ...]]:
         spec = RunSpec(
             id=str(values["id"]),
             name=str(values["name"]),
-            base_gguf=Path(values["base_gguf"]),
-            cache_dir=Path(values["cache_dir"]),
+            base_gguf=run_dir.absolute() / values["base_gguf"],
+            cache_dir=run_dir.absolute() / values["cache_dir"],
             config=TrainingConfig.from_json(values["config"]),
             strategy=cast(Strategy, values["strategy"]),
-            served_gguf=Path(values.get("served_gguf", values["base_gguf"])),
+            served_gguf=run_dir.absolute() / values.get("served_gguf", values["base_gguf"]),
             long_positions=bool(values.get("long_positions")),
         )
         rows = (run_dir / DATASET_FILE).read_text("utf-8").splitlines()
