@@ -10,11 +10,13 @@ from app.components.adapter_files import export_form, import_form
 from app.components.empty import empty_state
 from app.components.jobs import job_cards
 from app.components.loss_chart import loss_chart
-from app.components.text import ago, clock, duration, mapping, number, plain, shown_value, string
+from app.components.text import ago, clock, counted, duration, mapping, number, plain, shown_value, string
 from app.components.training_curve import thinned
+from app.components.training_monitor import sample_answers
 from app.resources import shared_engine
 from engine.domain import Adapter, Job, Json
 from engine.training.adapters.offering import Standing
+from engine.training.trainer import Ending
 
 ICONS: dict[Standing, str] = {
     "ready": ":material/extension:",
@@ -28,6 +30,15 @@ WARNINGS: dict[Standing, str] = {
     "other positions": "NEXUS_CONTEXT_TOKENS has changed since, and its base takes other position factors with it, so it is "
     "not offered. Set it as it was, or fine-tune again.",
 }
+
+ENDINGS: dict[str, str] = {
+    Ending.COMPLETE: "all steps taken",
+    Ending.LEARNT: "stopped when they were learnt",
+    Ending.NO_GAIN: "stopped when nothing got better any more",
+    Ending.ASKED: "stopped on request",
+    Ending.DIVERGED: "stopped when its loss was no number any more",
+}
+"""Why a training ended, in words."""
 
 
 def adapter_list() -> None:
@@ -46,21 +57,39 @@ def adapter_list() -> None:
 def _card(adapter: Adapter, standing: Standing) -> None:
     if standing in WARNINGS:
         st.warning(WARNINGS[standing])
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value in adapter_figures(adapter).items():
             st.metric(label, value, width="content")
     curve = adapter.card.get("curve")
     if isinstance(curve, list):
         loss_chart(thinned(row for row in curve if isinstance(row, dict)))
     licence = string(mapping(adapter.card, "licence"), "name")
-    known = f" · licence {plain(licence)}, as its base" if licence else ""
-    st.caption(f"On {plain(adapter.base_model)} · made {clock(adapter.created_at)}{known}")
+    known = f"licence {plain(licence)}, as its base" if licence else ""
+    about = (f"On {plain(adapter.base_model)}", _learnt(adapter), f"made {clock(adapter.created_at)}", known)
+    st.caption(" · ".join(filter(None, about)))
+    _last_answers(adapter)
     with st.expander("Everything that is known of it"):
         st.json({name: value for name, value in adapter.card.items() if name != "curve"}, expanded=1)
     with st.container(horizontal=True):
         with st.popover("Export", icon=":material/download:", width="content"):
             export_form(adapter)
         _delete(adapter)
+
+
+def _learnt(adapter: Adapter) -> str:
+    """Of how many examples it was made, and why the training ended."""
+    count = number(mapping(mapping(adapter.card, "dataset"), "train"), "examples")
+    ending = ENDINGS.get(string(mapping(adapter.card, "evaluation"), "ending"), "")
+    learnt = "" if count is None else f"learnt {counted(int(count), 'example')}"
+    return ", ".join(filter(None, (learnt, ending)))
+
+
+def _last_answers(adapter: Adapter) -> None:
+    """What it answered at the end of its training."""
+    looks = adapter.card.get("samples")
+    if isinstance(looks, list) and looks and isinstance(looks[-1], dict):
+        with st.expander("Its last sample answers"):
+            sample_answers(number(looks[-1], "step"), looks[-1].get("answers"))
 
 
 def _delete(adapter: Adapter) -> None:

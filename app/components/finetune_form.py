@@ -41,9 +41,9 @@ def finetune_form() -> Wanted:
 def preset_in_words(preset: Preset) -> str:
     """What a preset is for, how long it trains and when it stops."""
     config = training.PRESETS[preset]
-    until = ", until the pairs are learnt" if config.stop_at_loss else ""
-    size = f"an adapter of rank {config.rank}"
-    return f"{PRESETS[preset]} At most {config.epochs} passes over the pairs{until}; {size}."
+    least = f", and {config.least_steps} steps at least" if config.least_steps else ""
+    until = " It stops as soon as they are learnt." if config.stop_at_loss else ""
+    return f"{PRESETS[preset]} {config.epochs} passes over the examples{least}; an adapter of rank {config.rank}.{until}"
 
 
 def _preset() -> Preset:

@@ -10,9 +10,12 @@ import streamlit as st
 from app.components.text import number
 from engine.domain import Json
 
+HELD_OUT = "loss, held out"
+"""Colours are given in the order of the names, so that the training loss has the same one with and without it."""
+
 
 def loss_chart(rows: Iterable[Mapping[str, Json]], *, height: int = 220) -> None:
-    """Training loss by step, and the held-out loss where it was measured; nothing before the first step."""
+    """Training loss by step, and the held-out loss where it was measured; nothing before there is a line to draw."""
     steps: list[float] = []
     losses: list[float | None] = []
     held_out: list[float | None] = []
@@ -22,11 +25,11 @@ def loss_chart(rows: Iterable[Mapping[str, Json]], *, height: int = 220) -> None
             steps.append(step)
             losses.append(loss)
             held_out.append(number(row, "eval_loss"))
-    if not steps:
+    if len(steps) < 2:
         return
     data: dict[str, list[float] | list[float | None]] = {"step": steps, "loss": losses}
     if any(value is not None for value in held_out):
-        data["held-out loss"] = joined(steps, held_out)
+        data[HELD_OUT] = joined(steps, held_out)
     st.line_chart(data, x="step", y=[name for name in data if name != "step"], height=height)
 
 

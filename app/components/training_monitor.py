@@ -12,7 +12,7 @@ from app.components.text import counted, duration, number, plain, shown_value, s
 from app.components.training_curve import Row, Story
 from app.resources import shared_engine
 from app.state import tab_state
-from engine.domain import Job, JobState
+from engine.domain import Job, JobState, Json
 
 SHORT_CHART = 140
 _CURVES = (("Learning rate", "learning_rate"), ("Gradient norm, before clipping", "grad_norm"))
@@ -38,7 +38,8 @@ def training_monitor(job: Job) -> None:
     _curves(rows)
     if story.curve.width > 1:
         st.caption(f"Each point is the mean of {counted(story.curve.width, 'step')}.")
-    _answers(story.look)
+    if story.look is not None:
+        sample_answers(number(story.look, "step"), story.look.get("samples"))
 
 
 def figures(last: Row, held_out: float | None) -> dict[str, str]:
@@ -70,19 +71,18 @@ def _curves(rows: Sequence[Row]) -> None:
     for column, (title, name) in zip(st.columns(len(_CURVES)), _CURVES, strict=True):
         points = [(number(row, "step"), number(row, name)) for row in rows]
         known = [(step, value) for step, value in points if step is not None and value is not None]
-        if known:
+        if len(known) > 1:
             with column:
                 st.caption(title)
                 data = {"step": [step for step, _ in known], title: [value for _, value in known]}
                 st.line_chart(data, x="step", y=title, height=SHORT_CHART, y_label="")
 
 
-def _answers(look: Row | None) -> None:
-    """What the model answered at the last look."""
-    samples = None if look is None else look.get("samples")
-    if look is None or not isinstance(samples, list):
+def sample_answers(step: float | None, samples: Json) -> None:
+    """What the model answered at a look; nothing where it was not asked."""
+    if not isinstance(samples, list) or not samples:
         return
-    st.markdown(f"**What it answers at step {number(look, 'step') or 0:.0f}**")
+    st.markdown(f"**What it answers at step {step or 0:.0f}**")
     for sample in samples:
         if isinstance(sample, dict):
             kind = "learnt" if sample.get("taught") is True else "held out"

@@ -160,7 +160,11 @@ def _adapter(engine: Engine, collection_id: str) -> Adapter:
         collection_id=collection_id,
         card={
             "curve": [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 0.04}],
-            "evaluation": {"loss": 0.04, "steps": 2},
+            "dataset": {"train": {"examples": 12}},
+            "evaluation": {"loss": 0.04, "steps": 2, "ending": "no gain"},
+            "samples": [
+                {"step": 2, "answers": [{"question": HOSTILE, "answer": "At nine.", "expected": HOSTILE, "taught": True}]}
+            ],
             "parity": {"top1_agreement": 0.995, "mean_kl": 0.001},
             "durations": {"train_s": 60.0, "parity_s": 5.0},
         },

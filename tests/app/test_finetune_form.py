@@ -12,6 +12,7 @@ from app.components.dataset_preview import KINDS, example_html
 from app.resources import close_engine, shared_engine
 from engine.container import Engine
 from engine.domain import FaqPair
+from engine.training.config import PRESETS
 from engine.training.datasets.encoding import Piece
 from engine.training.datasets.preview import ShownExample
 
@@ -56,6 +57,25 @@ def test_what_is_made_of_the_pairs_goes_with_the_job(engine: Engine, handbook: l
     (job,) = engine.jobs.list("finetune")
     wanted = {"paraphrases": 2, "follow_ups": 0.5, "unanswerable": 0.1, "holdout": 0.2, "collection": "Handbook"}
     assert {name: job.payload[name] for name in wanted} == wanted
+
+
+def test_what_a_preset_does_is_said_as_it_is_set(handbook: list[FaqPair], open_page: OpenPage) -> None:
+    page = open_page("finetune")
+    for name, config in PRESETS.items():
+        next(control for control in page.segmented_control if control.label == "Preset").set_value(name)
+        page.run()
+        (told,) = (caption.value for caption in page.caption if f" {config.epochs} passes" in caption.value)
+        assert f"rank {config.rank}" in told
+        assert ("as soon as they are learnt" in told) is (config.stop_at_loss > 0)
+
+
+def test_it_says_what_is_missing_before_it_can_start(handbook: list[FaqPair], open_page: OpenPage) -> None:
+    page = open_page("finetune")
+    start = next(button for button in page.button if button.label == "Start fine-tuning")
+    assert start.disabled
+    assert "name" in start.help
+    name_it(page)
+    assert not next(button for button in page.button if button.label == "Start fine-tuning").disabled
 
 
 def test_columns_are_found_or_chosen(engine: Engine, open_page: OpenPage) -> None:

@@ -32,9 +32,10 @@ from app.components.setting_names import OTHERS, grouped, setting_label
 from app.components.training_data import TrainingSource
 from app.components.training_estimate import Wanted, training_estimate
 from app.components.training_settings import training_settings
+from engine.requests import DataOptions
 changes, strategy = training_settings("quick")
 file = UploadedFile(UploadedFileRec({path!r}, "pairs.jsonl", "", Path({path!r}).read_bytes()), FileURLs())
-training_estimate(Wanted(TrainingSource(file=file), "quick", changes, strategy))
+training_estimate(Wanted(TrainingSource(file=file, options=DataOptions(paraphrases=0)), "quick", changes, strategy))
 """
 
 
@@ -115,14 +116,16 @@ def test_the_estimate_follows_the_settings_and_can_be_measured(real_engine: Engi
     assert "11 examples" in captions  # a tenth is kept back
     assert "PEFT on the" in captions
 
+    page.number_input(key="training-quick-least_steps").set_value(0)
     page.number_input(key="training-quick-epochs").set_value(2)
+    page.number_input(key="training-quick-batch_size").set_value(8)
     page.run()
     assert "4 steps" in " ".join(caption.value for caption in page.caption)
 
     page.button(key="training-measure").click().run()
     assert not page.exception
     (job,) = real_engine.jobs.list("rehearse")
-    assert job.payload["settings"] == {"epochs": 2}
+    assert job.payload["settings"] == {"epochs": 2, "least_steps": 0, "batch_size": 8}
     assert page.button(key="training-measure").disabled  # one measurement at a time
 
 
