@@ -77,7 +77,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
         "path": str(adapter.path),
         "examples": data.learnt,
         "held_out": len(data.held_out),
-        "notice": " ".join(filter(None, (mismatch(adapter), data.notice, *_notices(artifact)))) or None,
+        "notice": " ".join(filter(None, (mismatch(adapter), data.notice, *notices_of(artifact)))) or None,
         **{key: adapter.card[key] for key in ("parity", "evaluation", "durations") if key in adapter.card},
     }
 
@@ -137,11 +137,26 @@ def figures(row: Mapping[str, Json]) -> list[str]:
     return [form.format(value * factor) for form, factor, value in found if isinstance(value, int | float)]
 
 
-def _notices(artifact: AdapterArtifact) -> list[str]:
+def notices_of(artifact: AdapterArtifact) -> list[str]:
     """What a person should know of how the training went."""
     evaluation = artifact.card.get("evaluation")
     notices = evaluation.get("notices") if isinstance(evaluation, dict) else None
-    return [str(notice) for notice in notices] if isinstance(notices, list) else []
+    told = [str(notice) for notice in notices] if isinstance(notices, list) else []
+    return [*told, *_cuts(artifact)]
+
+
+def _cuts(artifact: AdapterArtifact) -> list[str]:
+    """What was not learnt in full, because it was too long."""
+    data, settings = artifact.card.get("dataset"), artifact.card.get("config")
+    learnt = data.get("train") if isinstance(data, dict) else None
+    limit = settings.get("max_sequence_length") if isinstance(settings, dict) else None
+    if not isinstance(learnt, dict):
+        return []
+    words = {
+        "truncated": f"were longer than {limit} tokens and were cut; raise max_sequence_length to teach their ends as well.",
+        "skipped": f"were left out, since their prompts leave no room for an answer in {limit} tokens.",
+    }
+    return [f"{count} of the examples {words[name]}" for name in words if (count := learnt.get(name))]
 
 
 def _require_free(parts: Parts, name: str, job_id: str) -> None:

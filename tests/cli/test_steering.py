@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from typer.testing import Result
 
-from engine.domain import Job, JobState, JobWish
+from engine.cli.finetuning import outcome
+from engine.domain import Adapter, Job, JobState, JobWish, Json, utc_now
 
 Nexus = Callable[..., Result]
 OWNER = "elsewhere:1:test"
@@ -30,6 +32,20 @@ def test_watching_tells_answers_and_notices_once(home: Any, nexus: Nexus) -> Non
     assert watched.stderr.count("step 4  When do you open? → At 9.") == 1
     assert watched.stderr.count("Memory ran out at step 3.") == 1
     assert "When do you open" not in nexus("jobs", "watch", job.id, "--json").stdout
+
+
+def test_a_new_adapter_is_told_in_a_few_lines() -> None:
+    card: dict[str, Json] = {
+        "evaluation": {"steps": 24, "ending": "learnt", "loss": 0.0221, "held_out_loss": None},
+        "parity": {"top1_agreement": 0.995, "decided": 200},
+    }
+    adapter = Adapter("a", "mine", "base", Path("adapter.gguf"), utc_now(), card=card)
+    assert dict(outcome(adapter)) == {
+        "steps": "24, learnt",
+        "loss": "0.022",
+        "served": "ready: as trained in 99.5% of 200 tokens",
+        "more": "nexus adapters show mine",
+    }
 
 
 def test_pause_and_stop_ask_a_running_one(home: Any, nexus: Nexus) -> None:

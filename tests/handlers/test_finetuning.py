@@ -8,15 +8,28 @@ from pathlib import Path
 import pytest
 
 from engine.db.session import Database
+from engine.domain import Json
 from engine.errors import CancelledError
-from engine.handlers.finetuning import Relay, figures
+from engine.handlers.finetuning import Relay, figures, notices_of
 from engine.jobs import JobContext, JobQueue
+from engine.training.trainer import AdapterArtifact
 
 
 def test_a_step_in_words_has_the_figures_that_there_are() -> None:
     row = {"step": 3, "loss": 1.23456, "eval_loss": None, "learning_rate": 2e-4, "memory": 1_900_000_000, "samples": []}
     assert figures(row) == ["loss 1.235", "rate 2.0e-04", "1.9 GB"]
     assert figures({"gpu_temperature": 61, "gpu_memory": 4e9}) == ["GPU 4.0 GB", "61 °C"]
+
+
+def test_what_was_too_long_to_be_learnt_in_full_is_told() -> None:
+    learnt: dict[str, Json] = {"examples": 4, "truncated": 3, "skipped": 0}
+    card: dict[str, Json] = {"dataset": {"train": learnt}, "config": {"max_sequence_length": 128}}
+    artifact = AdapterArtifact("a", Path("a"), Path("b"), card)
+    (notice,) = notices_of(artifact)
+    assert notice.startswith("3 of the examples were longer than 128 tokens and were cut")
+    learnt["truncated"], learnt["skipped"] = 0, 2
+    (notice,) = notices_of(artifact)
+    assert notice.startswith("2 of the examples were left out")
 
 
 @contextmanager

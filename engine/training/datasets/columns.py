@@ -79,7 +79,7 @@ def mapped_columns(header: Sequence[str], given: Mapping[ColumnRole, str] | None
         noun = "column" if len(missing) == 1 else "columns"
         raise InputError(
             f"the {noun} {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; {listed(header)}.",
-            hint="Say which column is the question and which the answer.",
+            hint="Say which column is the question and which the answer, in a command as --column question=NAME.",
         )
     return found
 

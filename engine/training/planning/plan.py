@@ -160,6 +160,10 @@ def limited(shape: ModelShape, config: TrainingConfig, workload: Workload) -> tu
         config = replace(config, max_sequence_length=shape.trained_context)
         if workload.longest > shape.trained_context:
             notices.append(f"The base was made for {shape.trained_context:,} tokens: longer examples are cut to that.")
+    elif workload.longest > config.max_sequence_length:
+        too_long = sum(len(item.tokens) > config.max_sequence_length for item in workload.items)
+        of = f" of {len(workload.items):,} measured" if len(workload.items) < workload.examples else ""
+        notices.append(f"Longer than {config.max_sequence_length:,} tokens, and cut to that: {too_long:,}{of}.")
     cut = workload.cut(config.max_sequence_length)
     if cut.examples < workload.examples:
         left = workload.examples - cut.examples

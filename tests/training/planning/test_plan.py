@@ -162,3 +162,9 @@ class TestPlan:
         assert isinstance(memory, dict)
         total = memory.pop("total")
         assert total == sum(part for part in memory.values() if isinstance(part, int))
+
+
+def test_what_is_too_long_is_told_before_it_is_cut(machine: Hardware) -> None:
+    short = plan(SMALL, machine, 64 * GB, replace(CONFIG, max_sequence_length=512))
+    assert any("Longer than 512 tokens, and cut to that: 2." in notice for notice in short.notices)
+    assert not any("cut" in notice for notice in plan(SMALL, machine, 64 * GB).notices)
