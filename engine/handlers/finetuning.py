@@ -22,6 +22,7 @@ from engine.llm.llamacpp.model_files.known_files import RECORD, KnownFiles
 from engine.observability.tracing import traced
 from engine.requests import FinetuneRequest
 from engine.training.adapters.offering import mismatch, status_of
+from engine.training.devices import processes_for
 from engine.training.finetune import FinetuneSpec
 from engine.training.finetune import finetune as run_finetune
 from engine.training.settings import preset_with
@@ -49,12 +50,14 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     base = parts.registry.path(request.base or parts.settings.default_model)
     _require_free(parts, request.name, context.job.id)
     data = frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
+    config = preset_with(request.preset, request.settings)
     spec = FinetuneSpec(
         name=request.name,
         base=base,
         examples=data.examples,
-        config=preset_with(request.preset, request.settings),
+        config=config,
         strategy=request.strategy,
+        processes=processes_for(request.processes, request.strategy, config, parts.machine()),
         id=context.job.id,
         served=parts.weights.served(base, parts.settings.weights, lambda: context.cancel.cancelled),
         long_positions=has_long_positions(base, parts.settings.context_tokens),
