@@ -35,7 +35,10 @@ class Settings(BaseSettings):
     default_model: str = Field("SmolLM2-135M-Instruct.Q4_1", description="Chat model used when none is named.")
     default_encoder: str = Field("all-MiniLM-L6-v2", description="Sentence encoder for vectors.")
     context_tokens: AutoInt = Field(
-        None, ge=512, description="Tokens of a context of the local runtime; unset: fitted (see `nexus doctor`)."
+        None,
+        ge=512,
+        description="Tokens of a context of the local runtime; unset: fitted (see `nexus doctor`). Beyond their original length "
+        "LongRoPE models, such as Phi with 128k tokens, take other position factors; adapters need to be trained with these.",
     )
     max_sequences: AutoInt = Field(
         None, ge=1, le=64, description="Generations that the local runtime decodes together; unset: fitted."
