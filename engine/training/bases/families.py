@@ -96,6 +96,16 @@ class Family:
         """The last parts of the names of all linear layers in a block."""
         return tuple(name.rpartition(".")[2] for name in self.parts.values() if name.endswith(_LINEAR))
 
+    @property
+    def norms(self) -> int:
+        """RMS norms over the hidden size in a block."""
+        return sum(name.endswith("layernorm") for name in self.parts.values())
+
+    @property
+    def head_norms(self) -> bool:
+        """Whether queries and keys are normalised."""
+        return "attn_q_norm" in self.parts
+
     def tensor_to_module(self, tensor: str) -> str | None:
         """Transformers' name for a tensor; None for one that is no weight.
 
@@ -182,8 +192,13 @@ def family_of(base: GgufBase) -> Family:
 def linear_layers(architecture: str) -> tuple[str, ...]:
     """All linear layers in a block of a model, by its GGUF architecture or Transformers' `model_type`; those of a Llama where
     the name is not known."""
+    return family_of_type(architecture).linear_layers
+
+
+def family_of_type(architecture: str) -> Family:
+    """A family by its GGUF architecture or Transformers' `model_type`; that of Llama where the name is not known."""
     known = (family for name, family in FAMILIES.items() if architecture in (name, family.model_type))
-    return next(known, FAMILIES["llama"]).linear_layers
+    return next(known, FAMILIES["llama"])
 
 
 def target_modules(wanted: Iterable[str], architecture: str) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
-"""The sizes of a base model that decide what training it costs, read from its GGUF header alone."""
+"""The sizes of a base model that decide what training it costs, read from its GGUF header alone, or from the loaded model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.llm.llamacpp.long_rope import long_rope
-from engine.training.bases.families import family_of, target_modules
+from engine.training.bases.families import family_of, family_of_type, target_modules
 from engine.training.bases.gguf_base import GgufBase, open_base
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def read_shape(path: Path, *, long_positions: bool = False) -> ModelShape:
     base = open_base(path)
     if "token_embd.weight" not in base.tensors:
         raise base.refusal("it has no embedding")
-    parts = family_of(base).parts
+    family = family_of(base)
     linears = tuple(_linears(base))
     hidden = base.whole("embedding_length")
     rope, kv_heads = long_rope(path, base.header), "attention.head_count_kv"
@@ -99,9 +103,42 @@ def read_shape(path: Path, *, long_positions: bool = False) -> ModelShape:
         vocabulary=base.shape("token_embd.weight")[0],
         parameters=sum(tensor.elements for _, tensor in base.tensors.values()),
         trained_context=base.whole("context_length") if rope is None else rope.longest(long_positions=long_positions),
-        norms=sum(name.endswith("layernorm") for name in parts.values()),
-        head_norms="attn_q_norm" in parts,
+        norms=family.norms,
+        head_norms=family.head_norms,
         holds_scores=base.number("attn_logit_softcapping", 0.0) > 0,
+        linears=linears,
+    )
+
+
+def shape_of(model: PreTrainedModel) -> ModelShape:
+    """The sizes of a loaded model of one of the families, with LoRA matrices or without; as `read_shape` has them."""
+    from torch import nn
+
+    config = model.config.get_text_config()
+    # One for each layer where they differ, as with Gemma 4.
+    each = [config.per_layer_config[layer] for layer in range(config.num_hidden_layers)]
+    family = family_of_type(config.model_type)
+    modules = ((name.removesuffix(".base_layer"), module) for name, module in model.base_model.named_modules())
+    linears = tuple(
+        Linear(name.rpartition(".")[2], module.out_features, module.in_features)
+        for name, module in modules
+        if name.endswith("_proj") and type(module) is nn.Linear
+    )
+    heads = config.num_attention_heads
+    return ModelShape(
+        architecture=config.model_type,
+        layers=len(each),
+        hidden=config.hidden_size,
+        feed_forward=max((linear.inputs for linear in linears if linear.name == "down_proj"), default=4 * config.hidden_size),
+        heads=heads,
+        kv_heads=max(one.num_key_value_heads for one in each),
+        head_width=max(getattr(one, "head_dim", None) or config.hidden_size // heads for one in each),
+        vocabulary=config.vocab_size,
+        parameters=sum(weight.numel() for name, weight in model.named_parameters() if "lora_" not in name),
+        trained_context=config.max_position_embeddings,
+        norms=family.norms,
+        head_norms=family.head_norms,
+        holds_scores=getattr(config, "attn_logit_softcapping", None) is not None,
         linears=linears,
     )
 

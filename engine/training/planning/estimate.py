@@ -107,14 +107,12 @@ def memory(
     anchor = ANCHOR_WINDOW if config.anchor_weight else 0
     tokens = widest.tokens + anchor
     lora = shape.lora_parameters(config.rank, config.target_modules) * FLOAT
-    in_a_block = kept_for_a_token(shape, config, widest)
-    of_a_token = shape.layers * in_a_block + _passing(shape, size)
     wanted = Memory(
         weights=_weights(shape, config),
         matrices=2 * lora,
         gradients=lora,
         optimiser=2 * lora,
-        activations=round(tokens * of_a_token * _NOT_GIVEN_BACK[device]),
+        activations=activations(shape, config, widest, device),
         answers=min(max(widest.answers, anchor), LOGITS_AT_ONCE) * shape.vocabulary * FLOAT * _COPIES_OF_LOGITS,
         around=_AROUND[device],
     )
@@ -122,8 +120,15 @@ def memory(
     if not always_again and (free is None or wanted.total <= free):
         return wanted
     # Of each block its input is left, and one block at a time has the rest (Chen et al. 2016).
-    of_a_token = shape.layers * shape.hidden * size + in_a_block + _passing(shape, size)
+    of_a_token = shape.layers * shape.hidden * size + kept_for_a_token(shape, config, widest) + _passing(shape, size)
     return replace(wanted, activations=round(tokens * of_a_token * _NOT_GIVEN_BACK[device]), recomputed=True)
+
+
+def activations(shape: ModelShape, config: TrainingConfig, each: Pass, device: Device = "cpu") -> int:
+    """Bytes of the activations of a pass, and of the general text beside it, where all are kept for the backward pass."""
+    tokens = each.tokens + (ANCHOR_WINDOW if config.anchor_weight else 0)
+    of_a_token = shape.layers * kept_for_a_token(shape, config, each) + _passing(shape, _BYTES[config.dtype])
+    return round(tokens * of_a_token * _NOT_GIVEN_BACK[device])
 
 
 def seconds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ from engine.errors import TrainingError
 from engine.machine import memory_available
 from engine.training.bases.base_model import load_base
 from engine.training.bases.families import target_modules
+from engine.training.bases.model_shape import shape_of
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.loop.packing import ANCHOR_WINDOW, ROW_TOKENS, PackedBatch, in_pieces, pack
 from engine.training.loop.pieces import PiecewiseLoss
+from engine.training.planning.estimate import FLOAT, activations
+from engine.training.planning.workload import Pass
 from engine.training.strategies.weight_type import weight_type
 from engine.training.trainer import TrainingPaths
 
@@ -23,10 +27,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from engine.training.loop.anchor import Anchor, Draw
-
-
-_MARGIN = 1.25
-"""What comes and goes in the passes is on top of what stays between them."""
 
 
 def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -> PeftModel:
@@ -64,37 +64,22 @@ def lora_model(paths: TrainingPaths, config: TrainingConfig, longest: int = 0) -
     fuse(model)
     use_row_attention(base)
     if longest:
-        recompute_if_short(model, max(longest, ROW_TOKENS), _memory_left(model))
+        recompute_if_short(model, config, max(longest, ROW_TOKENS), _memory_left(model))
     return model
 
 
-def recompute_if_short(model: PeftModel, tokens: int, available: int) -> bool:
+def recompute_if_short(model: PeftModel, config: TrainingConfig, tokens: int, available: int) -> bool:
     """Recompute activations in the backward pass (Chen et al. 2016) if those of a row do not fit into the bytes available.
 
     A third more work for the memory of one block instead of all. Returns whether it is done.
     """
-    if activation_bytes(model, tokens) * _MARGIN <= available:
+    base = model.get_base_model()
+    held = replace(config, dtype="bfloat16" if base.dtype.itemsize < FLOAT else "float32")
+    row = Pass(1, tokens, tokens, shared=True)
+    if activations(shape_of(base), held, row, "cuda" if base.device.type == "cuda" else "cpu") <= available:
         return False
     model.get_base_model().gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return True
-
-
-def activation_bytes(model: PeftModel, tokens: int) -> int:
-    """What is kept of so many tokens for the backward pass: the inputs and outputs of the blocks' linear layers.
-
-    What norms and attention keep of other tensors is made up for by inputs that several layers share: 625 MB by this rule for a
-    row of 512 tokens on the default model, of which autograd kept 622.
-    """
-    import torch
-
-    base = model.get_base_model()
-    layers = [
-        module
-        for name, module in base.base_model.named_modules()
-        if isinstance(module, torch.nn.Linear) and "lora_" not in name
-    ]
-    numbers: int = sum(layer.in_features + layer.out_features for layer in layers) * tokens
-    return numbers * int(base.dtype.itemsize)
 
 
 def _memory_left(model: PeftModel) -> int:

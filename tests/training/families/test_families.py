@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from engine.training.adapters.gguf_adapter import write_gguf_adapter
 from engine.training.adapters.parity import Logits, ServedPredictor
 from engine.training.bases.base_model import load_base, training_copy
 from engine.training.bases.families import linear_layers, target_modules
-from engine.training.bases.model_shape import read_shape
+from engine.training.bases.model_shape import read_shape, shape_of
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.strategies.lora_model import lora_model
@@ -161,6 +162,10 @@ class TestEveryFamily:
         assert sorted((linear.name, linear.outputs, linear.inputs) for linear in shape.linears) == sorted(there)
         keys = {linear.outputs for linear in shape.linears if linear.name == "k_proj"}
         assert shape.key_width >= max(keys, default=0)
+        found = replace(shape_of(tiny.model), architecture=shape.architecture)
+        figures = [field.name for field in fields(shape) if field.name not in ("linears", "trained_context", "parameters")]
+        assert [getattr(found, name) for name in figures] == [getattr(shape, name) for name in figures]
+        assert sorted(map(str, found.linears)) == sorted(map(str, shape.linears))
 
     def test_the_default_settings_adapt_all_of_them(self, tiny: TinyModel, training_cache: Path, tmp_path: Path) -> None:
         paths = TrainingPaths(training_copy(tiny.gguf, training_cache), tmp_path)

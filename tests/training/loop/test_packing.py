@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from engine.training.config import LINEAR_LAYERS
+from engine.training.bases.model_shape import shape_of
+from engine.training.config import LINEAR_LAYERS, TrainingConfig
 from engine.training.datasets.encoding import EncodedExample
 from engine.training.loop.packing import in_pieces, in_rows, pack
 from engine.training.loop.row_attention import use_row_attention
+from engine.training.planning.estimate import activations
+from engine.training.planning.workload import Pass
 from engine.training.strategies import lora_model
 from engine.training.strategies.fused_layers import fuse
 
@@ -212,9 +215,10 @@ class TestMemory:
         kept, recomputed = adapted("llama"), adapted("llama")
         for model in (kept, recomputed):
             fuse(model)
-        need = lora_model.activation_bytes(kept, 512)
-        assert not lora_model.recompute_if_short(kept, 512, 2 * need)
-        assert lora_model.recompute_if_short(recomputed, 512, need)
+        config = TrainingConfig(dtype="float32")
+        need = activations(shape_of(kept.get_base_model()), config, Pass(1, 512, 512, shared=True))
+        assert not lora_model.recompute_if_short(kept, config, 512, need)
+        assert lora_model.recompute_if_short(recomputed, config, 512, need - 1)
         batch = [EncodedExample((1, 2, 3, 4, 5), 2), EncodedExample((1, 2, 7, 8), 3)]
         held = [_held(model, batch) for model in (kept, recomputed)]
         assert held[1] < held[0] / 2
