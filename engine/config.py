@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         None,
         ge=512,
         description="Tokens of a context of the local runtime; unset: fitted (see `nexus doctor`). Beyond their original "
-        "length LongRoPE models, such as Phi with 128k tokens, take other position factors; adapters need to be trained with these.",
+        "length LongRoPE models, such as Phi with 128k tokens, take other position factors, and adapters must fit them.",
     )
     max_sequences: AutoInt = Field(
         None, ge=1, le=64, description="Generations that the local runtime decodes together; unset: fitted."
