@@ -19,7 +19,9 @@ FIXED = sorted((NEGATIONS | RELATIONS | NUMBERS) - {"in-between"})
 names, fixed = st.sampled_from(NAMES), st.sampled_from(FIXED)
 figures = st.integers(0, 99_999).map("{:,}".format) | st.floats(0, 999).map("{:.1f}".format)
 content = st.sampled_from((*KINDS, *VERBS_ASKED, "red", "frame", "monthly"))
-asking = st.sampled_from(("What is the", "How do I", "When can I", "Which", "Who has the", "How long is the", "Do you", "Can I"))
+asking = st.sampled_from(
+    ("What is the", "How do I", "When can I", "Which", "Who has the", "How long is the", "Do you", "Can I")
+)
 words_asked = st.lists(names | figures | content | fixed | st.sampled_from(sorted(LITTLE)), min_size=1, max_size=9)
 questions = st.builds(lambda start, rest: f"{start} {' '.join(rest)}?", asking, words_asked)
 
