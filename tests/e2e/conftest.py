@@ -96,7 +96,7 @@ def main_job(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Main
     job.step("approve", "faq", "approve", "--all", *into)
     job.step("ask", "ask", "For how long is a gift card valid?", *into)
     job.step("ask nothing", "ask", "What is the capital of Mongolia?", *into)
-    job.step("finetune", "finetune", *into, "--name", "kettles-quick")
+    job.step("finetune", "finetune", *into, "--name", "kettles-quick", "--paraphrases", "2")
     job.taught = taught(job)
     for number, pair in enumerate(job.taught[:2]):
         job.step(f"chat {number}", "chat", pair["question"], "--adapter", "kettles-quick")

@@ -61,7 +61,8 @@ def test_a_finetune_gives_an_adapter_that_agrees_with_its_training(main_job: Any
     assert made["adapter"] == "kettles-quick"
     assert made["path"].endswith(".gguf")
     assert made["result"]["parity"]["ok"] is True
-    assert made["result"]["examples"] == len(main_job.taught)
+    taught = len(main_job.taught)
+    assert taught < made["result"]["examples"] <= 3 * taught, "in up to two other wordings as well"
 
 
 def test_the_finetuned_model_answers_what_it_was_taught(main_job: Any, has_fields: Check) -> None:
