@@ -18,18 +18,15 @@ from functools import cache
 from engine.knowledge.terms import content_stems, stem, words
 from engine.training.datasets.rewording import LONGEST
 from engine.training.datasets.synonyms import (
-    AMOUNT,
     ASKING,
     BEFORE_VERBS,
-    BY_ANSWER,
-    COUNTED,
-    FORMS,
     LITTLE,
     NOT_AFTER_VERBS,
     VERBS,
     WORDS,
     is_fixed,
 )
+from engine.training.datasets.ways_to_ask import AMOUNT, BY_ANSWER, COUNTED, FORMS
 
 KnowsWord = Callable[[str], bool]
 """Whether there is such an English word."""
