@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import requests
-from engine.domain import Job, Json, new_id
-from engine.requests import DataOptions, Preset, Strategy, checked
+from engine.domain import Job, Json, Preset, Strategy, new_id
+from engine.requests import DataOptions, checked
 from engine.submission import Submission
 from engine.training.settings import preset_with
 

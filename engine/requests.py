@@ -10,6 +10,7 @@ from typing import Annotated, Literal, ParamSpec, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
+from engine.domain import Preset, Strategy
 from engine.errors import InputError
 
 Name = Annotated[
@@ -66,10 +67,6 @@ class ExtractionRequest(ExtractionOptions):
     files: tuple[StagedFile, ...] = Field(min_length=1)
 
 
-Preset = Literal["quick", "balanced", "thorough"]
-"""Named settings of a fine-tune."""
-Strategy = Literal["auto", "peft", "unsloth"]
-"""What trains; `auto` chooses by the hardware."""
 ColumnRole = Literal["question", "answer", "system", "context", "group"]
 """What a column of a dataset file can be; see `engine.training.datasets.columns`."""
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydantic import BaseModel
 
 from engine import requests
-from engine.domain import Job, JobState, Json
+from engine.domain import Job, JobState, Json, Preset, Strategy
 from engine.errors import ConflictError, NexusError
 from engine.model_registry.describe import plain_name
-from engine.requests import DataOptions, Preset, StagedFile, Strategy, checked
+from engine.requests import DataOptions, StagedFile, checked
 from engine.training.settings import preset_with
 from engine.wiring import Wiring
 

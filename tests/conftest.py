@@ -11,8 +11,8 @@ from engine.db.repositories import Repositories
 from engine.db.session import Database
 from engine.domain import Collection
 
-# OpenMP reads this when a library loads it. Threads that spin at barriers take the cores from whatever else a machine does: with
-# one other program beside, llama.cpp on two threads takes many times as long. The engine's children have it as well.
+# OpenMP reads this when a library loads it. Threads that spin at barriers take the cores from whatever else a machine does:
+# with one other program beside, llama.cpp on two threads takes many times as long. The engine's children have it as well.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Speed is no property to be tested here: a busy machine must not fail a test.

@@ -10,8 +10,7 @@ import streamlit as st
 from app.components.text import counted, plain
 from app.components.training_data import TrainingSource
 from app.resources import shared_engine
-from engine.domain import Json
-from engine.requests import Preset
+from engine.domain import Json, Preset
 from engine.training.datasets.encoding import Piece
 from engine.training.datasets.preview import DatasetPreview, ShownExample
 

@@ -9,7 +9,7 @@ from app.components.training_data import TrainingSource, training_source
 from app.components.training_estimate import Wanted
 from app.components.training_settings import training_settings
 from app.resources import shared_engine
-from engine.requests import Preset
+from engine.domain import Preset
 from engine.training import config as training
 
 PRESETS: dict[Preset, str] = {

@@ -11,9 +11,8 @@ from app.components.text import counted, duration, plain, size
 from app.components.training_data import TrainingSource
 from app.components.training_settings import apply_settings
 from app.resources import shared_engine
-from engine.domain import Json
+from engine.domain import Json, Preset, Strategy
 from engine.errors import NexusError
-from engine.requests import Preset, Strategy
 from engine.training.config import PRESETS
 from engine.training.planning.fit import Advice, Fit
 from engine.training.planning.plan import TrainingPlan

@@ -10,8 +10,7 @@ import streamlit as st
 
 from app.components.setting_names import WHEN_EMPTY, grouped, setting_help, setting_label, value_in_words
 from app.components.text import plain
-from engine.domain import Json
-from engine.requests import Preset, Strategy
+from engine.domain import Json, Preset, Strategy
 from engine.training.config import LINEAR_LAYERS, PRESETS
 from engine.training.settings import Setting, settings
 

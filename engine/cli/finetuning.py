@@ -12,8 +12,7 @@ from engine.cli.command import Run, command
 from engine.cli.finetuning_data import DataFlags, show_preview
 from engine.cli.following import work_on
 from engine.cli.planning import PlanFlags, Wanted, show_plan
-from engine.domain import Adapter, Json
-from engine.requests import Preset, Strategy
+from engine.domain import Adapter, Json, Preset, Strategy
 from engine.training.settings import parse_changes
 
 

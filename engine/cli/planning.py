@@ -13,8 +13,8 @@ from engine.cli.following import work_on
 
 if TYPE_CHECKING:
     from engine.cli.command import Run
-    from engine.domain import Json
-    from engine.requests import DataOptions, Preset, Strategy
+    from engine.domain import Json, Preset, Strategy
+    from engine.requests import DataOptions
     from engine.training.planning.plan import TrainingPlan
 
 

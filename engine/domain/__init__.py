@@ -21,7 +21,7 @@ from engine.domain.generation import (
     Usage,
 )
 from engine.domain.jobs import CONTROLLABLE, Job, JobState, JobWish
-from engine.domain.models import Adapter, AdapterStatus, ModelInfo
+from engine.domain.models import Adapter, AdapterStatus, ModelInfo, Preset, Strategy
 from engine.domain.values import Json, Role, new_id, utc_now
 
 __all__ = [
@@ -59,7 +59,9 @@ __all__ = [
     "ModelInfo",
     "Page",
     "Place",
+    "Preset",
     "Role",
+    "Strategy",
     "Timings",
     "TokenLogprob",
     "Usage",

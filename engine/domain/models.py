@@ -29,6 +29,10 @@ class ModelInfo:
     sha256: str | None = None
 
 
+Preset = Literal["quick", "balanced", "thorough"]
+"""Named settings of a fine-tune."""
+Strategy = Literal["auto", "peft", "unsloth"]
+"""What trains; `auto` chooses by the hardware."""
 AdapterStatus = Literal["ready", "mismatch"]
 """What the parity gate found: served as trained, or not."""
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.domain import Json
+from engine.domain import Json, Strategy
 from engine.handlers.finetuning_data import chosen_data, frozen_data
 from engine.handlers.parts import Parts
 from engine.handlers.room import make_room
 from engine.jobs import JobContext
 from engine.observability.tracing import traced
-from engine.requests import DataOptions, RehearsalRequest, Strategy
+from engine.requests import DataOptions, RehearsalRequest
 from engine.training.config import TrainingConfig
 from engine.training.datasets.examples import TrainingExample, make_dataset
 from engine.training.settings import preset_with

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.domain import Strategy
 from engine.handlers.parts import Parts
-from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from engine.domain import Strategy
 from engine.errors import InputError
 from engine.machine import Hardware
-from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.planning.plan import expected_device, expected_strategy
 

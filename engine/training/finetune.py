@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.cancellation import CancelToken
-from engine.domain import JobWish, new_id
+from engine.domain import JobWish, Strategy, new_id
 from engine.errors import InputError, StorageError
-from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.examples import TrainingExample
 from engine.training.process import OnEvent, run_training

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from engine.domain import Strategy
 from engine.errors import StorageError, TrainingError
 from engine.model_registry.file_hashes import HASHES, FileHashes
-from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.examples import TrainingExample
 from engine.training.trainer import AdapterArtifact

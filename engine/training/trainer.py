@@ -8,9 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from engine.domain import Json
+from engine.domain import Json, Strategy
 from engine.errors import InputError
-from engine.requests import Strategy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExamples
 from engine.training.loop.control import RunControl

@@ -8,8 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.domain import Json
-from engine.requests import Strategy
+from engine.domain import Json, Strategy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExamples
 from engine.training.trainer import TrainingData, TrainingPaths, choose_trainer

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass, replace
 
-from engine.domain import Json
+from engine.domain import Json, Strategy
 from engine.machine import Hardware
-from engine.requests import Strategy
 from engine.training.bases.model_shape import ModelShape
 from engine.training.config import TrainingConfig
 from engine.training.planning.estimate import Device, Memory, Trains, memory, seconds

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import cast
 
 from engine.child_process import Emit, tell_of
-from engine.domain import Json
+from engine.domain import Json, Strategy
 from engine.errors import TrainingError
 from engine.machine import peak_memory
-from engine.requests import Strategy
 from engine.training.bases.base_model import training_copy
 from engine.training.config import TrainingConfig
 from engine.training.datasets.encoding import EncodedExample, EncodedExamples, open_encoder
