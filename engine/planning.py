@@ -13,12 +13,22 @@ from engine.submission import Submission
 from engine.training.settings import preset_with
 
 if TYPE_CHECKING:
+    from engine.training.config import TrainingConfig
     from engine.training.planning.plan import TrainingPlan
     from engine.training.planning.workload import Workload
 
 
 class Planning(Submission):
     """What fine-tunes take on this machine."""
+
+    def preset_settings(self, preset: Preset, base: str | None = None) -> TrainingConfig:
+        """The settings of a preset as they suit a base model; None: the default one.
+
+        Raises:
+            NotFoundError: no such model.
+            ModelFileError: its file cannot be read.
+        """
+        return preset_with(preset, {}, self.registry.path(base or self.settings.default_model))
 
     def workload(
         self,
@@ -41,7 +51,7 @@ class Planning(Submission):
         from engine.handlers.rehearsing import workload
 
         path = self.registry.path(base or self.settings.default_model)
-        config = preset_with(preset, settings or {})
+        config = preset_with(preset, settings or {}, path)
         return workload(self, data or DataOptions(), collection, dataset, path, config)
 
     def plan_finetune(
@@ -71,7 +81,7 @@ class Planning(Submission):
         from engine.training.planning.rehearsals import Rehearsals
 
         path = self.registry.path(base or self.settings.default_model)
-        config, digest, machine = preset_with(preset, settings or {}), self.registry.sha256(path.stem), self.machine()
+        config, digest, machine = preset_with(preset, settings or {}, path), self.registry.sha256(path.stem), self.machine()
         task = task_for(self, path, config, strategy, workload)
         return plan_training(
             read_shape(path, long_positions=has_long_positions(path, self.settings.context_tokens)),
@@ -115,7 +125,7 @@ class Planning(Submission):
         from engine.training.run_folder import RunSpec
 
         path = self.registry.path(base or self.settings.default_model)
-        config, long = preset_with(preset, settings or {}), has_long_positions(path, self.settings.context_tokens)
+        config, long = preset_with(preset, settings or {}, path), has_long_positions(path, self.settings.context_tokens)
         run = RunSpec(new_id(), name, folder / path.name, folder / CACHE, config, strategy, long_positions=long)
         prepare_run(self, run, path, data or DataOptions(), collection, dataset)
 

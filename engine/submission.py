@@ -164,7 +164,7 @@ class Submission(Wiring):
         from engine.handlers.finetuning_data import preview_data
 
         model = self.registry.path(base or self.settings.default_model)
-        config = preset_with(preset, settings or {})
+        config = preset_with(preset, settings or {}, model)
         return preview_data(self, data or DataOptions(), collection, dataset, model, config, shown)
 
     def evaluate(

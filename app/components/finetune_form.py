@@ -10,6 +10,7 @@ from app.components.training_estimate import Wanted
 from app.components.training_settings import training_settings
 from app.resources import shared_engine
 from engine.domain import Preset
+from engine.errors import NexusError
 from engine.training import config as training
 
 PRESETS: dict[Preset, str] = {
@@ -28,7 +29,7 @@ def finetune_form() -> Wanted:
         name = st.text_input("Name of the adapter", max_chars=80, placeholder="handbook-quick")
         base = model_picker("Base model", key="finetune-base", remotes=False)
         preset = _preset()
-        settings, strategy = training_settings(preset)
+        settings, strategy = training_settings(preset, _suited(preset, base))
         wanted = Wanted(source, preset, settings, strategy, base)
         missing = _missing(name, source)
         if st.button(
@@ -50,6 +51,14 @@ def _preset() -> Preset:
     chosen = st.segmented_control("Preset", list(PRESETS), default="quick", format_func=str.capitalize, required=True)
     st.caption(preset_in_words(chosen))
     return chosen
+
+
+def _suited(preset: Preset, base: str | None) -> training.TrainingConfig | None:
+    """The preset as it suits the base; None where that cannot be read, which the estimate says."""
+    try:
+        return shared_engine().preset_settings(preset, base)
+    except NexusError:
+        return None
 
 
 def _missing(name: str, source: TrainingSource) -> str:

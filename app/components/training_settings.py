@@ -11,22 +11,24 @@ import streamlit as st
 from app.components.setting_names import WHEN_EMPTY, grouped, setting_help, setting_label, value_in_words
 from app.components.text import plain
 from engine.domain import Json, Preset, Strategy
-from engine.training.config import LINEAR_LAYERS, PRESETS
+from engine.training.config import LINEAR_LAYERS, PRESETS, TrainingConfig
 from engine.training.settings import Setting, settings
 
 STRATEGIES: dict[Strategy, str] = {"auto": "Choose by the hardware", "peft": "Transformers + PEFT", "unsloth": "Unsloth"}
 _KEY = "training"
+_OWN = "training-own"
 _WIDTH = 202
 """Pixels of a box: two stand side by side, and still have their buttons."""
 
 
-def training_settings(preset: Preset) -> tuple[dict[str, Json], Strategy]:
-    """Let the person change settings of a preset.
+def training_settings(preset: Preset, suited: TrainingConfig | None = None) -> tuple[dict[str, Json], Strategy]:
+    """Let the person change settings of a preset; `suited` has them as they suit the base model.
 
     Returns:
         What differs from the preset, by the names on `TrainingConfig`, and the strategy.
     """
-    own = PRESETS[preset].to_json()
+    own = (suited or PRESETS[preset]).to_json()
+    st.session_state[_OWN] = own
     chosen: dict[str, Json] = {}
     with st.expander("Advanced settings", icon=":material/tune:"):
         strategy = _strategy()
@@ -44,7 +46,14 @@ def training_settings(preset: Preset) -> tuple[dict[str, Json], Strategy]:
 def apply_settings(preset: Preset, changes: Mapping[str, Json]) -> None:
     """Put values into the widgets of a preset; for a button's `on_click`."""
     for name, value in changes.items():
-        st.session_state[f"{_KEY}-{preset}-{name}"] = value
+        st.session_state[_key(preset, name, st.session_state.get(_OWN, {}))] = value
+
+
+def _key(preset: Preset, name: str, own: Mapping[str, Json]) -> str:
+    """The widget's key: another one where the base model changes what the preset sets, so that its box follows."""
+    usual, value = PRESETS[preset].to_json()[name], own.get(name)
+    key = f"{_KEY}-{preset}-{name}"
+    return key if value in (usual, None) else f"{key}-{value}"
 
 
 def _strategy() -> Strategy:
@@ -62,7 +71,7 @@ def _group(members: Sequence[Setting], own: Mapping[str, Json], preset: Preset) 
     chosen: dict[str, Json] = {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for each in members:
-            chosen[each.name] = _widget(each, own[each.name], f"{_KEY}-{preset}-{each.name}")
+            chosen[each.name] = _widget(each, own[each.name], _key(preset, each.name, own))
     return chosen
 
 

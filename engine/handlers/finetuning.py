@@ -50,7 +50,7 @@ def finetune(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     base = parts.registry.path(request.base or parts.settings.default_model)
     _require_free(parts, request.name, context.job.id)
     data = frozen_data(parts, request, parts.settings.runs_dir / context.job.id)
-    config = preset_with(request.preset, request.settings)
+    config = preset_with(request.preset, request.settings, base)
     spec = FinetuneSpec(
         name=request.name,
         base=base,

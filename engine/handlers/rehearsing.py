@@ -79,7 +79,7 @@ def rehearse(parts: Parts, context: JobContext) -> Mapping[str, Json]:
     request = RehearsalRequest.model_validate(context.job.payload)
     base = parts.registry.path(request.base or parts.settings.default_model)
     run_dir = parts.settings.runs_dir / context.job.id
-    config = preset_with(request.preset, request.settings)
+    config = preset_with(request.preset, request.settings, base)
     context.progress(0.0, "Reading the examples")
     work = encoded(frozen_data(parts, request, run_dir).examples, base, config)
     task = task_for(parts, base, config, request.strategy, work)

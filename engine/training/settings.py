@@ -10,13 +10,15 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args, get_type_hints
 
 from engine.domain import Json
 from engine.errors import InputError
+from engine.model_registry.gguf_file import read_gguf
 from engine.training import config
 from engine.training.config import TrainingConfig
 
@@ -108,14 +110,30 @@ def parse_changes(assignments: Iterable[str]) -> dict[str, Json]:
     return dict(_parsed(assignment) for assignment in assignments)
 
 
-def preset_with(name: str, changes: Mapping[str, Json]) -> TrainingConfig:
-    """A preset's settings with some of them changed.
+def preset_for(name: str, base: Path | None) -> TrainingConfig:
+    """A preset's settings as they suit a base model; None: the default one.
+
+    Raises:
+        InputError: no such preset.
+        ModelFileError: the base's file cannot be read.
+    """
+    found = config.preset(name)
+    if base is None:
+        return found
+    header = read_gguf(base)
+    width = header.integer(f"{header.architecture}.embedding_length", config.PRESET_WIDTH)
+    return replace(found, learning_rate=config.suited_rate(found.learning_rate, width))
+
+
+def preset_with(name: str, changes: Mapping[str, Json], base: Path | None = None) -> TrainingConfig:
+    """A preset's settings, as they suit a base model, with some of them changed.
 
     Raises:
         InputError: no such preset or setting, or a value that makes no sense.
+        ModelFileError: the base's file cannot be read.
     """
     checked = {key: setting(key).checked(value) for key, value in changes.items()}
-    return TrainingConfig.from_json(config.preset(name).to_json() | checked)
+    return TrainingConfig.from_json(preset_for(name, base).to_json() | checked)
 
 
 def _parsed(assignment: str) -> tuple[str, Json]:

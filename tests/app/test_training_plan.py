@@ -24,6 +24,15 @@ changes, strategy = training_settings(preset)
 st.json({"changes": changes, "strategy": strategy})
 st.button("apply", on_click=apply_settings, args=(preset, {"rank": 4, "dtype": "bfloat16", "target_modules": ["q_proj"]}))
 """
+SUITED = """
+import streamlit as st
+from app.components.training_settings import training_settings
+from engine.training.config import preset, suited_rate
+width = st.selectbox("Width", [576, 4096], key="width")
+suited = preset("quick", learning_rate=suited_rate(1e-3, width))
+changes, strategy = training_settings("quick", suited)
+st.json({"changes": changes, "strategy": strategy})
+"""
 ESTIMATE = """
 from pathlib import Path
 from streamlit.proto.Common_pb2 import FileURLs
@@ -63,6 +72,19 @@ class TestSettings:
         page.selectbox(key="preset").set_value("thorough")
         assert result(page.run())["changes"] == {}
         assert page.number_input(key="training-thorough-rank").value == PRESETS["thorough"].rank
+
+    def test_the_rate_follows_the_base_model_and_is_no_change(self) -> None:
+        page = AppTest.from_string(SUITED).run()
+        page.number_input(key="training-quick-rank").set_value(64).run()
+        page.selectbox(key="width").set_value(4096)
+        assert result(page.run())["changes"] == {"rank": 64}
+        rate = page.number_input(key="training-quick-learning_rate-0.00022")
+        assert rate.value == 2.2e-4
+        rate.set_value(1e-4)
+        assert result(page.run())["changes"] == {"rank": 64, "learning_rate": 1e-4}
+        page.button(key="training-undo").click()
+        assert result(page.run())["changes"] == {}
+        assert page.number_input(key="training-quick-learning_rate-0.00022").value == 2.2e-4
 
     def test_a_number_cannot_leave_its_range(self) -> None:
         page = AppTest.from_string(SETTINGS).run()

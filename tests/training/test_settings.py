@@ -1,13 +1,15 @@
 """The settings that a person may change: explained, ranged and checked by `TrainingConfig` itself."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
+from gguf import GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InputError
-from engine.training.config import PRESETS, RANGES, TrainingConfig
+from engine.training.config import PRESETS, RANGES, TrainingConfig, suited_rate
 from engine.training.settings import parse_changes, preset_with, setting, settings
 
 NUMBERS = [name for name, _, _ in RANGES]
@@ -29,6 +31,35 @@ class TestExplanations:
         for preset in PRESETS.values():
             for name, value in preset.to_json().items():
                 assert setting(name).checked(value) == value
+
+
+class TestSuited:
+    """Presets for a base model of some width."""
+
+    @pytest.mark.parametrize(("width", "rate"), [(64, 1e-3), (576, 1e-3), (2048, 3.7e-4), (4096, 2.2e-4)])
+    def test_wider_models_learn_at_a_lower_rate(self, tmp_path: Path, width: int, rate: float) -> None:
+        base = _header(tmp_path, width)
+        assert preset_with("quick", {}, base).learning_rate == rate
+        assert preset_with("quick", {"learning_rate": 5e-4}, base).learning_rate == 5e-4
+
+    def test_a_width_that_a_file_does_not_tell_changes_nothing(self, tmp_path: Path) -> None:
+        assert preset_with("quick", {}, _header(tmp_path, None)) == PRESETS["quick"]
+
+    @given(st.sampled_from(list(PRESETS)), st.integers(1, 65_536))
+    def test_every_rate_is_one_that_may_be_set(self, name: str, width: int) -> None:
+        rate = suited_rate(PRESETS[name].learning_rate, width)
+        assert replace(PRESETS[name], learning_rate=rate).learning_rate <= PRESETS[name].learning_rate
+
+
+def _header(folder: Path, width: int | None) -> Path:
+    """A GGUF file that holds metadata alone."""
+    writer = GGUFWriter(folder / "base.gguf", "llama")
+    if width is not None:
+        writer.add_embedding_length(width)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return folder / "base.gguf"
 
 
 class TestChanges:
