@@ -30,7 +30,7 @@ def finetune_form() -> Wanted:
         base = model_picker("Base model", key="finetune-base", remotes=False)
         preset = _preset()
         settings, strategy = training_settings(preset, _suited(preset, base))
-        wanted = Wanted(source, preset, settings, strategy, base)
+        wanted = Wanted(source, preset, settings, strategy, base, _processes())
         missing = _missing(name, source)
         if st.button(
             "Start fine-tuning", type="primary", disabled=bool(missing), help=missing or None, icon=":material/play_arrow:"
@@ -61,6 +61,21 @@ def _suited(preset: Preset, base: str | None) -> training.TrainingConfig | None:
         return None
 
 
+def _processes() -> int | None:
+    """How many GPUs share the work, where there are several; None: decided by the hardware."""
+    gpus = len(shared_engine().machine().gpus)
+    if gpus < 2:
+        return None
+    return st.number_input(
+        "GPUs that share the work",
+        min_value=1,
+        max_value=gpus,
+        value=None,
+        placeholder="decided by the hardware",
+        help="Each holds the whole model and takes a part of every step.\n\nOn the command line: `--processes`",
+    )
+
+
 def _missing(name: str, source: TrainingSource) -> str:
     """What is still to be done before it can start; empty when nothing is."""
     if not source.is_complete:
@@ -78,6 +93,7 @@ def _start(name: str, wanted: Wanted) -> None:
             preset=wanted.preset,
             settings=wanted.settings,
             strategy=wanted.strategy,
+            processes=wanted.processes,
             data=wanted.source.options,
         )
     st.rerun()

@@ -40,6 +40,7 @@ class Wanted:
     settings: dict[str, Json]
     strategy: Strategy
     base: str | None = None
+    processes: int | None = None
 
     def data_key(self) -> str:
         """The same for the same tokens: what is learnt, of which base, and how much is kept back."""

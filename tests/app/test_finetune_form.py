@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.components.dataset_preview import KINDS, example_html
 from app.resources import close_engine, shared_engine
 from engine.container import Engine
 from engine.domain import FaqPair
+from engine.machine import Machine
 from engine.training.config import PRESETS
 from engine.training.datasets.encoding import Piece
 from engine.training.datasets.preview import ShownExample
@@ -57,6 +59,25 @@ def test_what_is_made_of_the_pairs_goes_with_the_job(engine: Engine, handbook: l
     (job,) = engine.jobs.list("finetune")
     wanted = {"paraphrases": 2, "follow_ups": 0.5, "unanswerable": 0.1, "holdout": 0.2, "collection": "Handbook"}
     assert {name: job.payload[name] for name in wanted} == wanted
+
+
+def test_several_gpus_can_share_the_work(
+    engine: Engine, handbook: list[FaqPair], open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any(box.label == "GPUs that share the work" for box in open_page("finetune").number_input)
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nfor gpu in 1 2 3; do echo 'card, 24576, 20000, 580'; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(engine, "machine", Machine(engine.settings.home))
+    page = open_page("finetune")
+    (box,) = (box for box in page.number_input if box.label == "GPUs that share the work")
+    assert (box.value, box.max) == (None, 3)
+    box.set_value(2).run()
+    name_it(page)
+    press(page, "Start fine-tuning")
+    (job,) = engine.jobs.list("finetune")
+    assert job.payload["processes"] == 2
 
 
 def test_what_a_preset_does_is_said_as_it_is_set(handbook: list[FaqPair], open_page: OpenPage) -> None:

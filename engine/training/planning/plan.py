@@ -88,8 +88,10 @@ def plan_training(
         has_copy: whether the training copy of the base is there.
     """
     device = expected_device(machine)
-    free = machine.gpus[0].memory_free if device == "cuda" else machine.memory_available
+    free = _free(machine, strategy) if device == "cuda" else machine.memory_available
     config, workload, notices = limited(shape, settled(config, machine), workload)
+    if device == "cuda" and strategy == "peft" and len(machine.gpus) > 1:
+        notices.append("Each GPU holds a whole model: memory is that of one process, the time that of one GPU.")
 
     def needs(other: TrainingConfig) -> Memory:
         return memory(shape, other, workload, device=device, strategy=strategy, free=free)
@@ -122,6 +124,12 @@ def plan_training(
         disk_free=machine.disk_free,
         notices=tuple(notices),
     )
+
+
+def _free(machine: Hardware, strategy: Trains) -> int:
+    """Bytes free on each GPU that trains: Unsloth takes the first one, PEFT all of them."""
+    used = machine.gpus if strategy == "peft" else machine.gpus[:1]
+    return min(gpu.memory_free for gpu in used)
 
 
 def wanted_memory(shape: ModelShape, config: TrainingConfig, workload: Workload, machine: Hardware, strategy: Strategy) -> int:

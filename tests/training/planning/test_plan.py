@@ -152,6 +152,18 @@ class TestPlan:
         assert by_change["quantise_base"].fit is Fit.FITS
         assert by_change["quantise_base"].needed < by_change["dtype"].needed
 
+    def test_of_several_gpus_the_fullest_one_counts_where_all_train(
+        self, machine: Hardware, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("engine.training.planning.plan.expected_device", lambda machine: "cuda")
+        gpus = replace(machine, gpus=(Gpu("card", 24 * GB, 18 * GB, "1"), Gpu("card", 24 * GB, 6 * GB, "1")))
+        found = plan_training(SMALL, CONFIG, WORK, gpus, "peft")
+        assert found.free == 6 * GB
+        assert any("Each GPU" in notice for notice in found.notices)
+        alone = plan_training(SMALL, CONFIG, WORK, gpus, "unsloth")
+        assert alone.free == 18 * GB
+        assert not any("Each GPU" in notice for notice in alone.notices)
+
     def test_a_strategy_can_be_forced(self, machine: Hardware) -> None:
         assert [expected_strategy(strategy, machine) for strategy in ("auto", "peft", "unsloth")] == ["peft", "peft", "unsloth"]
 
