@@ -155,7 +155,7 @@ PRESETS: dict[str, TrainingConfig] = {
 stands only gets its passes by `least_steps`.
 
 `quick` is measured on the default model (135M) with 30 pairs, 328 examples of about 50 tokens: it ended after 3 epochs, 63
-steps; all 30 questions were answered right, and 68 % in words that were not taught; perplexity on other text was 2.2 % higher
+steps; all 30 questions were answered right, and 62 % in words that were not taught; perplexity on other text was 0.6 % higher
 (`docs/benchmarks`; without other wordings 32 % and 0.7 %). The rates are for the default model; `suited_rate` has those of
 wider ones. `balanced` and `thorough`, half as many passes again and twice as many with a larger adapter, are not measured.
 """
