@@ -123,7 +123,7 @@ def _measure(wanted: Wanted) -> None:
         )
 
 
-@st.cache_data(max_entries=8, ttl=300, show_spinner="Counting tokens")
+@st.cache_data(max_entries=8, ttl=300, show_spinner="Preparing the examples")
 def _workload(data_key: str, _wanted: Wanted) -> Workload:
     """The examples as tokens; counted again when the data change, not when other settings do."""
     with _wanted.source.saved() as path:
